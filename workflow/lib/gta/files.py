@@ -1,0 +1,53 @@
+"""Writing and naming files: nothing half-written ever stands in place of a result."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gta.errors import UserError
+
+
+@contextmanager
+def atomic_path(target: Path | str) -> Iterator[Path]:
+    """Give a temporary path beside `target`; rename it to `target` if the block succeeds, remove it if it fails.
+
+    Works for a file and for a directory (the block creates it). The suffixes of the target are kept, because many writers
+    choose their format by them.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    holder = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
+    temporary = holder / target.name
+    try:
+        yield temporary
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        os.replace(temporary, target)
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def sha256(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, as lower-case hexadecimal."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def require_file(path: Path | str, what: str) -> Path:
+    """The path, if it is a readable file.
+
+    Raises:
+        UserError: naming `what` the file is for, the path and what to do.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"The {what} {path} does not exist: check the path.")
+    if not path.is_file():
+        raise UserError(f"The {what} {path} is not a file: give the path of a file.")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"The {what} {path} cannot be read: check its permissions.")
+    return path
