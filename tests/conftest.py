@@ -1,0 +1,17 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data, where there is one: `$GTA_TEST_DATA`, or `shared/data` beside the repository."""
+    folder = Path(os.environ.get("GTA_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "geuvadis-chr22").is_dir():
+        pytest.skip(f"no real data at {folder} (set GTA_TEST_DATA)")
+    return folder
