@@ -1,0 +1,148 @@
+"""The `motif` extractor: JASPAR matrices scanned as a convolution over both strands."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from gta.errors import UserError
+from gta.features.lymphoblastoid import FACTORS
+
+#: Added to each base's count, times the background frequency, before the logarithm (Wasserman & Sandelin 2004 use sqrt(N);
+#: a constant keeps matrices with few sites apart from those with many).
+PSEUDOCOUNT = 1.0
+#: Frequencies of A, C, G, T expected outside of motifs: those of the human genome.
+BACKGROUND = (0.295, 0.205, 0.205, 0.295)
+POOLS = ("max", "lse")
+
+
+@dataclass(frozen=True)
+class Motif:
+    """One matrix as log-odds in nats, (4, width) float32, rows A C G T."""
+
+    matrix_id: str
+    name: str
+    log_odds: np.ndarray
+
+
+def log_odds(counts: np.ndarray) -> np.ndarray:
+    """Log-odds matrix of base counts: ln of (count + pseudo-count) / column sum over the background.
+
+    Args:
+        counts: (4, width), rows A C G T.
+
+    Returns:
+        (4, width) float32, nats. Wasserman & Sandelin, Nat Rev Genet 2004, box 2.
+    """
+    background = np.asarray(BACKGROUND)[:, None]
+    smoothed = counts + PSEUDOCOUNT * background
+    return np.log(smoothed / smoothed.sum(axis=0, keepdims=True) / background).astype(np.float32)
+
+
+def load_motifs(release: str, factors: str) -> list[Motif]:
+    """The CORE vertebrate matrices of a JASPAR release, of the wanted factors, sorted by matrix id.
+
+    Args:
+        release: Name of the release, as `JASPAR2024`.
+        factors: `lymphoblastoid`, `all`, or the path of a text file of factor names or matrix ids, one per line.
+
+    Raises:
+        UserError: for an unknown release, an unreadable file or a name that no matrix bears.
+    """
+    from pyjaspar import jaspardb
+
+    releases = jaspardb().get_releases()
+    if release not in releases:
+        raise UserError(f"features.jaspar_release: {release} is not shipped with pyjaspar; choose one of {', '.join(releases)}.")
+    matrices = jaspardb(release=release).fetch_motifs(collection="CORE", tax_group=["vertebrates"])
+    if factors == "all":
+        wanted = None
+    elif factors == "lymphoblastoid":
+        wanted = {name.upper() for name in FACTORS}
+    else:
+        wanted = _read_factors(Path(factors), {m.matrix_id.upper() for m in matrices} | {m.name.upper() for m in matrices})
+    motifs = [
+        Motif(m.matrix_id, m.name, log_odds(np.array([m.counts[base] for base in "ACGT"], dtype=float)))
+        for m in matrices
+        if wanted is None or m.name.upper() in wanted or m.matrix_id.upper() in wanted
+    ]
+    return sorted(motifs, key=lambda motif: motif.matrix_id)
+
+
+def _read_factors(path: Path, known: set[str]) -> set[str]:
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"features.factors: {path} is neither 'lymphoblastoid', 'all' nor a readable text file of factor names."
+        ) from error
+    names = {line.strip().upper() for line in lines if line.strip() and not line.startswith("#")}
+    if not names:
+        raise UserError(f"features.factors: {path} names no factor; write one per line.")
+    unknown = sorted(names - known)
+    if unknown:
+        raise UserError(f"features.factors: {path}: no JASPAR CORE vertebrate matrix is named {unknown[0]}; check the spelling.")
+    return names
+
+
+def one_hot(sequences: np.ndarray) -> torch.Tensor:
+    """One-hot of ASCII sequences; every letter but A, C, G, T becomes zeros, which scores as background.
+
+    Args:
+        sequences: (B, L) uint8, upper case.
+
+    Returns:
+        (B, 4, L) float32, channels A C G T.
+    """
+    letters = torch.tensor(list(b"ACGT"), dtype=torch.uint8)
+    return (torch.from_numpy(sequences)[:, None, :] == letters[None, :, None]).float()
+
+
+class MotifExtractor:
+    """Motif features of tiles: the best and the summed match of each matrix on either strand.
+
+    A match belongs to the tile in which its centre lies, so a tile needs `margin` bases of context on either side.
+
+    Attributes:
+        name: `motif`.
+        local: True: a tile's features depend on its own sequence and margin only.
+        margin: Context on either side of a tile, bp.
+        feature_names: (matrix id, factor, pool) of each of the F features.
+    """
+
+    name = "motif"
+    local = True
+
+    def __init__(self, motifs: list[Motif]):
+        if not motifs:
+            raise UserError("features.factors: no matrix is left to scan; name at least one transcription factor.")
+        self.margin = max(motif.log_odds.shape[1] for motif in motifs) // 2
+        width = 2 * self.margin + 1
+        kernels = np.zeros((2 * len(motifs), 4, width), dtype=np.float32)
+        for number, motif in enumerate(motifs):
+            size = motif.log_odds.shape[1]
+            left = self.margin - size // 2
+            kernels[2 * number, :, left : left + size] = motif.log_odds
+            # The reverse complement of a one-hot matrix is its reversal along both axes (A<->T, C<->G).
+            kernels[2 * number + 1, :, left : left + size] = motif.log_odds[::-1, ::-1]
+        self._kernels = torch.from_numpy(kernels)
+        self.feature_names = [(motif.matrix_id, motif.name, pool) for motif in motifs for pool in POOLS]
+
+    @torch.no_grad()
+    def __call__(self, sequences: np.ndarray) -> np.ndarray:
+        """Features of tiles.
+
+        Args:
+            sequences: (B, T + 2 * margin) uint8, upper-case ASCII.
+
+        Returns:
+            (B, F) float32, F = 2 x matrices: for each matrix the maximum of the log-odds over positions and strands, and
+            the logarithm of the mean of its exponential (both in nats; the second grows with the number of good matches).
+        """
+        scores = functional.conv1d(one_hot(sequences), self._kernels)
+        scores = scores.view(len(sequences), len(self._kernels) // 2, -1)
+        best = scores.amax(dim=2)
+        summed = torch.logsumexp(scores, dim=2) - float(np.log(scores.shape[2]))
+        return torch.stack([best, summed], dim=2).flatten(1).numpy()

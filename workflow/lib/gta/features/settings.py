@@ -1,0 +1,24 @@
+"""Settings of the features stage."""
+
+from dataclasses import dataclass
+
+from gta.settings import setting
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """How sequence becomes features."""
+
+    extractor: str = setting(
+        "motif", "The sequence model: motif scans JASPAR matrices over both strands, on the CPU.", choices=("motif",)
+    )
+    tile_length: int = setting(
+        2048, "Length of a tile in bp; must divide the window's length. Shorter tiles resolve finer and cost more.", minimum=64
+    )
+    jaspar_release: str = setting("JASPAR2024", "Release of JASPAR whose CORE vertebrate matrices are scanned.")
+    factors: str = setting(
+        "lymphoblastoid",
+        "Which transcription factors are scanned: lymphoblastoid (factors bound in GM12878), all (slow), or the path of a text "
+        "file with one factor name or matrix id per line.",
+    )
+    batch_tiles: int = setting(64, "Tiles scanned at once; lower it where memory is short.", minimum=1)
