@@ -1,0 +1,94 @@
+"""`gta aligner`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from gta import settings
+from gta.aligner.settings import AlignerSettings
+
+EPILOG = """\
+actions:
+  train    writes the trained aligner, its learning curve, and a record with the checksums of the frozen weights before and after
+  predict  writes predictions for every gene and person of a cohort (natural-log units)
+
+example:
+  gta aligner train --cohort results/demo/cohort --features results/demo/features/sim1.safetensors \\
+      --model results/demo/language/model --cache results/demo/language/prompt_cache.safetensors \\
+      --prototypes results/demo/language/prototypes.safetensors --seed 1 --out trained
+"""
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cohort", type=Path, required=True, help="folder written by `gta cohort`")
+    parser.add_argument("--features", type=Path, nargs="+", required=True, help="feature stores of all contigs, .safetensors")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the language model")
+    parser.add_argument("--cache", type=Path, required=True, help="prompt cache, .safetensors")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads [1]")
+
+
+def add_parser(stages: Any) -> None:
+    """Add the sub-command."""
+    stage = stages.add_parser(
+        "aligner",
+        help="train GTA and predict with it",
+        description="Token alignment of sequence features onto a frozen language model.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = stage.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    parser = actions.add_parser("train", help="train one model with one seed")
+    _add_common(parser)
+    parser.add_argument("--prototypes", type=Path, required=True, help="text prototypes, .safetensors")
+    parser.add_argument("--seed", type=int, default=1, help="seed of weights and batches [1]")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    settings.add_arguments(parser, AlignerSettings)
+    parser.set_defaults(run=run_train)
+
+    parser = actions.add_parser("predict", help="predict a cohort with a trained model")
+    _add_common(parser)
+    parser.add_argument("--trained", type=Path, required=True, help="folder written by `gta aligner train`")
+    parser.add_argument("--out", type=Path, required=True, help="predictions to write, .parquet")
+    parser.set_defaults(run=run_predict)
+
+
+def run_train(arguments: argparse.Namespace) -> None:
+    """Train."""
+    import torch
+
+    from gta.aligner.train import Training
+    from gta.cohort.tables import Cohort
+    from gta.features.store import FeatureStore
+    from gta.language.cache import PromptCache
+    from gta.language.models import load_frozen
+    from gta.language.prototypes import load_prototypes
+
+    torch.set_num_threads(arguments.threads)
+    training = Training(
+        Cohort.load(arguments.cohort),
+        FeatureStore.load_all(arguments.features),
+        load_frozen(arguments.model),
+        str(arguments.model),
+        PromptCache.load(arguments.cache),
+        load_prototypes(arguments.prototypes),
+        settings.from_arguments(AlignerSettings, arguments),
+        arguments.seed,
+    )
+    training.save(training.run(), arguments.out)
+
+
+def run_predict(arguments: argparse.Namespace) -> None:
+    """Predict."""
+    import torch
+
+    from gta.aligner.predict import load_for_prediction, predict_cohort
+    from gta.files import atomic_path
+
+    torch.set_num_threads(arguments.threads)
+    trained = load_for_prediction(
+        arguments.trained, arguments.cohort, arguments.features, arguments.model, arguments.cache
+    )
+    predictions = predict_cohort(*trained)
+    with atomic_path(arguments.out) as temporary:
+        predictions.to_parquet(temporary, index=False)

@@ -1,0 +1,134 @@
+"""What the aligner reads: features, prompts and expression of genes and people, ready for batches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from gta.cohort.tables import Cohort
+from gta.errors import UserError
+from gta.features.store import FeatureStore, GeneFeatures
+
+#: Tile distances are coded at this scale: sign(d) ln(1 + |d| / 1 kb).
+DISTANCE_UNIT = 1000.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Haplotypes to predict.
+
+    Attributes:
+        features: (B, T, F) float32, standardised, tiles in the gene's direction.
+        difference: (B, T, F) float32, the same minus the reference haplotype's, at the scale of such differences.
+        position: (B, T) float32, sign(d) ln(1 + |d| / 1 kb) of the tile's distance d from the TSS.
+        gene: (B,) int64, number of the gene in the cohort.
+    """
+
+    features: torch.Tensor
+    difference: torch.Tensor
+    position: torch.Tensor
+    gene: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Means and standard deviations of the features, each (F,) float32, fitted on the training genes.
+
+    Attributes:
+        mean: Mean over the tiles of the reference haplotypes.
+        sd: Standard deviation over the same.
+        difference_sd: Root mean square of the non-zero differences from the reference, in units of `sd`.
+    """
+
+    mean: torch.Tensor
+    sd: torch.Tensor
+    difference_sd: torch.Tensor
+
+    @classmethod
+    def fit(cls, genes: list[GeneFeatures]) -> "Scaling":
+        """Fit on the given (training) genes."""
+        reference = np.concatenate([gene.haplotype(0) for gene in genes]).astype(np.float64)
+        mean, sd = reference.mean(axis=0), reference.std(axis=0)
+        sd[sd < 1e-6] = 1.0
+        squares, counts = np.zeros_like(mean), np.zeros_like(mean)
+        for gene in genes:
+            used, tiles = np.unique(np.stack([gene.index.ravel(), np.tile(np.arange(gene.index.shape[1]), len(gene.index))]), axis=1)
+            difference = (gene.rows[used] - gene.haplotype(0)[tiles]).astype(np.float64) / sd
+            squares += (difference**2).sum(axis=0)
+            counts += (difference != 0).sum(axis=0)
+        difference_sd = np.sqrt(squares / np.maximum(counts, 1))
+        difference_sd[difference_sd < 1e-6] = 1.0
+        return cls(*(torch.from_numpy(array.astype(np.float32)) for array in (mean, sd, difference_sd)))
+
+
+class AlignerData:
+    """Features of the cohort's genes, scaled, and batches of haplotypes from them.
+
+    Attributes:
+        genes: Names, in the order of the cohort.
+        people: Names, in the order of the cohort.
+        tiles: Number of tiles, T.
+    """
+
+    def __init__(self, cohort: Cohort, store: FeatureStore, scaling: Scaling):
+        if store.people != cohort.people_names:
+            raise UserError("The features were computed for other people than the cohort's: compute them again.")
+        self.genes = cohort.gene_names
+        self.people = cohort.people_names
+        entries = [store.gene(gene) for gene in self.genes]
+        self.tiles = entries[0].index.shape[1]
+        self._rows, self._index, self._carriers = [], [], []
+        positions = []
+        for entry in entries:
+            order = np.argsort(entry.tile_distance, kind="stable")
+            self._rows.append((torch.from_numpy(entry.rows) - scaling.mean) / scaling.sd)
+            self._index.append(torch.from_numpy(entry.index[:, order].astype(np.int64)))
+            self._carriers.append(entry.carriers)
+            distance = torch.from_numpy(entry.tile_distance[order].copy())
+            positions.append(torch.sign(distance) * torch.log1p(distance.abs() / DISTANCE_UNIT))
+        self._positions = torch.stack(positions)
+        self._difference_sd = scaling.difference_sd
+
+    def carriers(self, gene: int) -> np.ndarray:
+        """(P, 2) int32: the haplotypes of each person; -1 where there is no second one."""
+        return self._carriers[gene]
+
+    def haplotypes(self, gene: int, people: np.ndarray) -> np.ndarray:
+        """The distinct haplotypes that these people (numbers in the cohort) carry, ascending."""
+        carried = np.unique(self._carriers[gene][people])
+        return carried[carried >= 0]
+
+    def batch(self, requests: list[tuple[int, np.ndarray]]) -> Batch:
+        """The batch of the given haplotypes.
+
+        Args:
+            requests: (gene, haplotype numbers) pairs, both as numbers; the batch lists them in this order.
+        """
+        features, difference, genes = [], [], []
+        for gene, haplotypes in requests:
+            index = self._index[gene]
+            chosen = self._rows[gene][index[torch.from_numpy(haplotypes.astype(np.int64))]]
+            features.append(chosen)
+            difference.append((chosen - self._rows[gene][index[0]]) / self._difference_sd)
+            genes.append(torch.full((len(haplotypes),), gene))
+        gene_numbers = torch.cat(genes)
+        return Batch(torch.cat(features), torch.cat(difference), self._positions[gene_numbers], gene_numbers)
+
+    def person_means(self, gene: int, people: np.ndarray, haplotypes: np.ndarray, values: torch.Tensor) -> torch.Tensor:
+        """The mean of each person's haplotypes.
+
+        Args:
+            gene: Number of the gene.
+            people: (n,) numbers of the people.
+            haplotypes: (h,) ascending haplotype numbers that `values` belong to.
+            values: (h, ...) one value per haplotype.
+
+        Returns:
+            (n, ...) the mean over the one or two haplotypes of each person.
+        """
+        carried = self._carriers[gene][people]
+        first = torch.from_numpy(np.searchsorted(haplotypes, carried[:, 0]))
+        second = torch.from_numpy(np.searchsorted(haplotypes, np.where(carried[:, 1] < 0, carried[:, 0], carried[:, 1])))
+        return (values[first] + values[second]) / 2
+
+

@@ -1,0 +1,312 @@
+"""Training the aligner."""
+
+import json
+import platform
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+import torch
+import transformers
+from torch.nn import functional
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from gta import __version__
+from gta.aligner.data import AlignerData, Scaling
+from gta.aligner.model import Aligner, AlignerConfig, prompt_rows
+from gta.aligner.settings import AlignerSettings
+from gta.cohort.tables import Cohort
+from gta.errors import UserError
+from gta.features.store import FeatureStore
+from gta.files import atomic_path
+from gta.language.cache import PromptCache
+from gta.language.models import fingerprint
+
+#: Haplotypes of validation that are predicted at once.
+VALIDATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What an aligner needs to read with: the frozen language model, its prompts, and which gene reads which."""
+
+    language_model: PreTrainedModel | None
+    prompts: PromptCache | None
+    rows: torch.Tensor | None
+
+
+def make_reader(
+    language_model: PreTrainedModel, prompts: PromptCache, genes: list[str], use: bool, mode: str, seed: int, sha256: str
+) -> Reader:
+    """The reader of a model of the configuration.
+
+    Raises:
+        UserError: if the prompts were read by another language model.
+    """
+    if not use:
+        return Reader(None, None, None)
+    if prompts.model != sha256:
+        raise UserError("The prompt cache was made by another language model: make the prompts again.")
+    return Reader(language_model, prompts, prompt_rows(prompts, genes, mode, seed))
+
+
+def pair_loss(predicted: torch.Tensor, observed: torch.Tensor, sd: float) -> torch.Tensor:
+    """Loss on the differences between all pairs of people within a gene.
+
+    Args:
+        predicted: (n,) predicted deviations, natural log.
+        observed: (n,) observed deviations.
+        sd: Standard deviation of the gene's expression over the training people: the unit of the differences.
+
+    Returns:
+        Mean Huber loss over the pairs. Rastogi et al. 2024 showed that differences, not single people, must be learnt.
+    """
+    first, second = torch.triu_indices(len(predicted), len(predicted), offset=1)
+    error = ((predicted[first] - predicted[second]) - (observed[first] - observed[second])) / sd
+    return functional.huber_loss(error, torch.zeros_like(error))
+
+
+class Training:
+    """One training run of one model with one seed."""
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        store: FeatureStore,
+        language_model: PreTrainedModel,
+        language_model_name: str,
+        prompts: PromptCache,
+        prototypes: torch.Tensor,
+        settings: AlignerSettings,
+        seed: int,
+    ):
+        """Set up data, model and optimiser; everything random follows from `seed`."""
+        torch.manual_seed(seed)
+        self.cohort, self.settings, self.seed = cohort, settings, seed
+        self.generator = np.random.default_rng(seed)
+        self.language_model_sha256 = fingerprint(language_model)
+        train_genes = cohort.gene_numbers("train")
+        train_people = cohort.people_numbers("train")
+        expression = cohort.expression[:, train_people]
+        self.gene_mean, self.gene_sd = expression.mean(axis=1), np.maximum(expression.std(axis=1), 1e-3)
+        scaling = Scaling.fit([store.gene(cohort.gene_names[i]) for i in train_genes])
+        self.data = AlignerData(cohort, store, scaling)
+        words = language_model.get_input_embeddings().weight
+        if words.shape[1] % settings.heads:
+            raise UserError(f"aligner.heads: {settings.heads} does not divide the language model's width {words.shape[1]}.")
+        config = AlignerConfig(
+            features=len(store.feature_names),
+            width=words.shape[1],
+            heads=settings.heads,
+            dropout=settings.dropout,
+            language_model=settings.language_model,
+            prompt=settings.prompt,
+            seed=seed,
+            extractor=store.extractor,
+            tile_length=store.tile_length,
+            target_mean=float(self.gene_mean[train_genes].mean()),
+            target_sd=float(max(self.gene_mean[train_genes].std(), 1e-3)),
+            language_model_name=language_model_name,
+            language_model_sha256=self.language_model_sha256,
+        )
+        self.aligner = Aligner(config, prototypes, scaling, float(words.float().pow(2).mean().sqrt()))
+        self.language_model = language_model
+        self.reader = make_reader(
+            language_model,
+            prompts,
+            cohort.gene_names,
+            settings.language_model,
+            settings.prompt,
+            seed,
+            self.language_model_sha256,
+        )
+
+    def predict(self, gene: int, people: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Predicted mean and deviation of people for one gene, each (n,), averaged over their haplotypes."""
+        return predict_people(self.aligner, self.data, self.reader, gene, people)
+
+    def batch_loss(self, requests: list[tuple[int, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Losses of a batch: on the mean of each gene, and on differences between people.
+
+        Args:
+            requests: (gene, people) pairs, as numbers.
+        """
+        haplotypes = [(gene, self.data.haplotypes(gene, people)) for gene, people in requests]
+        means, deviations = self.aligner(
+            self.data.batch(haplotypes), self.reader.language_model, self.reader.prompts, self.reader.rows
+        )
+        sizes = [len(carried) for _, carried in haplotypes]
+        mean_losses, pair_losses = [], []
+        for (gene, people), (_, carried), mean, deviation in zip(
+            requests, haplotypes, means.split(sizes), deviations.split(sizes), strict=True
+        ):
+            level = self.data.person_means(gene, people, carried, mean).mean()
+            target = torch.tensor(self.gene_mean[gene], dtype=torch.float32)
+            scale = self.aligner.config.target_sd
+            mean_losses.append(functional.huber_loss(level / scale, target / scale))
+            change = self.data.person_means(gene, people, carried, deviation)
+            observed = torch.from_numpy(self.cohort.expression[gene, people]).float()
+            pair_losses.append(pair_loss(change, observed, float(self.gene_sd[gene])))
+        return torch.stack(mean_losses).mean(), torch.stack(pair_losses).mean()
+
+    def epoch_batches(self) -> list[list[tuple[int, np.ndarray]]]:
+        """The batches of one epoch: every training person of every training gene once, in random groups."""
+        people = self.cohort.people_numbers("train")
+        groups = []
+        for gene in self.cohort.gene_numbers("train"):
+            order = self.generator.permutation(people)
+            pieces = max(1, len(order) // self.settings.people_per_gene)
+            groups += [(int(gene), np.sort(part)) for part in np.array_split(order, pieces)]
+        order = self.generator.permutation(len(groups))
+        size = self.settings.genes_per_batch
+        return [[groups[i] for i in order[at : at + size]] for at in range(0, len(order), size)]
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Loss on validation genes and people, and the two Spearman correlations.
+
+        The mean is judged on validation genes, differences between people on training genes and validation people.
+        """
+        self.aligner.eval()
+        people = self.cohort.people_numbers("valid")
+        valid_genes = self.cohort.gene_numbers("valid")
+        levels = np.array([float(self.predict(int(gene), people)[0].mean()) for gene in valid_genes])
+        error = torch.from_numpy((levels - self.gene_mean[valid_genes]) / self.aligner.config.target_sd)
+        mean_loss = float(functional.huber_loss(error, torch.zeros_like(error)))
+        pair_losses, correlations = [], []
+        for gene in self.cohort.gene_numbers("train"):
+            change = self.predict(int(gene), people)[1]
+            observed = self.cohort.expression[gene, people]
+            pair_losses.append(float(pair_loss(change, torch.from_numpy(observed).float(), float(self.gene_sd[gene]))))
+            correlations.append(spearman(change.numpy(), observed))
+        return {
+            "valid_loss": mean_loss + self.settings.pair_weight * float(np.mean(pair_losses)),
+            "valid_loss_mean": mean_loss,
+            "valid_loss_pairs": float(np.mean(pair_losses)),
+            "valid_spearman_genes": spearman(levels, self.gene_mean[valid_genes]),
+            "valid_spearman_people": float(np.median(correlations)),
+        }
+
+    def run(self) -> pd.DataFrame:
+        """Train until the validation loss stops falling; the aligner ends with its best weights.
+
+        Returns:
+            The history, one row per epoch; `seconds` is the time since the start.
+
+        Raises:
+            UserError: if the loss is no longer a number.
+        """
+        settings = self.settings
+        optimiser = torch.optim.AdamW(self.aligner.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        steps = len(self.epoch_batches())
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.1
+        )
+        history: list[dict[str, float]] = []
+        best, best_weights, since_best = float("inf"), self.aligner.state_dict(), 0
+        started = time.monotonic()
+        for epoch in range(1, settings.epochs + 1):
+            self.aligner.train()
+            losses = []
+            for requests in tqdm(self.epoch_batches(), desc=f"epoch {epoch}", file=sys.stderr, mininterval=5, leave=False):
+                mean, pairs = self.batch_loss(requests)
+                loss = mean + settings.pair_weight * pairs
+                if not torch.isfinite(loss):
+                    raise UserError(
+                        f"The loss became {float(loss)} in epoch {epoch}: lower aligner.learning_rate ({settings.learning_rate:g})."
+                    )
+                optimiser.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(self.aligner.parameters(), 1.0)
+                optimiser.step()
+                schedule.step()
+                losses.append((float(loss), float(mean), float(pairs)))
+            row: dict[str, float] = {"epoch": epoch, "step": epoch * steps, "seconds": round(time.monotonic() - started, 2)}
+            row |= dict(
+                zip(("train_loss", "train_loss_mean", "train_loss_pairs"), np.mean(losses, axis=0).tolist(), strict=True)
+            )
+            row |= self.validate()
+            row["learning_rate"] = schedule.get_last_lr()[0]
+            history.append(row)
+            print(
+                f"epoch {epoch}: train {row['train_loss']:.4f}, valid {row['valid_loss']:.4f}, Spearman genes "
+                f"{row['valid_spearman_genes']:.3f}, people {row['valid_spearman_people']:.3f}",
+                file=sys.stderr,
+                flush=True,
+            )
+            if row["valid_loss"] < best:
+                best, since_best = row["valid_loss"], 0
+                best_weights = {name: tensor.clone() for name, tensor in self.aligner.state_dict().items()}
+            else:
+                since_best += 1
+                if since_best >= settings.patience:
+                    break
+        self.aligner.load_state_dict(best_weights)
+        self.aligner.eval()
+        return pd.DataFrame(history)
+
+    def save(self, history: pd.DataFrame, folder: Path) -> None:
+        """Write the trained aligner, its history and what is needed to doubt it.
+
+        Raises:
+            RuntimeError: if the language model was changed by the training, which would be an error of ours.
+        """
+        after = fingerprint(self.language_model)
+        if after != self.language_model_sha256:
+            raise RuntimeError("The frozen language model changed during training.")
+        record = {
+            "settings": asdict(self.settings),
+            "seed": self.seed,
+            "trained_weights": sum(p.numel() for p in self.aligner.parameters()),
+            "frozen_weights": sum(p.numel() for p in self.language_model.parameters()) if self.reader.language_model else 0,
+            "language_model_sha256_before": self.language_model_sha256,
+            "language_model_sha256_after": after,
+            "best_epoch": int(history.loc[history["valid_loss"].idxmin(), "epoch"]),
+            "versions": {
+                "gta": __version__,
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+            },
+        }
+        with atomic_path(folder) as temporary:
+            self.aligner.save_pretrained(temporary / "model")
+            history.to_csv(temporary / "history.tsv", sep="\t", index=False)
+            (temporary / "training.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+@torch.no_grad()
+def predict_people(
+    aligner: Aligner, data: AlignerData, reader: Reader, gene: int, people: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Predicted mean and deviation of people for one gene.
+
+    Args:
+        aligner: The aligner.
+        data: Its data.
+        reader: Language model and prompts.
+        gene: Number of the gene.
+        people: (n,) numbers of the people.
+
+    Returns:
+        Two (n,) float32 tensors, natural log, the mean over each person's haplotypes.
+    """
+    carried = data.haplotypes(gene, people)
+    parts = [
+        aligner(data.batch([(gene, carried[at : at + VALIDATION_BATCH])]), reader.language_model, reader.prompts, reader.rows)
+        for at in range(0, len(carried), VALIDATION_BATCH)
+    ]
+    mean, deviation = (torch.cat(values) for values in zip(*parts, strict=True))
+    return data.person_means(gene, people, carried, mean), data.person_means(gene, people, carried, deviation)
+
+
+def spearman(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's correlation; 0 where one side is constant, because then nothing was predicted."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(scipy.stats.spearmanr(first, second).statistic)

@@ -1,0 +1,85 @@
+"""Reading the cohort: who, which genes, and the expression to predict."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gta.errors import UserError
+from gta.files import require_file
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A tab-separated table in which `columns` must occur; empty cells of text stay empty strings.
+
+    Raises:
+        UserError: if the file is absent, empty, or lacks a column.
+    """
+    require_file(path, "table")
+    try:
+        table = pd.read_csv(path, sep="\t", dtype={"gene": str, "person": str, "contig": str}, keep_default_na=False)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no tab-separated table ({error}): remove it and run again.") from error
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise UserError(f"{path} has no column {missing[0]}: remove it and run again.")
+    return table
+
+
+def read_genes(folder: Path) -> pd.DataFrame:
+    """`genes.tsv` of a cohort folder."""
+    columns = ("gene", "symbol", "contig", "strand", "tss", "window_start", "window_end", "split")
+    return read_table(folder / "genes.tsv", columns)
+
+
+def read_people(folder: Path) -> pd.DataFrame:
+    """`people.tsv` of a cohort folder."""
+    return read_table(folder / "people.tsv", ("person", "population", "split"))
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """People, genes and expression of a run.
+
+    Attributes:
+        people: `people.tsv`, in the order of the VCF.
+        genes: `genes.tsv`, by contig, TSS and name.
+        expression: (genes, people) float64, ln(TPM + 0.01) without hidden factors.
+    """
+
+    people: pd.DataFrame
+    genes: pd.DataFrame
+    expression: np.ndarray
+
+    @classmethod
+    def load(cls, folder: Path) -> "Cohort":
+        """Read a folder written by `gta cohort`.
+
+        Raises:
+            UserError: if a file is absent or the files do not belong together.
+        """
+        people, genes = read_people(folder), read_genes(folder)
+        path = require_file(folder / "expression.parquet", "expression matrix")
+        matrix = pd.read_parquet(path).set_index("gene")
+        if list(matrix.index) != list(genes["gene"]) or list(matrix.columns) != list(people["person"]):
+            raise UserError(f"{path} is not of the same cohort as genes.tsv and people.tsv beside it: make the cohort again.")
+        return cls(people, genes, matrix.to_numpy(dtype=np.float64))
+
+    @property
+    def gene_names(self) -> list[str]:
+        """Names of the genes."""
+        return self.genes["gene"].tolist()
+
+    @property
+    def people_names(self) -> list[str]:
+        """Names of the people."""
+        return self.people["person"].tolist()
+
+    def gene_numbers(self, split: str) -> np.ndarray:
+        """Numbers (rows of `genes`) of the genes of a split: train, valid or test."""
+        return np.flatnonzero((self.genes["split"] == split).to_numpy())
+
+    def people_numbers(self, split: str) -> np.ndarray:
+        """Numbers (rows of `people`) of the people of a split: train, valid or test."""
+        return np.flatnonzero((self.people["split"] == split).to_numpy())

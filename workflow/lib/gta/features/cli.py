@@ -1,0 +1,67 @@
+"""`gta features`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from gta import settings
+from gta.features.settings import FeatureSettings
+
+EPILOG = """\
+Reads  the haplotype panels of one contig, the cohort's genes and the reference.
+Writes the feature store (safetensors), a table of extractor passes with and without de-duplication, and the names of the features.
+
+A tile is a fixed piece of a gene's window; its left edge stands at a fixed position of the reference (bp, 0-based half-open).
+
+example:
+  gta features --inputs results/demo/inputs --cohort results/demo/cohort --haplotypes results/demo/haplotypes/sim1.npz \\
+      --contig sim1 --tile-length 2048 --out sim1.safetensors --summary sim1.summary.tsv --names sim1.features.tsv
+"""
+
+
+def add_parser(stages: Any) -> None:
+    """Add the sub-command."""
+    parser = stages.add_parser(
+        "features",
+        help="features of every distinct tile sequence",
+        description="Run a sequence model once per distinct tile sequence of a contig's windows.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--inputs", type=Path, required=True, help="folder written by `gta inputs`")
+    parser.add_argument("--cohort", type=Path, required=True, help="folder written by `gta cohort`")
+    parser.add_argument("--haplotypes", type=Path, required=True, help="panels of the contig, .npz")
+    parser.add_argument("--contig", required=True, help="name of the contig in the reference")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads [1]")
+    parser.add_argument("--out", type=Path, required=True, help="feature store to write, .safetensors")
+    parser.add_argument("--summary", type=Path, required=True, help="table of passes to write, .tsv")
+    parser.add_argument("--names", type=Path, required=True, help="table of feature names to write, .tsv")
+    settings.add_arguments(parser, FeatureSettings)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do the work."""
+    import torch
+
+    from gta.cohort.tables import read_genes
+    from gta.features.build import build_store, write_feature_names
+    from gta.files import atomic_path
+    from gta.haplotypes import PanelSet, open_reference
+
+    torch.set_num_threads(arguments.threads)
+    genes = read_genes(arguments.cohort)
+    genes = genes[genes["contig"] == arguments.contig]
+    store, account = build_store(
+        PanelSet.load(arguments.haplotypes),
+        genes,
+        open_reference(arguments.inputs),
+        settings.from_arguments(FeatureSettings, arguments),
+    )
+    with atomic_path(arguments.summary) as temporary:
+        account.to_csv(temporary, sep="\t", index=False)
+    with atomic_path(arguments.names) as temporary:
+        write_feature_names(store, temporary)
+    store.save(arguments.out)
+    passes, without = account["n_distinct_tiles"].sum(), account["passes_without_deduplication"].sum()
+    print(f"{arguments.contig}: {len(account)} windows, {passes} passes instead of {without} ({without / passes:.1f}x fewer)")

@@ -1,0 +1,78 @@
+"""Prompts: a gene's human-written annotation as text."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import jinja2
+import jinja2.sandbox
+import pandas as pd
+from transformers import PreTrainedTokenizerBase
+
+from gta.errors import UserError
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One gene's prompt.
+
+    Attributes:
+        gene: Name of the gene.
+        text: The text.
+        tokens: Its token ids as the language model reads them, special tokens included.
+        truncated: Whether the end was cut off.
+    """
+
+    gene: str
+    text: str
+    tokens: list[int]
+    truncated: bool
+
+
+def render(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dict[str, str]:
+    """The text of each gene.
+
+    Args:
+        template: Jinja template over the columns of the annotation; empty cells are empty strings.
+        annotation: Table with a column `gene`; a gene without a row gets a prompt made of its name alone.
+        genes: The genes wanted.
+
+    Raises:
+        UserError: if the template has an error.
+    """
+    environment = jinja2.sandbox.SandboxedEnvironment(autoescape=False)
+    try:
+        compiled = environment.from_string(template)
+        rows = annotation.set_index("gene").fillna("").astype(str).to_dict("index")
+        texts = {}
+        for gene in genes:
+            values = rows.get(gene, {"symbol": gene, "biotype": "", "description": ""})
+            texts[gene] = " ".join(compiled.render(gene=gene, **values).split())
+    except jinja2.TemplateError as error:
+        raise UserError(f"language.template: {error}; mend the template.") from error
+    return texts
+
+
+def tokenize(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase, limit: int) -> list[Prompt]:
+    """Token ids of each text, cut to `limit` tokens; an empty text becomes the token that begins a text."""
+    prompts = []
+    for gene, text in texts.items():
+        tokens = list(tokenizer(text)["input_ids"])
+        if tokens and tokens[-1] == tokenizer.eos_token_id:
+            tokens.pop()  # an end-of-text token would tell the model that what follows is another document
+        if not tokens:
+            first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+            tokens = [0 if first is None else int(first)]
+        prompts.append(Prompt(gene, text, tokens[:limit], len(tokens) > limit))
+    return prompts
+
+
+def table(prompts: list[Prompt]) -> pd.DataFrame:
+    """The prompts as a table for people."""
+    return pd.DataFrame(
+        {
+            "gene": [prompt.gene for prompt in prompts],
+            "n_tokens": [len(prompt.tokens) for prompt in prompts],
+            "truncated": [prompt.truncated for prompt in prompts],
+            "prompt": [prompt.text for prompt in prompts],
+        }
+    )

@@ -1,0 +1,54 @@
+"""Text prototypes: a few vectors that stand for the language model's vocabulary."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from sklearn.cluster import KMeans
+from transformers import PreTrainedModel
+
+from gta.errors import UserError
+from gta.files import atomic_path, require_file
+
+
+def kmeans_prototypes(model: PreTrainedModel, number: int, seed: int) -> torch.Tensor:
+    """K-means centres of the model's word embeddings.
+
+    Args:
+        model: The language model; its input embeddings are (V, D).
+        number: Prototypes wanted, K.
+        seed: Seed of the k-means++ start.
+
+    Returns:
+        (K, D) float32. Time-LLM (arXiv:2310.01728) learns a linear map over the vocabulary instead; centres need no training
+        and lie where words lie.
+
+    Raises:
+        UserError: if there are more prototypes than words.
+    """
+    words = model.get_input_embeddings().weight.detach().float().numpy()
+    if number > len(words):
+        raise UserError(f"language.prototypes: {number} is more than the {len(words)} words of the vocabulary; ask for fewer.")
+    centres = KMeans(n_clusters=number, n_init=1, random_state=seed).fit(words).cluster_centers_
+    return torch.from_numpy(centres).float()
+
+
+def save_prototypes(prototypes: torch.Tensor, model: str, path: Path) -> None:
+    """Write prototypes (K, D), with the fingerprint of their language model."""
+    with atomic_path(path) as temporary:
+        save_file({"prototypes": prototypes.contiguous()}, temporary, metadata={"model": model})
+
+
+def load_prototypes(path: Path) -> torch.Tensor:
+    """Read prototypes, (K, D) float32.
+
+    Raises:
+        UserError: if the file is absent, truncated or holds something else.
+    """
+    path = require_file(path, "prototypes file")
+    try:
+        with safe_open(path, framework="pt") as handle:
+            return handle.get_tensor("prototypes")
+    except SafetensorError as error:
+        raise UserError(f"{path} is no complete file of prototypes ({error}): remove it and run again.") from error

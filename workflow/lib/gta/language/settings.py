@@ -1,0 +1,31 @@
+"""Settings of the language stage."""
+
+from dataclasses import dataclass
+
+from gta.settings import setting
+
+
+@dataclass(frozen=True)
+class LanguageSettings:
+    """The language model, the prompts and the text prototypes."""
+
+    model: str | None = setting(
+        None,
+        "Folder of a Hugging Face causal language model (config.json, safetensors weights, tokenizer), which is frozen. Empty: "
+        "a small Llama is pretrained on the annotation text of the run, as in the demo.",
+    )
+    template: str = setting(
+        "{{ symbol }}: {{ description }}. {{ biotype }} gene.{% if go_bp %} Process: {{ go_bp }}.{% endif %}"
+        "{% if go_mf %} Function: {{ go_mf }}.{% endif %} Expression in lymphoblastoid cells:",
+        "Jinja template of the prompt over the columns of the annotation table (symbol, biotype, description, ...).",
+    )
+    max_prompt_tokens: int = setting(96, "Prompts are cut to this many tokens; the table of prompts says which.", minimum=4)
+    prototypes: int = setting(
+        64, "Number of text prototypes: k-means centres of the vocabulary's word embeddings that the aligner may use.", minimum=2
+    )
+    vocabulary: int = setting(1024, "Only when pretraining: size of the byte-pair vocabulary.", minimum=300)
+    hidden_size: int = setting(64, "Only when pretraining: width of the model.", minimum=8)
+    layers: int = setting(4, "Only when pretraining: number of layers.", minimum=1)
+    heads: int = setting(4, "Only when pretraining: attention heads; must divide the width.", minimum=1)
+    pretraining_steps: int = setting(300, "Only when pretraining: optimiser steps of 16 texts each.", minimum=1)
+    pretraining_learning_rate: float = setting(3e-3, "Only when pretraining: peak learning rate of AdamW.", minimum=0)
