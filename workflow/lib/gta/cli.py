@@ -1,7 +1,7 @@
 """The command line: `python -m gta <stage> [<action>] ...`, one sub-command per stage of the workflow.
 
-Each stage has a module `gta.<stage>.cli` with `add_parser(stages)`, which adds its sub-command and sets `run` to the function that
-does the work. Nothing heavy (torch, pandas) is imported before that function runs, so that `--help` is instant.
+Each stage has a module `gta.<stage>.cli` with `add_parser(stages)`, which adds its sub-command and sets `run` to the function
+that does the work. Nothing heavy (torch, pandas) is imported before that function runs, so that `--help` is instant.
 """
 
 import argparse

@@ -26,7 +26,7 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
         yield temporary
         if target.is_dir() and not target.is_symlink():
             shutil.rmtree(target)
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
 
@@ -51,3 +51,21 @@ def require_file(path: Path | str, what: str) -> Path:
     if not os.access(path, os.R_OK):
         raise UserError(f"The {what} {path} cannot be read: check its permissions.")
     return path
+
+
+@contextmanager
+def staged_files(folder: Path | str) -> Iterator[Path]:
+    """Give a temporary folder inside `folder`; move every file in it to `folder` if the block succeeds, remove all if it fails.
+
+    For a stage that writes several files into a folder which may hold other things too: `atomic_path` would replace the
+    whole folder. Links are moved as links.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    holder = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    try:
+        yield holder
+        for path in sorted(holder.iterdir()):
+            os.replace(path, folder / path.name)
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)

@@ -86,9 +86,7 @@ def run_predict(arguments: argparse.Namespace) -> None:
     from gta.files import atomic_path
 
     torch.set_num_threads(arguments.threads)
-    trained = load_for_prediction(
-        arguments.trained, arguments.cohort, arguments.features, arguments.model, arguments.cache
-    )
+    trained = load_for_prediction(arguments.trained, arguments.cohort, arguments.features, arguments.model, arguments.cache)
     predictions = predict_cohort(*trained)
     with atomic_path(arguments.out) as temporary:
         predictions.to_parquet(temporary, index=False)

@@ -52,7 +52,9 @@ class Scaling:
         sd[sd < 1e-6] = 1.0
         squares, counts = np.zeros_like(mean), np.zeros_like(mean)
         for gene in genes:
-            used, tiles = np.unique(np.stack([gene.index.ravel(), np.tile(np.arange(gene.index.shape[1]), len(gene.index))]), axis=1)
+            used, tiles = np.unique(
+                np.stack([gene.index.ravel(), np.tile(np.arange(gene.index.shape[1]), len(gene.index))]), axis=1
+            )
             difference = (gene.rows[used] - gene.haplotype(0)[tiles]).astype(np.float64) / sd
             squares += (difference**2).sum(axis=0)
             counts += (difference != 0).sum(axis=0)
@@ -130,5 +132,3 @@ class AlignerData:
         first = torch.from_numpy(np.searchsorted(haplotypes, carried[:, 0]))
         second = torch.from_numpy(np.searchsorted(haplotypes, np.where(carried[:, 1] < 0, carried[:, 0], carried[:, 1])))
         return (values[first] + values[second]) / 2
-
-

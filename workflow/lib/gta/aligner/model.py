@@ -61,6 +61,9 @@ class Aligner(nn.Module):
     """
 
     prototypes: torch.Tensor
+    feature_mean: torch.Tensor
+    feature_sd: torch.Tensor
+    difference_sd: torch.Tensor
 
     def __init__(self, config: AlignerConfig, prototypes: torch.Tensor, scaling: Scaling, token_scale: float):
         """Build an aligner with fresh weights.
@@ -108,7 +111,11 @@ class Aligner(nn.Module):
         return self.token_norm(content + spoken) * self.token_scale
 
     def forward(
-        self, batch: Batch, language_model: PreTrainedModel | None, prompts: PromptCache | None, prompt_rows: torch.Tensor | None
+        self,
+        batch: Batch,
+        language_model: PreTrainedModel | None,
+        prompts: PromptCache | None,
+        prompt_rows: torch.Tensor | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Predict haplotypes.
 
@@ -167,8 +174,8 @@ def read_after_prompt(
         rows: (B,) row of the cache for each sample.
 
     Returns:
-        (B, T, D) hidden states of the last layer. Token t of a sample with a prompt of n tokens stands at position n + t, whatever the
-        padding of the batch: positions and mask are given explicitly.
+        (B, T, D) hidden states of the last layer. Token t of a sample with a prompt of n tokens stands at position n + t,
+        whatever the padding of the batch: positions and mask are given explicitly.
     """
     cache, mask = prompts.prefix(rows)
     samples, length = tokens.shape[:2]

@@ -70,7 +70,11 @@ def load_for_prediction(
     config, sha256 = aligner.config, fingerprint(model)
     if sha256 != config.language_model_sha256:
         raise UserError(f"{trained} was trained with another language model than {language_model}: give that one.")
-    if (store.extractor, store.tile_length, len(store.feature_names)) != (config.extractor, config.tile_length, config.features):
+    if (store.extractor, store.tile_length, len(store.feature_names)) != (
+        config.extractor,
+        config.tile_length,
+        config.features,
+    ):
         raise UserError(f"{trained} was trained on other features than those given: compute the features with the same settings.")
     reader = make_reader(
         model, PromptCache.load(cache), cohort.gene_names, config.language_model, config.prompt, config.seed, sha256

@@ -13,7 +13,9 @@ class AlignerSettings:
         True, "false: the aligned tokens go straight to the head, without prompt and language model (an ablation)."
     )
     prompt: str = setting(
-        "full", "full: each gene's own prompt; shuffled: the prompt of another gene (an ablation).", choices=("full", "shuffled")
+        "full",
+        "full: each gene's own prompt; shuffled: the prompt of another gene (an ablation).",
+        choices=("full", "shuffled"),
     )
     heads: int = setting(4, "Heads of the attention from features to text prototypes; must divide the model's width.", minimum=1)
     dropout: float = setting(0.1, "Dropout on the projected features during training.", minimum=0, maximum=0.9)
@@ -21,8 +23,12 @@ class AlignerSettings:
     patience: int = setting(4, "Stop after so many epochs without a better validation loss.", minimum=1)
     genes_per_batch: int = setting(8, "Genes in a batch.", minimum=1)
     people_per_gene: int = setting(8, "People of each gene in a batch, all pairs of whom are compared.", minimum=2)
-    learning_rate: float = setting(2e-3, "Peak learning rate of AdamW; warm-up over a tenth of the steps, then a cosine.", minimum=0)
+    learning_rate: float = setting(
+        2e-3, "Peak learning rate of AdamW; warm-up over a tenth of the steps, then a cosine.", minimum=0
+    )
     weight_decay: float = setting(0.01, "Weight decay of AdamW.", minimum=0)
     pair_weight: float = setting(
-        1.0, "Weight of the loss on differences between people, beside 1 for the loss on the mean of each gene.", minimum=0
+        1.0,
+        "Weight of the loss on differences between people, beside 1 for the loss on the mean of each gene.",
+        minimum=0,
     )

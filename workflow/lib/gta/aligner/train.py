@@ -41,7 +41,13 @@ class Reader:
 
 
 def make_reader(
-    language_model: PreTrainedModel, prompts: PromptCache, genes: list[str], use: bool, mode: str, seed: int, sha256: str
+    language_model: PreTrainedModel,
+    prompts: PromptCache,
+    genes: list[str],
+    use: bool,
+    mode: str,
+    seed: int,
+    sha256: str,
 ) -> Reader:
     """The reader of a model of the configuration.
 
@@ -226,10 +232,12 @@ class Training:
                 optimiser.step()
                 schedule.step()
                 losses.append((float(loss), float(mean), float(pairs)))
-            row: dict[str, float] = {"epoch": epoch, "step": epoch * steps, "seconds": round(time.monotonic() - started, 2)}
-            row |= dict(
-                zip(("train_loss", "train_loss_mean", "train_loss_pairs"), np.mean(losses, axis=0).tolist(), strict=True)
-            )
+            row: dict[str, float] = {
+                "epoch": epoch,
+                "step": epoch * steps,
+                "seconds": round(time.monotonic() - started, 2),
+            }
+            row |= dict(zip(("train_loss", "train_loss_mean", "train_loss_pairs"), np.mean(losses, axis=0).tolist(), strict=True))
             row |= self.validate()
             row["learning_rate"] = schedule.get_last_lr()[0]
             history.append(row)
@@ -298,7 +306,12 @@ def predict_people(
     """
     carried = data.haplotypes(gene, people)
     parts = [
-        aligner(data.batch([(gene, carried[at : at + VALIDATION_BATCH])]), reader.language_model, reader.prompts, reader.rows)
+        aligner(
+            data.batch([(gene, carried[at : at + VALIDATION_BATCH])]),
+            reader.language_model,
+            reader.prompts,
+            reader.rows,
+        )
         for at in range(0, len(carried), VALIDATION_BATCH)
     ]
     mean, deviation = (torch.cat(values) for values in zip(*parts, strict=True))

@@ -9,7 +9,7 @@ from gta.features.settings import FeatureSettings
 
 EPILOG = """\
 Reads  the haplotype panels of one contig, the cohort's genes and the reference.
-Writes the feature store (safetensors), a table of extractor passes with and without de-duplication, and the names of the features.
+Writes the feature store (safetensors), a table of extractor passes with and without de-duplication, and the features' names.
 
 A tile is a fixed piece of a gene's window; its left edge stands at a fixed position of the reference (bp, 0-based half-open).
 

@@ -13,7 +13,9 @@ class FeatureSettings:
         "motif", "The sequence model: motif scans JASPAR matrices over both strands, on the CPU.", choices=("motif",)
     )
     tile_length: int = setting(
-        2048, "Length of a tile in bp; must divide the window's length. Shorter tiles resolve finer and cost more.", minimum=64
+        2048,
+        "Length of a tile in bp; must divide the window's length. Shorter tiles resolve finer and cost more.",
+        minimum=64,
     )
     jaspar_release: str = setting("JASPAR2024", "Release of JASPAR whose CORE vertebrate matrices are scanned.")
     factors: str = setting(

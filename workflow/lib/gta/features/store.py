@@ -130,7 +130,11 @@ class FeatureStore:
         stores = [cls.load(path) for path in paths]
         first = stores[0]
         for path, store in zip(paths, stores, strict=True):
-            if (store.people, store.feature_names, store.tile_length) != (first.people, first.feature_names, first.tile_length):
+            if (store.people, store.feature_names, store.tile_length) != (
+                first.people,
+                first.feature_names,
+                first.tile_length,
+            ):
                 raise UserError(
                     f"The feature stores {paths[0]} and {path} differ in people, features or tile length: compute both again."
                 )

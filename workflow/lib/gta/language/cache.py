@@ -1,7 +1,7 @@
 """The prompt cache: keys and values of each gene's prompt, computed once and reused for every person and every step.
 
-Under a causal mask nothing that follows the prompt can change its keys and values, and the language model is frozen, so reading the
-prompt once per gene is exact.
+Under a causal mask nothing that follows the prompt can change its keys and values, and the language model is frozen, so reading
+the prompt once per gene is exact.
 """
 
 import json
@@ -43,8 +43,8 @@ class PromptCache:
             rows: (B,) int64, the row of each sample's gene.
 
         Returns:
-            The cache, with the batch's longest prompt as length n, and its mask (B, n), 1 where there is a token. The language model writes into
-            the cache, so it serves one forward pass only.
+            The cache, as long as the batch's longest prompt (n), and its mask (B, n), 1 where there is a token. The
+            language model writes into the cache, so it serves one forward pass only.
         """
         lengths = self.lengths[rows]
         longest = int(lengths.max())

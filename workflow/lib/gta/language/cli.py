@@ -92,7 +92,9 @@ def run_prompts(arguments: argparse.Namespace) -> None:
         table(prompts).to_csv(temporary, sep="\t", index=False)
     lengths = sorted(len(prompt.tokens) for prompt in prompts)
     cut = sum(prompt.truncated for prompt in prompts)
-    print(f"{len(prompts)} prompts of {lengths[0]} to {lengths[-1]} tokens (median {lengths[len(lengths) // 2]}), {cut} cut short")
+    print(
+        f"{len(prompts)} prompts of {lengths[0]} to {lengths[-1]} tokens (median {lengths[len(lengths) // 2]}), {cut} cut short"
+    )
 
 
 def run_prototypes(arguments: argparse.Namespace) -> None:

@@ -41,6 +41,13 @@ def load_frozen(folder: Path | str) -> PreTrainedModel:
     return model.eval()
 
 
+def word_embeddings(model: PreTrainedModel) -> torch.Tensor:
+    """The model's input embeddings, (V, D) float32, detached."""
+    weight = model.get_input_embeddings().weight
+    assert isinstance(weight, torch.Tensor)
+    return weight.detach().float()
+
+
 def fingerprint(model: torch.nn.Module) -> str:
     """SHA-256 over the names and bytes of all weights: equal before and after training if the model is really frozen."""
     digest = hashlib.sha256()

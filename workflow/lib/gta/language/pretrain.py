@@ -49,8 +49,8 @@ def pretrain(texts: list[str], settings: LanguageSettings, seed: int) -> tuple[L
     """
     if len(texts) < BATCH:
         raise UserError(
-            f"Pretraining a language model needs at least {BATCH} annotated genes, not {len(texts)}; give language.model a folder "
-            "with a pretrained model instead."
+            f"Pretraining a language model needs at least {BATCH} annotated genes, not {len(texts)}; give language.model a "
+            "folder with a pretrained model instead."
         )
     if settings.hidden_size % settings.heads or (settings.hidden_size // settings.heads) % 2:
         raise UserError(

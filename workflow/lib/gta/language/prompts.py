@@ -42,11 +42,11 @@ def render(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dic
     environment = jinja2.sandbox.SandboxedEnvironment(autoescape=False)
     try:
         compiled = environment.from_string(template)
-        rows = annotation.set_index("gene").fillna("").astype(str).to_dict("index")
+        rows = {row["gene"]: row for row in annotation.fillna("").astype(str).to_dict("records")}
         texts = {}
         for gene in genes:
-            values = rows.get(gene, {"symbol": gene, "biotype": "", "description": ""})
-            texts[gene] = " ".join(compiled.render(gene=gene, **values).split())
+            values = rows.get(gene, {"gene": gene, "symbol": gene})
+            texts[gene] = " ".join(compiled.render(values).split())
     except jinja2.TemplateError as error:
         raise UserError(f"language.template: {error}; mend the template.") from error
     return texts

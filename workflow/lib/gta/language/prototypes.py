@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from gta.errors import UserError
 from gta.files import atomic_path, require_file
+from gta.language.models import word_embeddings
 
 
 def kmeans_prototypes(model: PreTrainedModel, number: int, seed: int) -> torch.Tensor:
@@ -27,7 +28,7 @@ def kmeans_prototypes(model: PreTrainedModel, number: int, seed: int) -> torch.T
     Raises:
         UserError: if there are more prototypes than words.
     """
-    words = model.get_input_embeddings().weight.detach().float().numpy()
+    words = word_embeddings(model).numpy()
     if number > len(words):
         raise UserError(f"language.prototypes: {number} is more than the {len(words)} words of the vocabulary; ask for fewer.")
     centres = KMeans(n_clusters=number, n_init=1, random_state=seed).fit(words).cluster_centers_

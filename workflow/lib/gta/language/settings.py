@@ -21,7 +21,9 @@ class LanguageSettings:
     )
     max_prompt_tokens: int = setting(96, "Prompts are cut to this many tokens; the table of prompts says which.", minimum=4)
     prototypes: int = setting(
-        64, "Number of text prototypes: k-means centres of the vocabulary's word embeddings that the aligner may use.", minimum=2
+        64,
+        "Number of text prototypes: k-means centres of the vocabulary's word embeddings that the aligner may use.",
+        minimum=2,
     )
     vocabulary: int = setting(1024, "Only when pretraining: size of the byte-pair vocabulary.", minimum=300)
     hidden_size: int = setting(64, "Only when pretraining: width of the model.", minimum=8)
