@@ -1,0 +1,24 @@
+"""Settings of the haplotypes stage."""
+
+from dataclasses import dataclass
+
+from gta.settings import setting
+
+
+@dataclass(frozen=True)
+class HaplotypeSettings:
+    """How genotypes become personal sequence."""
+
+    variants: str = setting(
+        "snv",
+        "Which variants are put into the sequences: snv (single bases only, so that every tile of every person covers the same "
+        "reference bases) or all (insertions, deletions and longer replacements too).",
+        choices=("snv", "all"),
+    )
+    unphased: str = setting(
+        "error",
+        "What to do with an unphased heterozygote (0/1): error (stop and name it), as_listed (the first entry of GT belongs to "
+        "the first haplotype, as if phased) or iupac (both haplotypes carry the ambiguity code at a single-base variant; "
+        "as_listed at any other).",
+        choices=("error", "as_listed", "iupac"),
+    )
