@@ -1,0 +1,32 @@
+"""Settings of the baselines."""
+
+from dataclasses import dataclass
+
+from gta.settings import setting
+
+
+@dataclass(frozen=True)
+class ElasticNetSettings:
+    """Elastic net on the genotypes around each gene (PrediXcan)."""
+
+    min_maf: float = setting(
+        0.05, "Smallest minor allele frequency, among the training people, of a variant to be used.", minimum=0, maximum=0.5
+    )
+    l1_ratio: float = setting(
+        0.5, "Share of the penalty that is lasso rather than ridge; 0.5 as in PrediXcan.", minimum=0.01, maximum=1
+    )
+    folds: int = setting(5, "Folds of the cross-validation among training people that chooses the penalty.", minimum=2)
+    penalties: int = setting(
+        30, "How many strengths of the penalty are tried, from the weakest to the first empty model.", minimum=2
+    )
+
+
+@dataclass(frozen=True)
+class RidgeSettings:
+    """Ridge regression on the same features that GTA reads."""
+
+    zones: list[int] = setting(
+        [2000, 10000],
+        "Upper bounds, in bp from the TSS, of the zones within which the features of tiles are pooled; a last zone takes the rest.",
+        minimum=1,
+    )
