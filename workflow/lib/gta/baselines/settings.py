@@ -25,8 +25,9 @@ class ElasticNetSettings:
 class RidgeSettings:
     """Ridge regression on the same features that GTA reads."""
 
-    zones: list[int] = setting(
-        [2000, 10000],
-        "Upper bounds, in bp from the TSS, of the zones within which the features of tiles are pooled; a last zone takes the rest.",
+    promoter: int = setting(2000, "Tiles whose centre lies within this many bp of the TSS are pooled as promoter.", minimum=1)
+    proximal: int = setting(
+        10000,
+        "Tiles beyond the promoter but within this many bp of the TSS are pooled as proximal, the rest as distal.",
         minimum=1,
     )
