@@ -1,0 +1,99 @@
+"""Figures: attribution along a gene's window."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+from gta.errors import UserError
+
+mpl.use("Agg")
+# The same figure must have the same bytes in every run.
+mpl.rcParams["svg.hashsalt"] = "gta"
+mpl.rcParams["svg.fonttype"] = "none"
+
+from matplotlib import pyplot as plt  # noqa: E402 (the backend must be chosen first)
+
+RAISES, LOWERS, PERSONAL, KNOWN = "#0072B2", "#D55E00", "#444444", "#009E73"
+
+
+def chosen_genes(tiles: pd.DataFrame, genes: pd.DataFrame, number: int, wanted: list[str]) -> list[str]:
+    """The genes to draw: those named, and those with the largest personal attribution.
+
+    Raises:
+        UserError: if a named gene is not in the cohort.
+    """
+    known = set(genes["gene"])
+    for gene in wanted:
+        if gene not in known:
+            raise UserError(
+                f"attribution.figure_genes: {gene} is not a gene of the cohort; see cohort/genes.tsv and dropped.tsv."
+            )
+    strength = tiles.groupby("gene", sort=False)["personal"].sum()
+    strongest = strength.sort_values(ascending=False, kind="stable").index[:number]
+    return list(dict.fromkeys([*wanted, *strongest]))
+
+
+def draw_gene(gene: str, tiles: pd.DataFrame, genes: pd.DataFrame, elements: pd.DataFrame, folder: Path) -> Path:
+    """Draw one gene's attribution and write `{gene}.svg`.
+
+    Above: deletion effect of each tile on the predicted mean. Middle: personal attribution. Below: known elements and the TSSs of
+    the genes in the window.
+
+    Args:
+        gene: Name of the gene.
+        tiles: The table of tiles.
+        genes: `cohort/genes.tsv`.
+        elements: Known elements.
+        folder: Existing folder to write to.
+    """
+    rows = tiles[tiles["gene"] == gene]
+    about = genes[genes["gene"] == gene].iloc[0]
+    tss, low, high = int(about["tss"]), int(rows["start"].iloc[0]), int(rows["end"].iloc[-1])
+    kilobases = (rows["start"].to_numpy() - tss) / 1000
+    width = (rows["end"] - rows["start"]).to_numpy() / 1000
+    figure, axes = plt.subplots(3, 1, figsize=(10, 5.2), sharex=True, height_ratios=[3, 2, 1], layout="constrained")
+
+    deletion = rows["deletion"].to_numpy()
+    colours = np.where(deletion >= 0, RAISES, LOWERS)
+    axes[0].bar(kilobases, deletion, width=width, align="edge", color=colours, edgecolor="white", linewidth=0.3)
+    axes[0].axhline(0, color="black", linewidth=0.6)
+    axes[0].set_ylabel("deletion effect\n(ln expression)")
+    personal = rows["personal"].to_numpy()
+    axes[1].bar(kilobases, personal, width=width, align="edge", color=PERSONAL, edgecolor="white", linewidth=0.3)
+    axes[1].set_ylabel("personal\n(|ln expression|)")
+
+    known = elements[(elements["gene"] == gene) | (elements["gene"] == "")]
+    known = known[(known["contig"] == about["contig"]) & (known["start"] < high) & (known["end"] > low)]
+    for element in known.itertuples():
+        left, right = (int(element.start) - tss) / 1000, (int(element.end) - tss) / 1000  # type: ignore[arg-type]
+        axes[2].plot([left, right], [0.3, 0.3], color=KNOWN, linewidth=7, solid_capstyle="butt")
+        axes[2].plot([(left + right) / 2], [0.3], marker="|", markersize=9, color=KNOWN)
+        for axis in axes[:2]:
+            axis.axvspan(left, right, color=KNOWN, alpha=0.25, linewidth=0.8)
+    neighbours = genes[(genes["contig"] == about["contig"]) & genes["tss"].between(low, high - 1)]
+    for neighbour in neighbours.itertuples():
+        at, own = (int(neighbour.tss) - tss) / 1000, neighbour.gene == gene  # type: ignore[arg-type]
+        axes[2].plot([at], [0.75], marker=">" if neighbour.strand == "+" else "<", color="black" if own else "grey", markersize=7)
+        axes[2].annotate(
+            str(neighbour.symbol), (at, 0.75), xytext=(6, 0), textcoords="offset points", va="center", fontsize=7,
+            color="black" if own else "grey", fontweight="bold" if own else "normal",
+        )  # fmt: skip
+    for axis in axes:
+        axis.axvline(0, color="black", linewidth=0.8, linestyle=":")
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[2].set_ylim(0, 1.05)
+    axes[2].set_yticks([0.3, 0.75], ["elements", "TSS"])
+    axes[2].set_xlim((low - tss) / 1000, (high - tss) / 1000)
+    axes[2].set_xlabel(
+        f"distance from the TSS of {about['symbol']} (kb; {about['contig']}:{tss + 1:,}, gene on the {about['strand']} strand)"
+    )
+    split = {"train": "seen in training", "valid": "validation gene", "test": "unseen gene"}[str(about["split"])]
+    axes[0].set_title(
+        f"{about['symbol']} ({gene}), {split}, n = {len(known)} known elements, mean of {rows['n_seeds'].iloc[0]} seeds"
+    )
+    path = folder / f"{gene.replace('/', '_')}.svg"
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+    return path

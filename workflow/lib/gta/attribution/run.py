@@ -1,0 +1,52 @@
+"""Attribution of all genes, averaged over the seeds of a model."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from gta.aligner.data import AlignerData
+from gta.aligner.model import Aligner
+from gta.aligner.train import Reader
+from gta.attribution.tiles import MEASURES, attribute_gene
+from gta.cohort.tables import Cohort
+from gta.features.store import FeatureStore
+
+
+def attribute_cohort(
+    trained: list[tuple[Aligner, AlignerData, Reader]], cohort: Cohort, store: FeatureStore, haplotypes: int
+) -> pd.DataFrame:
+    """The table of tiles: every tile of every gene's window, in reference order.
+
+    Args:
+        trained: The aligner, its data and its reader, of each seed.
+        cohort: The cohort.
+        store: The features.
+        haplotypes: Haplotypes for the personal attribution.
+
+    Returns:
+        `gene contig start end tile distance gradient_x_input deletion personal n_seeds`: bp, 0-based half-open; distance from the
+        TSS to the tile's centre in bp, in the gene's direction; measures in natural-log units, the mean over seeds.
+    """
+    parts = []
+    for number, gene in enumerate(
+        tqdm(cohort.genes.itertuples(), total=len(cohort.genes), desc="genes", file=sys.stderr, mininterval=5)
+    ):
+        runs = [attribute_gene(aligner, data, reader, number, haplotypes) for aligner, data, reader in trained]
+        distance = store.gene(str(gene.gene)).tile_distance
+        # The aligner's tiles stand in the gene's direction, the table's in that of the reference.
+        back = np.argsort(np.argsort(distance, kind="stable"), kind="stable")
+        tiles = np.arange(len(distance))
+        start = int(gene.window_start) + tiles * store.tile_length  # type: ignore[arg-type]
+        columns: dict[str, object] = {
+            "gene": gene.gene,
+            "contig": gene.contig,
+            "start": start,
+            "end": start + store.tile_length,
+            "tile": tiles,
+            "distance": distance,
+        }
+        columns |= {measure: np.mean([getattr(run, measure) for run in runs], axis=0)[back] for measure in MEASURES}
+        parts.append(pd.DataFrame({**columns, "n_seeds": len(trained)}))
+    return pd.concat(parts, ignore_index=True)

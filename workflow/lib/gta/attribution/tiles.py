@@ -1,0 +1,112 @@
+"""Attribution of a prediction to the tiles of the window."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from gta.aligner.data import AlignerData, Batch
+from gta.aligner.model import Aligner
+from gta.aligner.train import Reader
+
+#: Haplotypes that are read at once.
+BATCH = 64
+
+MEASURES = ("gradient_x_input", "deletion", "personal")
+
+
+@dataclass(frozen=True)
+class TileAttribution:
+    """What each tile of one gene's window does to the prediction; natural-log units, tiles in the gene's direction.
+
+    Attributes:
+        gradient_x_input: (T,) float64. Gradient of the predicted mean expression of the reference haplotype with respect to the
+            tile's features, times the features, summed over features. The features are standardised, so the baseline is an
+            average tile; positive: the tile raises the prediction.
+        deletion: (T,) float64. Predicted mean expression of the reference haplotype minus that with the tile replaced by an average tile.
+            Positive: the tile raises the prediction.
+        personal: (T,) float64. Mean over haplotypes, weighted by their carriers, of the absolute gradient of the predicted
+            deviation times the difference from the reference haplotype, summed over features: how much the tile tells people apart.
+            Never negative.
+    """
+
+    gradient_x_input: np.ndarray
+    deletion: np.ndarray
+    personal: np.ndarray
+
+
+def _read(aligner: Aligner, reader: Reader, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    return aligner(batch, reader.language_model, reader.prompts, reader.rows)
+
+
+def most_carried(carriers: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """The haplotypes with most carriers, reference excluded.
+
+    Args:
+        carriers: (P, 2) int32, -1 where there is no second haplotype.
+        limit: How many at the most.
+
+    Returns:
+        Their numbers, and how often each is carried; by falling count, then number.
+    """
+    numbers, counts = np.unique(carriers[carriers > 0], return_counts=True)
+    order = np.lexsort((numbers, -counts))[:limit]
+    return numbers[order], counts[order]
+
+
+def attribute_gene(aligner: Aligner, data: AlignerData, reader: Reader, gene: int, limit: int) -> TileAttribution:
+    """Attribution of one gene's prediction by one trained aligner.
+
+    Args:
+        aligner: The trained aligner.
+        data: The features.
+        reader: Language model and prompts.
+        gene: Number of the gene.
+        limit: Haplotypes for the personal attribution.
+    """
+    reference = data.batch([(gene, np.array([0]))])
+    return TileAttribution(
+        gradient_x_input=_gradient_x_input(aligner, reader, reference),
+        deletion=_deletion(aligner, reader, reference),
+        personal=_personal(aligner, data, reader, gene, limit),
+    )
+
+
+def _gradient_x_input(aligner: Aligner, reader: Reader, reference: Batch) -> np.ndarray:
+    features = reference.features.clone().requires_grad_()
+    mean, _ = _read(aligner, reader, Batch(features, reference.difference, reference.position, reference.gene))
+    (gradient,) = torch.autograd.grad(mean.sum(), features)
+    return (gradient * reference.features).sum(dim=2)[0].double().numpy()
+
+
+@torch.no_grad()
+def _deletion(aligner: Aligner, reader: Reader, reference: Batch) -> np.ndarray:
+    tiles = reference.features.shape[1]
+    whole, _ = _read(aligner, reader, reference)
+    without = []
+    for at in range(0, tiles, BATCH):
+        deleted = torch.arange(at, min(at + BATCH, tiles))
+        features = reference.features.repeat(len(deleted), 1, 1)
+        features[torch.arange(len(deleted)), deleted] = 0.0
+        batch = Batch(
+            features,
+            reference.difference.expand(len(deleted), -1, -1),
+            reference.position.expand(len(deleted), -1),
+            reference.gene.expand(len(deleted)),
+        )
+        without.append(_read(aligner, reader, batch)[0])
+    return (whole - torch.cat(without)).double().numpy()
+
+
+def _personal(aligner: Aligner, data: AlignerData, reader: Reader, gene: int, limit: int) -> np.ndarray:
+    numbers, counts = most_carried(data.carriers(gene), limit)
+    reference = data.batch([(gene, np.array([0]))])
+    total = np.zeros(data.tiles)
+    for at in range(0, len(numbers), BATCH):
+        batch = data.batch([(gene, numbers[at : at + BATCH])])
+        features, difference = batch.features.clone().requires_grad_(), batch.difference.clone().requires_grad_()
+        _, deviation = _read(aligner, reader, Batch(features, difference, batch.position, batch.gene))
+        by_features, by_difference = torch.autograd.grad(deviation.sum(), (features, difference))
+        change = by_features * (batch.features - reference.features) + by_difference * batch.difference
+        total += counts[at : at + BATCH] @ change.sum(dim=2).abs().double().numpy()
+    return total / max(1, counts.sum())
