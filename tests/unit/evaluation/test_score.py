@@ -1,0 +1,158 @@
+"""The stage as it is called: from files to tables."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gta.errors import UserError
+from gta.evaluation.cli import add_parser
+
+TABLES = ("per_gene.tsv", "per_person.tsv", "summary.tsv", "comparisons.tsv")
+GENE_SPLITS = ["train"] * 8 + ["valid"] * 2 + ["test"] * 6
+PERSON_SPLITS = ["train"] * 6 + ["valid"] * 2 + ["test"] * 10
+FAST = ("--bootstraps", "50", "--permutations", "50")
+
+
+def gta(*words: object) -> None:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers(required=True))
+    arguments = parser.parse_args([str(word) for word in words])
+    arguments.run(arguments)
+
+
+@pytest.fixture
+def expression() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(len(GENE_SPLITS), 1)) * 3 + rng.normal(size=(len(GENE_SPLITS), len(PERSON_SPLITS)))
+
+
+@pytest.fixture
+def cohort(make_cohort: Callable[..., Path], expression: np.ndarray) -> Path:
+    return make_cohort(expression, GENE_SPLITS, PERSON_SPLITS, ["A", "B"] * 9)
+
+
+def test_the_oracle_scores_one_and_its_opposite_minus_one(
+    cohort: Path, expression: np.ndarray, make_prediction: Callable[..., Path], tmp_path: Path
+) -> None:
+    files = [make_prediction("oracle.parquet", expression), make_prediction("opposite.parquet", -expression)]
+    gta("evaluation", "score", "--cohort", cohort, "--predictions", *files, "--out", tmp_path / "out", *FAST)
+    summary = pd.read_csv(tmp_path / "out" / "summary.tsv", sep="\t").set_index(["model", "regime", "metric"]).sort_index()
+    correlations = summary.drop(index="share_negative", level="metric")
+    assert (correlations.loc["oracle", ["value", "ci_low", "ci_high"]] == 1.0).all(axis=None)
+    assert (correlations.loc["opposite", ["value", "ci_low", "ci_high"]] == -1.0).all(axis=None)
+    assert correlations.loc["oracle", "p_value"].to_numpy() == pytest.approx(1 / 51, rel=1e-4)
+    assert (correlations.loc["opposite", "p_value"] == 1.0).all()
+    seen = summary.loc[("oracle", "seen_genes_unseen_people", "mean_spearman")]
+    assert (seen["n_genes"], seen["n_people"], seen["n_seeds"]) == (8, 10, 1)
+    assert summary.loc[("oracle", "across_genes", "spearman"), "n_genes"] == 6
+    comparisons = pd.read_csv(tmp_path / "out" / "comparisons.tsv", sep="\t")
+    assert comparisons["difference"].tolist() == [2.0] * 5
+
+
+def test_only_held_out_people_count(
+    cohort: Path, expression: np.ndarray, make_prediction: Callable[..., Path], tmp_path: Path
+) -> None:
+    spoiled = expression.copy()
+    spoiled[:, :8] = -spoiled[:, :8] * 100  # nonsense for the people of train and valid
+    spoiled[8:10] = 0.0  # and for the genes of valid
+    file = make_prediction("gta.seed1.parquet", spoiled)
+    gta("evaluation", "score", "--cohort", cohort, "--predictions", file, "--out", tmp_path / "out", *FAST)
+    per_gene = pd.read_csv(tmp_path / "out" / "per_gene.tsv", sep="\t")
+    assert (per_gene["spearman"] == 1.0).all()
+    assert per_gene.groupby("regime")["gene"].agg(list).to_dict() == {
+        "seen_genes_unseen_people": [f"g{i}" for i in range(8)],
+        "unseen_genes_unseen_people": [f"g{i}" for i in range(10, 16)],
+    }
+    assert (per_gene["n_people"] == 10).all()
+
+
+def test_a_model_without_the_unseen_genes_is_listed_without_values(
+    cohort: Path, expression: np.ndarray, make_prediction: Callable[..., Path], tmp_path: Path
+) -> None:
+    files = [
+        make_prediction("gta.seed1.parquet", expression),
+        make_prediction("elastic_net.parquet", expression, genes=[0, 1, 2, 4, 6]),
+    ]
+    gta("evaluation", "score", "--cohort", cohort, "--predictions", *files, "--out", tmp_path / "out", *FAST)
+    summary = pd.read_csv(tmp_path / "out" / "summary.tsv", sep="\t").set_index(["model", "regime", "metric"])
+    unseen = summary.loc[("elastic_net", "unseen_genes_unseen_people", "mean_spearman")]
+    assert unseen["n_genes"] == 0
+    assert unseen[["value", "ci_low", "null_mean", "p_value", "n_constant"]].isna().all()
+    assert summary.loc[("elastic_net", "seen_genes_unseen_people", "mean_spearman"), "n_genes"] == 5
+    comparisons = pd.read_csv(tmp_path / "out" / "comparisons.tsv", sep="\t")
+    assert comparisons["regime"].unique().tolist() == ["seen_genes_unseen_people"]
+    assert (comparisons["n_genes"] == 5).all()
+
+
+def test_the_ensemble_is_summarised_where_there_are_several_seeds(
+    cohort: Path, expression: np.ndarray, make_prediction: Callable[..., Path], tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(1).normal(size=expression.shape) * 2
+    files = [
+        make_prediction("gta.seed1.parquet", expression + noise),
+        make_prediction("gta.seed2.parquet", expression - noise),  # the mean of both is the truth
+        make_prediction("ridge.parquet", expression + noise),
+    ]
+    gta("evaluation", "score", "--cohort", cohort, "--predictions", *files, "--out", tmp_path / "out", *FAST)
+    summary = pd.read_csv(tmp_path / "out" / "summary.tsv", sep="\t").set_index(["model", "regime", "metric"])
+    seen = summary.loc[("gta", "seen_genes_unseen_people")]
+    assert seen.loc["ensemble_mean_spearman", "value"] == pytest.approx(1.0)
+    assert seen.loc["mean_spearman", "value"] < 0.9
+    assert (seen["n_seeds"] == 2).all()
+    assert not summary.loc["ridge"].index.get_level_values("metric").str.startswith("ensemble_").any()
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    cohort: Path, expression: np.ndarray, make_prediction: Callable[..., Path], tmp_path: Path
+) -> None:
+    noisy = expression + np.random.default_rng(1).normal(size=expression.shape)
+    file = make_prediction("gta.seed1.parquet", noisy)
+    for out, seed in (("one", 1), ("again", 1), ("other", 2)):
+        call = ("--cohort", cohort, "--predictions", file, "--out", tmp_path / out, "--seed", seed)
+        gta("evaluation", "score", *call, *FAST)
+    for table in TABLES:
+        assert (tmp_path / "one" / table).read_bytes() == (tmp_path / "again" / table).read_bytes()
+    assert (tmp_path / "one" / "summary.tsv").read_bytes() != (tmp_path / "other" / "summary.tsv").read_bytes()
+    assert (tmp_path / "one" / "per_gene.tsv").read_bytes() == (tmp_path / "other" / "per_gene.tsv").read_bytes()
+
+
+def test_too_few_held_out_people(
+    make_cohort: Callable[..., Path], expression: np.ndarray, make_prediction: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_cohort(expression, GENE_SPLITS, ["train"] * 14 + ["test"] * 4)
+    file = make_prediction("gta.seed1.parquet", expression)
+    with pytest.raises(UserError, match="holds out 4 people"):
+        gta("evaluation", "score", "--cohort", folder, "--predictions", file, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_headline_is_read_off_the_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = "model regime metric n_seeds n_genes n_people n_constant value ci_low ci_high null_mean null_high p_value"
+    rows = [
+        "gta across_genes spearman 2 14 10 0 0.412 0.3 0.526 0 0.31 0.01",
+        "gta across_genes ensemble_spearman 2 14 10 0 0.9 0.9 0.9 0 0.31 0.01",
+        "gta seen_genes_unseen_people mean_spearman 2 40 10 0 0.2 0.1 0.3 0 0.2 0.06",
+        "gta unseen_genes_unseen_people mean_spearman 2 14 10 3 -0.04 -0.1 0.1 0 0.2 0.6",
+        "elastic_net across_genes spearman 1 0 10 - - - - - - -",
+        "elastic_net seen_genes_unseen_people mean_spearman 1 38 10 0 0.25 0.2 0.3 0 0.2 0.01",
+        "elastic_net unseen_genes_unseen_people mean_spearman 1 0 10 - - - - - - -",
+    ]
+    lines = [header, *rows]
+    (tmp_path / "summary.tsv").write_text("".join(line.replace(" ", "\t").replace("\t-", "\t") + "\n" for line in lines))
+    gta("evaluation", "headline", "--evaluation", tmp_path)
+    shown = capsys.readouterr().out.splitlines()
+    assert "n = 14 genes, 10 people" in shown[1]
+    assert "n = 40 genes, 10 people" in shown[1]
+    assert shown[3].split("  ")[0] == "gta"
+    assert "+0.41 [+0.30, +0.53]*" in shown[3]
+    assert "+0.20 [+0.10, +0.30] " in shown[3], "a value equal to the bound is not above it"
+    assert shown[4].split() == ["elastic_net", "-", "+0.25", "[+0.20,", "+0.30]*", "-"]
+
+
+def test_a_folder_without_an_evaluation(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        gta("evaluation", "headline", "--evaluation", tmp_path)

@@ -1,0 +1,99 @@
+"""`gta evaluation`: compare predictions with expression."""
+
+import argparse
+from pathlib import Path
+
+from gta.evaluation.settings import EvaluationSettings
+from gta.settings import add_arguments, from_arguments
+
+_SCORE = """\
+Compares predictions with the expression of the held-out people (split test of the cohort), in three regimes:
+
+  across_genes                Spearman correlation over the unseen genes (split test) of predicted and observed expression,
+                              both averaged over the held-out people; and for each person alone
+  seen_genes_unseen_people    for each gene of training (split train): Spearman correlation across the held-out people
+  unseen_genes_unseen_people  the same for each gene of the split test
+
+Every number stands beside a bootstrap interval over genes, the number of genes and people, and a null of permuted data: across
+genes, genes are permuted; across people, people are permuted within their population, in the same way for all genes.
+
+reads
+  DIR/people.tsv, genes.tsv, expression.parquet   the cohort; expression is ln(TPM + 0.01)
+  MODEL.seedN.parquet or MODEL.parquet            columns gene, person, predicted (natural-log units); the name of the file gives
+                                                  model and seed
+writes, into the folder of --out
+  per_gene.tsv      correlation across people of every gene, model and seed; p_value is scipy's, two-sided, for one gene alone
+  per_person.tsv    correlation across genes of every person, model and seed
+  summary.tsv       one row per model, regime and metric: value, interval, null, p-value. Several seeds: the metric of each seed,
+                    averaged; metrics that begin with ensemble_ are of one prediction, the mean over the seeds
+  comparisons.tsv   differences between every two models on the same genes, with paired bootstrap intervals
+
+Where a prediction is constant a correlation is undefined: it is empty in per_gene.tsv, counts as 0 in the summary, and n_constant
+says how often. Predictions are rounded to 1e-6 first, so that the noise of float32 does not break ties.
+"""
+
+_SCORE_EXAMPLE = """\
+example
+  gta evaluation score --cohort results/demo/cohort \\
+      --predictions results/demo/predictions/gta.seed1.parquet results/demo/predictions/elastic_net.parquet \\
+      --out results/demo/evaluation --seed 1
+"""
+
+_HEADLINE = """\
+Prints the main numbers of an evaluation: one row per model, one column per regime, each as value [interval], with a star where
+the value is above what permuted data give.
+
+reads
+  DIR/summary.tsv
+"""
+
+
+def _score(arguments: argparse.Namespace) -> None:
+    from gta.evaluation.score import score
+
+    settings = from_arguments(EvaluationSettings, arguments)
+    score(arguments.cohort, arguments.predictions, arguments.out, settings, arguments.seed)
+
+
+def _headline(arguments: argparse.Namespace) -> None:
+    from gta.evaluation.headline import headline
+
+    print(headline(arguments.evaluation))
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `evaluation` with its actions `score` and `headline`."""
+    stage = stages.add_parser("evaluation", help="compare predictions with expression")
+    actions = stage.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    score = actions.add_parser(
+        "score",
+        help="write the tables of the evaluation",
+        description=_SCORE,
+        epilog=_SCORE_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    score.add_argument("--cohort", type=Path, required=True, metavar="DIR", help="folder of the stage cohort")
+    score.add_argument(
+        "--predictions", type=Path, required=True, nargs="+", metavar="FILE", help="one Parquet file per model and seed"
+    )
+    score.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables")
+    score.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of all random draws [1]")
+    add_arguments(score, EvaluationSettings)
+    score.set_defaults(run=_score)
+
+    headline = actions.add_parser(
+        "headline",
+        help="print the main numbers",
+        description=_HEADLINE,
+        epilog="example\n  gta evaluation headline --evaluation results/demo/evaluation\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    headline.add_argument("--evaluation", type=Path, required=True, metavar="DIR", help="folder that `score` wrote")
+    headline.set_defaults(run=_headline)

@@ -1,0 +1,67 @@
+"""The headline: one row per model, one column per regime, in a form to read in a terminal."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gta.errors import UserError
+from gta.evaluation.models import HEADLINE_METRICS, REGIMES
+from gta.evaluation.tables import read_tsv
+
+_TITLES = {
+    "across_genes": "across unseen genes",
+    "seen_genes_unseen_people": "across unseen people, seen genes",
+    "unseen_genes_unseen_people": "across unseen people, unseen genes",
+}
+
+_FOOTNOTE = (
+    "value [bootstrap interval over genes]; * above what permuted data give (null_high).\n"
+    "Across genes: Spearman correlation of predicted and observed levels. Across people: Spearman correlation gene by gene,\n"
+    "mean over genes, where a constant prediction counts as 0. Several seeds: mean over seeds. -: the model says nothing of it."
+)
+
+
+def read_summary(path: Path) -> pd.DataFrame:
+    """`summary.tsv` of an evaluation, numbers as float64.
+
+    Raises:
+        UserError: if the file is absent or lacks a column.
+    """
+    numbers = ("n_seeds", "n_genes", "n_people", "n_constant", "value", "ci_low", "ci_high", "null_mean", "null_high")
+    return read_tsv(path, "summary of the evaluation", text=("model", "regime", "metric"), numbers=numbers)
+
+
+def _cell(row: pd.Series) -> str:
+    if np.isnan(row["value"]):
+        return "-"
+    star = "*" if row["value"] > row["null_high"] else " "
+    return f"{row['value']:+.2f} [{row['ci_low']:+.2f}, {row['ci_high']:+.2f}]{star}"
+
+
+def headline(folder: Path) -> str:
+    """The headline table of an evaluation folder as text.
+
+    Args:
+        folder: What `gta evaluation score` wrote.
+
+    Returns:
+        Lines without a trailing newline; models in the order of the summary.
+
+    Raises:
+        UserError: if the folder holds no summary, or an empty one.
+    """
+    summary = read_summary(folder / "summary.tsv")
+    chosen = summary[summary["metric"] == summary["regime"].map(HEADLINE_METRICS)]
+    if chosen.empty:
+        raise UserError(f"{folder / 'summary.tsv'} has no row to show: run `gta evaluation score` again.")
+    names = list(dict.fromkeys(chosen["model"]))
+    columns = [["model", "", *names]]
+    for regime in REGIMES:
+        rows = chosen[chosen["regime"] == regime].set_index("model")
+        size = f"n = {rows['n_genes'].max():.0f} genes, {rows['n_people'].max():.0f} people"
+        columns.append([_TITLES[regime], size, *(_cell(rows.loc[name]) for name in names)])
+    widths = [max(map(len, column)) for column in columns]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in zip(*columns, strict=True)]
+    lines.insert(2, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in [*lines, "", *_FOOTNOTE.splitlines()])

@@ -1,0 +1,59 @@
+"""What is compared with expression: one model's predictions of all its seeds, and the sets of genes of each regime."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gta.evaluation.correlation import Floats
+from gta.evaluation.tables import PREDICTION_DECIMALS, Prediction
+
+ACROSS_GENES = "across_genes"
+SEEN_GENES = "seen_genes_unseen_people"
+UNSEEN_GENES = "unseen_genes_unseen_people"
+
+#: The regimes and the split of the genes that each looks at; people are always those of the split `test`.
+REGIMES = {ACROSS_GENES: "test", SEEN_GENES: "train", UNSEEN_GENES: "test"}
+
+#: The one number per regime that stands in the headline and in the titles of figures.
+HEADLINE_METRICS = {ACROSS_GENES: "spearman", SEEN_GENES: "mean_spearman", UNSEEN_GENES: "mean_spearman"}
+
+#: Put before the name of a metric, it means: of one prediction, the mean over the seeds' predictions.
+ENSEMBLE = "ensemble_"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's predictions for the held-out people.
+
+    Attributes:
+        name: Name of the model.
+        seeds: Its seeds as text (one empty text for a model without).
+        predicted: (seeds, genes of the cohort, test people), float64; NaN for the genes it says nothing of.
+    """
+
+    name: str
+    seeds: tuple[str, ...]
+    predicted: Floats
+
+    @classmethod
+    def of(cls, predictions: Sequence[Prediction]) -> "Model":
+        """The model of some predictions that differ in the seed only. A gene counts if all seeds speak of it."""
+        predicted = np.stack([prediction.predicted for prediction in predictions])
+        predicted[:, np.isnan(predicted).any(axis=(0, 2))] = np.nan
+        return cls(predictions[0].model, tuple(prediction.seed for prediction in predictions), predicted)
+
+    def genes_among(self, genes: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Those of some genes (indices in the cohort) that the model speaks of."""
+        return genes[~np.isnan(self.predicted[0, genes, 0])]
+
+    @property
+    def ensemble(self) -> Floats:
+        """(1, genes, people): the mean of the seeds' predictions, rounded as predictions are."""
+        return np.round(self.predicted.mean(axis=0, keepdims=True), PREDICTION_DECIMALS)
+
+    def variants(self) -> list[tuple[str, Floats]]:
+        """What is summarised, as (prefix of the metric, predictions): each seed by itself, and the ensemble if it differs."""
+        each = ("", self.predicted)
+        return [each] if len(self.seeds) == 1 else [each, (ENSEMBLE, self.ensemble)]
