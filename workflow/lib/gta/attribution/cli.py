@@ -20,8 +20,9 @@ measures:
   personal          mean absolute contribution of the tile's differences from the reference to the predicted deviation
 
 example:
-  gta attribution --trained aligner/gta/seed1 aligner/gta/seed2 --inputs inputs --cohort cohort --features features/sim1.safetensors \\
-      --model language/model --cache language/prompt_cache.safetensors --truth simulated/truth_elements.tsv --out attribution/gta
+  gta attribution --trained aligner/gta/seed1 aligner/gta/seed2 --inputs inputs --cohort cohort \\
+      --features features/sim1.safetensors --model language/model --cache language/prompt_cache.safetensors \\
+      --truth simulated/truth_elements.tsv --out attribution/gta
 """
 
 

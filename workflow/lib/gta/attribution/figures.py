@@ -67,14 +67,14 @@ def draw_gene(gene: str, tiles: pd.DataFrame, genes: pd.DataFrame, elements: pd.
     known = elements[(elements["gene"] == gene) | (elements["gene"] == "")]
     known = known[(known["contig"] == about["contig"]) & (known["start"] < high) & (known["end"] > low)]
     for element in known.itertuples():
-        left, right = (int(element.start) - tss) / 1000, (int(element.end) - tss) / 1000  # type: ignore[arg-type]
+        left, right = (int(element.start) - tss) / 1000, (int(element.end) - tss) / 1000
         axes[2].plot([left, right], [0.3, 0.3], color=KNOWN, linewidth=7, solid_capstyle="butt")
         axes[2].plot([(left + right) / 2], [0.3], marker="|", markersize=9, color=KNOWN)
         for axis in axes[:2]:
             axis.axvspan(left, right, color=KNOWN, alpha=0.25, linewidth=0.8)
     neighbours = genes[(genes["contig"] == about["contig"]) & genes["tss"].between(low, high - 1)]
     for neighbour in neighbours.itertuples():
-        at, own = (int(neighbour.tss) - tss) / 1000, neighbour.gene == gene  # type: ignore[arg-type]
+        at, own = (int(neighbour.tss) - tss) / 1000, neighbour.gene == gene
         axes[2].plot([at], [0.75], marker=">" if neighbour.strand == "+" else "<", color="black" if own else "grey", markersize=7)
         axes[2].annotate(
             str(neighbour.symbol), (at, 0.75), xytext=(6, 0), textcoords="offset points", va="center", fontsize=7,

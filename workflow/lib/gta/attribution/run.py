@@ -38,7 +38,7 @@ def attribute_cohort(
         # The aligner's tiles stand in the gene's direction, the table's in that of the reference.
         back = np.argsort(np.argsort(distance, kind="stable"), kind="stable")
         tiles = np.arange(len(distance))
-        start = int(gene.window_start) + tiles * store.tile_length  # type: ignore[arg-type]
+        start = int(gene.window_start) + tiles * store.tile_length
         columns: dict[str, object] = {
             "gene": gene.gene,
             "contig": gene.contig,

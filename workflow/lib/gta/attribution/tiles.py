@@ -23,11 +23,11 @@ class TileAttribution:
         gradient_x_input: (T,) float64. Gradient of the predicted mean expression of the reference haplotype with respect to the
             tile's features, times the features, summed over features. The features are standardised, so the baseline is an
             average tile; positive: the tile raises the prediction.
-        deletion: (T,) float64. Predicted mean expression of the reference haplotype minus that with the tile replaced by an average tile.
-            Positive: the tile raises the prediction.
+        deletion: (T,) float64. Predicted mean expression of the reference haplotype minus that with the tile replaced by an
+            average tile. Positive: the tile raises the prediction.
         personal: (T,) float64. Mean over haplotypes, weighted by their carriers, of the absolute gradient of the predicted
-            deviation times the difference from the reference haplotype, summed over features: how much the tile tells people apart.
-            Never negative.
+            deviation times the difference from the reference haplotype, summed over features: how much the tile tells people
+            apart. Never negative.
     """
 
     gradient_x_input: np.ndarray

@@ -9,7 +9,7 @@ from gta.features.settings import FeatureSettings
 
 EPILOG = """\
 Reads  the haplotype panels of one contig, the cohort's genes and the reference.
-Writes the feature store (safetensors), a table of extractor passes with and without de-duplication, and the features' names.
+Writes the feature store (safetensors), a table of what de-duplication saved, and the features' names.
 
 A tile is a fixed piece of a gene's window; its left edge stands at a fixed position of the reference (bp, 0-based half-open).
 
@@ -34,7 +34,7 @@ def add_parser(stages: Any) -> None:
     parser.add_argument("--contig", required=True, help="name of the contig in the reference")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads [1]")
     parser.add_argument("--out", type=Path, required=True, help="feature store to write, .safetensors")
-    parser.add_argument("--summary", type=Path, required=True, help="table of passes to write, .tsv")
+    parser.add_argument("--summary", type=Path, required=True, help="table of what de-duplication saved, to write, .tsv")
     parser.add_argument("--names", type=Path, required=True, help="table of feature names to write, .tsv")
     settings.add_arguments(parser, FeatureSettings)
     parser.set_defaults(run=run)
@@ -63,5 +63,5 @@ def run(arguments: argparse.Namespace) -> None:
     with atomic_path(arguments.names) as temporary:
         write_feature_names(store, temporary)
     store.save(arguments.out)
-    passes, without = account["n_distinct_tiles"].sum(), account["passes_without_deduplication"].sum()
-    print(f"{arguments.contig}: {len(account)} windows, {passes} passes instead of {without} ({without / passes:.1f}x fewer)")
+    scanned, without = account["scanned_kb"].sum(), account["scanned_kb_without_deduplication"].sum()
+    print(f"{len(account)} windows: {scanned:.0f} kb scanned instead of {without:.0f} kb ({without / scanned:.0f}x less)")

@@ -103,46 +103,78 @@ def one_hot(sequences: np.ndarray) -> torch.Tensor:
 class MotifExtractor:
     """Motif features of tiles: the best and the summed match of each matrix on either strand.
 
-    A match belongs to the tile in which its centre lies, so a tile needs `margin` bases of context on either side.
+    Scores are taken in short blocks, whose results combine exactly to those of any longer tile: distinct blocks are far fewer
+    than distinct tiles, because few variants fall into one. A match belongs to the block in which its centre lies, so a block
+    needs `margin` bases of context on either side.
+
+    M matrices; F = 2 M features.
 
     Attributes:
         name: `motif`.
-        local: True: a tile's features depend on its own sequence and margin only.
-        margin: Context on either side of a tile, bp.
+        margin: Context on either side of a block, bp.
         feature_names: (matrix id, factor, pool) of each of the F features.
     """
 
     name = "motif"
-    local = True
 
     def __init__(self, motifs: list[Motif]):
         if not motifs:
             raise UserError("features.factors: no matrix is left to scan; name at least one transcription factor.")
-        self.margin = max(motif.log_odds.shape[1] for motif in motifs) // 2
-        width = 2 * self.margin + 1
-        kernels = np.zeros((2 * len(motifs), 4, width), dtype=np.float32)
-        for number, motif in enumerate(motifs):
-            size = motif.log_odds.shape[1]
-            left = self.margin - size // 2
-            kernels[2 * number, :, left : left + size] = motif.log_odds
-            # The reverse complement of a one-hot matrix is its reversal along both axes (A<->T, C<->G).
-            kernels[2 * number + 1, :, left : left + size] = motif.log_odds[::-1, ::-1]
-        self._kernels = torch.from_numpy(kernels)
+        # Matrices of like width are scanned together: a short one in a wide kernel would multiply zeros.
+        by_width = sorted(range(len(motifs)), key=lambda number: motifs[number].log_odds.shape[1])
+        groups = [part for part in np.array_split(np.array(by_width), min(6, len(motifs))) if len(part)]
+        self._kernels = [_kernels([motifs[number] for number in group]) for group in groups]
+        self._order = torch.from_numpy(np.argsort(np.concatenate(groups)))
+        self.margin = max(kernels.shape[2] for kernels in self._kernels) // 2
         self.feature_names = [(motif.matrix_id, motif.name, pool) for motif in motifs for pool in POOLS]
 
     @torch.no_grad()
-    def __call__(self, sequences: np.ndarray) -> np.ndarray:
-        """Features of tiles.
+    def scan(self, blocks: np.ndarray) -> torch.Tensor:
+        """Best and summed match of each matrix in each block.
 
         Args:
-            sequences: (B, T + 2 * margin) uint8, upper-case ASCII.
+            blocks: (B, L + 2 * margin) uint8, upper-case ASCII.
 
         Returns:
-            (B, F) float32, F = 2 x matrices: for each matrix the maximum of the log-odds over positions and strands, and
-            the logarithm of the mean of its exponential (both in nats; the second grows with the number of good matches).
+            (B, 2, M) float32, nats: the maximum of the log-odds over positions and strands, and the logarithm of the sum of
+            their exponentials.
         """
-        scores = functional.conv1d(one_hot(sequences), self._kernels)
-        scores = scores.view(len(sequences), len(self._kernels) // 2, -1)
-        best = scores.amax(dim=2)
-        summed = torch.logsumexp(scores, dim=2) - float(np.log(scores.shape[2]))
+        bases = one_hot(blocks)
+        parts = []
+        for kernels in self._kernels:
+            unused = self.margin - kernels.shape[2] // 2
+            scores = functional.conv1d(bases[:, :, unused : bases.shape[2] - unused], kernels)
+            # Both strands of a matrix are neighbours: its positions on both become one axis.
+            scores = scores.view(len(blocks), len(kernels) // 2, -1)
+            parts.append(torch.stack([scores.amax(dim=2), torch.logsumexp(scores, dim=2)], dim=1))
+        return torch.cat(parts, dim=2)[:, :, self._order]
+
+    @torch.no_grad()
+    def combine(self, scanned: torch.Tensor, block_length: int) -> np.ndarray:
+        """Features of tiles from those of their blocks.
+
+        Args:
+            scanned: (R, b, 2, M) what `scan` gave for the b blocks of each tile.
+            block_length: Length of a block, bp.
+
+        Returns:
+            (R, F) float32, nats: for each matrix the maximum over the tile, and the logarithm of the mean of the exponentials
+            over its positions and strands, which grows with the number of good matches and is comparable between tile lengths.
+        """
+        best = scanned[:, :, 0].amax(dim=1)
+        positions = 2 * block_length * scanned.shape[1]
+        summed = torch.logsumexp(scanned[:, :, 1], dim=1) - float(np.log(positions))
         return torch.stack([best, summed], dim=2).flatten(1).numpy()
+
+
+def _kernels(motifs: list[Motif]) -> torch.Tensor:
+    """Convolution kernels (2 x matrices, 4, width) of both strands, each matrix with its centre in the kernel's."""
+    reach = max(motif.log_odds.shape[1] for motif in motifs) // 2
+    kernels = np.zeros((2 * len(motifs), 4, 2 * reach + 1), dtype=np.float32)
+    for number, motif in enumerate(motifs):
+        size = motif.log_odds.shape[1]
+        left = reach - size // 2
+        kernels[2 * number, :, left : left + size] = motif.log_odds
+        # The reverse complement of a one-hot matrix is its reversal along both axes (A<->T, C<->G).
+        kernels[2 * number + 1, :, left : left + size] = motif.log_odds[::-1, ::-1]
+    return torch.from_numpy(kernels)

@@ -23,4 +23,3 @@ class FeatureSettings:
         "Which transcription factors are scanned: lymphoblastoid (factors bound in GM12878), all (slow), or the path of a text "
         "file with one factor name or matrix id per line.",
     )
-    batch_tiles: int = setting(64, "Tiles scanned at once; lower it where memory is short.", minimum=1)
