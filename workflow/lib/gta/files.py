@@ -66,6 +66,6 @@ def staged_files(folder: Path | str) -> Iterator[Path]:
     try:
         yield holder
         for path in sorted(holder.iterdir()):
-            os.replace(path, folder / path.name)
+            path.replace(folder / path.name)
     finally:
         shutil.rmtree(holder, ignore_errors=True)

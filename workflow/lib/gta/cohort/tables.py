@@ -8,29 +8,13 @@ import pandas as pd
 
 from gta.errors import UserError
 from gta.files import require_file
-
-
-def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """A tab-separated table in which `columns` must occur; empty cells of text stay empty strings.
-
-    Raises:
-        UserError: if the file is absent, empty, or lacks a column.
-    """
-    require_file(path, "table")
-    try:
-        table = pd.read_csv(path, sep="\t", dtype={"gene": str, "person": str, "contig": str}, keep_default_na=False)
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no tab-separated table ({error}): remove it and run again.") from error
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise UserError(f"{path} has no column {missing[0]}: remove it and run again.")
-    return table
+from gta.inputs.tables import read_table
 
 
 def read_genes(folder: Path) -> pd.DataFrame:
     """`genes.tsv` of a cohort folder."""
     columns = ("gene", "symbol", "contig", "strand", "tss", "window_start", "window_end", "split")
-    return read_table(folder / "genes.tsv", columns)
+    return read_table(folder / "genes.tsv", columns, ("tss", "window_start", "window_end", "block"))
 
 
 def read_people(folder: Path) -> pd.DataFrame:

@@ -1,129 +1,66 @@
-"""The user's tables of text: gene annotation and populations; and the tables of this workflow, read back."""
+"""Reading and writing the tables of the inputs stage."""
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from gta.errors import UserError
-from gta.inputs.compression import open_text
+from gta.files import require_file
 
 
-def read_text_table(path: Path, what: str) -> pd.DataFrame:
-    """A tab-separated table with a header line; every value is kept as text, an empty one as "".
-
-    Quotation marks are ordinary characters. The index is the line number in the file. Columns without a name are ignored
-    (the panel file of the 1000 Genomes Project ends its header with tabs).
-
-    Raises:
-        UserError: for a table without rows or with a single column, a column named twice, or a row longer than the header.
-    """
-    rows: dict[int, list[str]] = {}
-    with open_text(path, what) as handle:
-        header = handle.readline().rstrip("\r\n").lstrip("#").split("\t")
-        for number, line in enumerate(handle, start=2):
-            fields = line.rstrip("\r\n").split("\t")
-            if fields == [""]:
-                continue
-            if any(fields[len(header) :]):
-                raise UserError(
-                    f"The {what} {path}, line {number}, has {len(fields)} columns where the header has {len(header)}:"
-                    " remove the tabs inside its text."
-                )
-            rows[number] = (fields + [""] * len(header))[: len(header)]
-    named = [name for name in header if name]
-    if len(named) < 2:
-        raise UserError(
-            f"The {what} {path} has a single column, {header[0]!r}: a table with a header and columns separated by tabs is needed."
-        )
-    for name in named:
-        if named.count(name) > 1:
-            raise UserError(f"The {what} {path} has two columns named {name!r}: rename one.")
-    if not rows:
-        raise UserError(f"The {what} {path} has a header but no rows: check how it was made.")
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=range(len(header)), dtype=str)
-    table.columns = pd.Index(header)
-    return table[named]
-
-
-def _column(table: pd.DataFrame, aliases: Sequence[str], path: Path, what: str) -> str:
-    """The column that goes by one of several names, upper or lower case."""
-    by_lower = {str(name).lower(): str(name) for name in reversed(table.columns)}
-    for alias in aliases:
-        if alias in by_lower:
-            return by_lower[alias]
-    raise UserError(
-        f"The {what} {path} has no column {' or '.join(aliases)} (its columns: {', '.join(table.columns)}): rename one."
-    )
-
-
-def _require_once(names: pd.Series, path: Path, what: str) -> None:
-    """Refuse a name that stands in two rows, or an empty one."""
-    empty = names[names == ""]
-    if len(empty):
-        raise UserError(f"The {what} {path}, line {empty.index[0]}, has no {names.name}: fill it in or remove the row.")
-    again = names[names.duplicated()]
-    if len(again):
-        first = names.index[names == again.iloc[0]][0]
-        raise UserError(
-            f"The {what} {path} names {again.iloc[0]!r} in lines {first} and {again.index[0]}: keep one row for each."
-        )
-
-
-def read_annotation(path: Path) -> pd.DataFrame:
-    """The user's annotation of genes in words.
+def read_table(path: Path, columns: Sequence[str], integers: Sequence[str] = ()) -> pd.DataFrame:
+    """A tab-separated table that this workflow wrote. All of it is text (a gene may be called `NA`) but for the integer columns.
 
     Args:
-        path: TSV with a column `gene_id` or `gene`.
-
-    Returns:
-        `gene` as given in the file, then every other column under its own name, all text.
-
-    Raises:
-        UserError: without such a column, or for a gene named twice.
-    """
-    what = "gene annotation table"
-    table = read_text_table(path, what)
-    column = _column(table, ("gene_id", "gene"), path, what)
-    _require_once(table[column], path, what)
-    others = table.drop(columns=[name for name in ("gene", column) if name in table])
-    return pd.concat([table[column].rename("gene"), others], axis=1).reset_index(drop=True)
-
-
-def read_populations(path: Path) -> pd.DataFrame:
-    """The population of each person, and the sex where the table has it.
-
-    Args:
-        path: TSV with the columns person (or sample) and population (or pop); sex (or gender) is optional, further columns
-            are ignored.
-
-    Returns:
-        `person population` and, if given, `sex`, all text.
+        path: The table; quotation marks in it are ordinary characters.
+        columns: What must occur in it.
+        integers: Which of its columns, where they occur, are whole numbers (int64).
 
     Raises:
-        UserError: if a column is missing or a person is named twice.
+        UserError: if the file is absent, empty or not such a table.
     """
-    what = "table of populations"
-    table = read_text_table(path, what)
-    wanted = {
-        "person": _column(table, ("person", "sample"), path, what),
-        "population": _column(table, ("population", "pop"), path, what),
-    }
-    by_lower = {str(name).lower(): str(name) for name in table.columns}
-    sex = by_lower.get("sex", by_lower.get("gender"))
-    if sex is not None:
-        wanted["sex"] = sex
-    _require_once(table[wanted["person"]], path, what)
-    chosen = table[list(wanted.values())].set_axis(list(wanted), axis=1)
-    return chosen.reset_index(drop=True)
-
-
-def read_table(path: Path, integers: Sequence[str] = ()) -> pd.DataFrame:
-    """Read back a table that this workflow wrote: text (so that a gene may be called `NA`) but for the named integer columns."""
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=3)
-    return table.astype(dict.fromkeys(integers, "int64"))
+    require_file(path, "table")
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
+        table = table.astype({name: "int64" for name in integers if name in table})
+    except (ValueError, pd.errors.ParserError) as error:
+        raise UserError(f"{path} is no tab-separated table ({error}): remove it and run again.") from error
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise UserError(f"{path} has no column {missing[0]}: remove it and run again.")
+    return table
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a tab-separated table with a header line; quotation marks stay as they are."""
-    table.to_csv(path, sep="\t", index=False, quoting=3, lineterminator="\n")
+    table.to_csv(path, sep="\t", index=False, quoting=csv.QUOTE_NONE, lineterminator="\n")
+
+
+def read_annotation(path: Path) -> pd.DataFrame:
+    """The annotation table: `gene symbol biotype description` and further columns, all text."""
+    return read_table(path, ("gene", "symbol", "biotype", "description"))
+
+
+def read_genes(inputs: Path) -> pd.DataFrame:
+    """`genes.tsv` of an inputs folder."""
+    whole = ("start", "end", "tss")
+    return read_table(inputs / "genes.tsv", ("gene", "symbol", "biotype", "contig", "strand", *whole), whole)
+
+
+def read_people(inputs: Path) -> pd.DataFrame:
+    """`people.tsv` of an inputs folder: everybody in the VCF."""
+    return read_table(inputs / "people.tsv", ("person", "population"))
+
+
+def read_contigs(inputs: Path) -> pd.DataFrame:
+    """`contigs.tsv` of an inputs folder; a file's name of a contig is empty where it lacks the contig."""
+    return read_table(
+        inputs / "contigs.tsv", ("contig", "length", "genotypes_name", "genes_name", "expression_name"), ("length",)
+    )
+
+
+def read_expression(inputs: Path) -> pd.DataFrame:
+    """`expression.parquet` of an inputs folder: index gene, one float64 column per person, TPM or RPKM."""
+    return pd.read_parquet(require_file(inputs / "expression.parquet", "expression matrix")).set_index("gene")

@@ -1,0 +1,146 @@
+"""A split of genes that does not leak: whole blocks of neighbours, and no overlap of windows between two splits."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gta.cohort.settings import CohortSettings
+from gta.errors import UserError
+
+#: How many random assignments of blocks are compared.
+N_DRAWS = 200
+
+TRAIN, VALID, TEST = 0, 1, 2
+SPLITS = ("train", "valid", "test")
+
+
+def cut_into_blocks(contigs: pd.Series, n_blocks: int) -> npt.NDArray[np.int64]:
+    """Cut sorted genes into contiguous blocks of about equal number; no block spans two contigs.
+
+    Each contig gets one block; each further block goes to the contig whose blocks are the largest.
+
+    Args:
+        contigs: Contig of each gene, sorted by contig and TSS.
+        n_blocks: How many; more if there are more contigs, fewer if there are fewer genes.
+
+    Returns:
+        Block of each gene, from 0, ascending.
+    """
+    sizes = contigs.groupby(contigs, sort=False).size().to_numpy()
+    n_of = np.ones(len(sizes), dtype=np.int64)
+    while n_of.sum() < min(n_blocks, len(contigs)):
+        n_of[np.argmax(np.where(n_of < sizes, sizes / n_of, 0))] += 1
+    lengths = [len(part) for size, n in zip(sizes, n_of, strict=True) for part in np.array_split(np.empty(size), n)]
+    return np.repeat(np.arange(len(lengths)), lengths)
+
+
+def overlaps(
+    contigs: npt.NDArray[np.int64], tss: npt.NDArray[np.int64], others: npt.NDArray[np.bool_], window_length: int
+) -> npt.NDArray[np.bool_]:
+    """Which genes' windows overlap the window of one of `others`.
+
+    Windows of one length overlap where their TSS are less than that length apart, on one contig.
+
+    Args:
+        contigs: Number of each gene's contig.
+        tss: Position of each gene's TSS.
+        others: Which genes they are compared with.
+        window_length: Length of every window in bp.
+    """
+    # Contigs are laid out one behind the other, a window apart, so that one sorted search serves them all.
+    places = contigs * (tss.max(initial=0) + window_length + 1) + tss
+    theirs = np.sort(places[others])
+    if not len(theirs):
+        return np.zeros(len(places), dtype=bool)
+    after = np.searchsorted(theirs, places)
+    right = theirs[np.minimum(after, len(theirs) - 1)]
+    left = theirs[np.maximum(after - 1, 0)]
+    return np.minimum(np.abs(right - places), np.abs(left - places)) < window_length
+
+
+def _draw(sizes: npt.NDArray[np.int64], targets: dict[int, float], generator: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Assign blocks in random order: to test, then to valid, as long as that brings the split nearer to its number of genes."""
+    assigned = np.full(len(sizes), TRAIN)
+    n_genes = dict.fromkeys(targets, 0)
+    for block in generator.permutation(len(sizes)):
+        for split, target in targets.items():
+            if not n_genes[split] or abs(n_genes[split] + sizes[block] - target) <= abs(n_genes[split] - target):
+                assigned[block] = split
+                n_genes[split] += sizes[block]
+                break
+    return assigned
+
+
+def split_genes(
+    genes: pd.DataFrame, settings: CohortSettings, seed: int, log: Callable[[str], None]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Split genes into train, valid and test by whole blocks, and drop what would leak.
+
+    A train gene whose window overlaps the window of a valid or test gene is dropped, and so is a valid gene whose window
+    overlaps that of a test gene. Of `N_DRAWS` random assignments of blocks, the one is taken that loses the fewest genes, where
+    every gene by which the valid or the test split misses its fraction counts as lost too.
+
+    Args:
+        genes: `gene contig tss`, sorted by contig and TSS.
+        settings: `window_length gene_blocks valid_genes test_genes`.
+        seed: Seed of the draws.
+        log: Takes a line of progress.
+
+    Returns:
+        The genes that are kept, with `block` and `split`; and gene -> reason of the others.
+
+    Raises:
+        UserError: if there is no assignment that leaves genes in every split.
+    """
+    block = cut_into_blocks(genes["contig"], settings.gene_blocks)
+    sizes = np.bincount(block)
+    contigs, tss = pd.factorize(genes["contig"])[0].astype(np.int64), genes["tss"].to_numpy(dtype=np.int64)
+    fractions = {TEST: settings.test_genes, VALID: settings.valid_genes}
+    targets = {which: fraction * len(genes) for which, fraction in fractions.items()}
+    generator = np.random.default_rng([seed, 2])
+    best: tuple[float, npt.NDArray[np.int64], npt.NDArray[np.bool_]] | None = None
+    for _ in range(N_DRAWS if len(sizes) >= len(SPLITS) else 0):
+        split = _draw(sizes, targets, generator)[block]
+        test = split == TEST
+        leaks = (split == VALID) & overlaps(contigs, tss, test, settings.window_length)
+        held_out = test | ((split == VALID) & ~leaks)
+        leaks |= (split == TRAIN) & overlaps(contigs, tss, held_out, settings.window_length)
+        counts = np.bincount(split[~leaks], minlength=len(SPLITS))
+        if not counts.all():
+            continue
+        missed = sum(abs(counts[which] - fraction * counts.sum()) for which, fraction in fractions.items())
+        if best is None or leaks.sum() + missed < best[0]:
+            best = (leaks.sum() + missed, split, leaks)
+    if best is None:
+        raise UserError(
+            f"{len(genes)} genes in {len(sizes)} blocks cannot be split into train, valid and test with windows of"
+            f" {settings.window_length} bp that do not overlap between them: change gene_blocks (fewer blocks lose fewer genes,"
+            " but there must be 3), lower window_length, or add genes."
+        )
+    _, split, leaks = best
+    kept = genes.assign(block=block, split=np.array(SPLITS)[split])[~leaks].reset_index(drop=True)
+    n_of = {name: int((kept["split"] == name).sum()) for name in SPLITS}
+    log(
+        f"genes: {len(sizes)} blocks; "
+        + ", ".join(f"{n} {name} ({n / len(kept):.0%})" for name, n in n_of.items())
+        + f"; {leaks.sum()} dropped because their windows overlap those of another split"
+    )
+    return kept, _leak_reasons(genes["gene"], contigs, tss, split, leaks, settings.window_length)
+
+
+def _leak_reasons(
+    names: pd.Series,
+    contigs: npt.NDArray[np.int64],
+    tss: npt.NDArray[np.int64],
+    split: npt.NDArray[np.int64],
+    leaks: npt.NDArray[np.bool_],
+    window_length: int,
+) -> dict[str, str]:
+    """gene -> which split its window overlaps; test is named before valid."""
+    by_test = overlaps(contigs, tss, split == TEST, window_length)
+    return {
+        name: f"{SPLITS[own]} gene whose window overlaps that of a {'test' if test else 'valid'} gene"
+        for name, own, test in zip(names[leaks], split[leaks], by_test[leaks], strict=True)
+    }

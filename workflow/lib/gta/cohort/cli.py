@@ -1,0 +1,50 @@
+"""`gta cohort`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from gta import settings
+from gta.cohort.settings import CohortSettings
+
+DESCRIPTION = """\
+Chooses people (with genotypes and expression) and genes (with expression, a TSS and a full window), splits both into
+train, valid and test, and corrects expression for hidden factors. Windows of genes in different splits never overlap,
+and nothing is fitted on held-out people."""
+
+EPILOG = """\
+reads   the folder written by `gta inputs`
+writes  into the folder:
+  people.tsv, genes.tsv     who and what, with splits; windows 0-based half-open, the TSS base at window_length // 2
+  expression.parquet        ln(TPM + 0.01) without hidden factors, genes x people
+  gene_statistics.tsv       mean, sd (ln units) and mean TPM of each gene over the training people
+  dropped.tsv, summary.tsv  everything left out with its reason, and counts
+
+example:
+  gta cohort --inputs results/inputs --window-length 196608 --unit rpkm --hidden-factors 10 --seed 1 --out results/cohort
+
+docs/inputs.md explains how the splits and the correction are made.
+"""
+
+
+def add_parser(stages: Any) -> None:
+    """Add the sub-command."""
+    parser = stages.add_parser(
+        "cohort",
+        help="choose and split people and genes, and correct expression",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--inputs", type=Path, required=True, metavar="DIR", help="folder written by `gta inputs`")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the splits of people and genes [1]")
+    settings.add_arguments(parser, CohortSettings)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do the work."""
+    from gta.cohort.run import make_cohort
+
+    make_cohort(arguments.inputs, arguments.out, settings.from_arguments(CohortSettings, arguments), arguments.seed)

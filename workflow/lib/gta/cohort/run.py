@@ -1,0 +1,124 @@
+"""The work of the cohort stage: choose, split, correct, write."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gta.cohort.blocks import SPLITS, split_genes
+from gta.cohort.correction import HiddenFactors, log_tpm, to_tpm
+from gta.cohort.genes import choose_genes
+from gta.cohort.people import choose_people, split_people
+from gta.cohort.settings import CohortSettings
+from gta.errors import UserError
+from gta.files import require_file, staged_files
+from gta.inputs.tables import read_contigs, read_expression, read_genes, read_people, write_table
+
+GENE_COLUMNS = ["gene", "symbol", "biotype", "contig", "strand", "tss", "window_start", "window_end", "block", "split"]
+
+
+def log(line: str) -> None:
+    """A line of progress on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def make_cohort(inputs: Path, out: Path, settings: CohortSettings, seed: int) -> None:
+    """Write the folder `cohort/` (see docs/contracts.md).
+
+    Args:
+        inputs: Folder written by `gta inputs`.
+        out: The folder to write.
+        settings: The cohort's settings.
+        seed: Seed of the splits; people and genes are drawn independently of each other.
+
+    Raises:
+        UserError: for settings that do not fit the inputs.
+    """
+    _check_settings(settings)
+    names = json.loads(require_file(inputs / "inputs.json", "list of the inputs").read_text())
+    genes, contigs, everybody, matrix = read_genes(inputs), read_contigs(inputs), read_people(inputs), read_expression(inputs)
+
+    chosen, dropped_people = choose_people(list(everybody["person"]), list(matrix.columns), settings)
+    people = everybody.set_index("person").loc[chosen, ["population"]]
+    people["split"] = split_people(people["population"], settings, seed, log)
+    training = (people["split"] == "train").to_numpy()
+
+    given = matrix[chosen].to_numpy(dtype=np.float64)
+    tpm = to_tpm(given) if settings.unit == "rpkm" else given
+    fraction = pd.Series((tpm[:, training] > 0).mean(axis=1), index=matrix.index)
+    candidates, dropped_genes = choose_genes(genes, contigs, fraction, inputs / names["reference"], settings)
+    kept, leaking = split_genes(candidates, settings, seed, log)
+    dropped_genes |= leaking
+
+    expressed = (fraction >= settings.min_expressed_fraction).to_numpy()
+    values = log_tpm(tpm[expressed])
+    factors = HiddenFactors.fit(values[:, training], settings.hidden_factors)
+    explained = ", ".join(f"{share:.1%}" for share in factors.explained)
+    log(f"expression: {len(values)} expressed genes; removed {settings.hidden_factors} hidden factors ({explained or 'none'})")
+    corrected = pd.DataFrame(factors.remove(values), index=matrix.index[expressed], columns=chosen).loc[kept["gene"]]
+    raw = pd.DataFrame(tpm, index=matrix.index, columns=chosen).loc[kept["gene"]]
+    statistics = pd.DataFrame(
+        {
+            "gene": kept["gene"].to_numpy(),
+            "mean": corrected.to_numpy()[:, training].mean(axis=1),
+            "sd": corrected.to_numpy()[:, training].std(axis=1),
+            "mean_tpm": raw.to_numpy()[:, training].mean(axis=1),
+        }
+    )
+
+    with staged_files(out) as folder:
+        write_table(people.reset_index(), folder / "people.tsv")
+        write_table(kept[GENE_COLUMNS], folder / "genes.tsv")
+        table = pa.Table.from_pandas(corrected.rename_axis("gene").reset_index(), preserve_index=False)
+        pq.write_table(table, folder / "expression.parquet")
+        write_table(statistics, folder / "gene_statistics.tsv")
+        write_table(_dropped(dropped_people, _in_order(dropped_genes, genes, matrix)), folder / "dropped.tsv")
+        write_table(_summary(people, kept, dropped_people, dropped_genes), folder / "summary.tsv")
+    log(f"cohort: {len(people)} people, {len(kept)} genes; what was left out, and why: {out / 'dropped.tsv'}")
+
+
+def _check_settings(settings: CohortSettings) -> None:
+    """What the type of a setting alone does not tell."""
+    if settings.window_length % 2:
+        raise UserError(f"window_length: {settings.window_length} is odd; give an even number, so that the TSS is in the middle.")
+    for kind in ("people", "genes"):
+        valid, test = getattr(settings, f"valid_{kind}"), getattr(settings, f"test_{kind}")
+        if valid + test >= 1:
+            raise UserError(f"valid_{kind} ({valid:g}) and test_{kind} ({test:g}) leave nothing for training: lower one of them.")
+
+
+def _in_order(reasons: Mapping[str, str], genes: pd.DataFrame, matrix: pd.DataFrame) -> dict[str, str]:
+    """Reasons in the order of the genes of the inputs; those of the matrix alone come last."""
+    return {name: reasons[name] for name in dict.fromkeys([*genes["gene"], *matrix.index]) if name in reasons}
+
+
+def _dropped(people: Mapping[str, str], genes: Mapping[str, str]) -> pd.DataFrame:
+    """`kind name reason` of everything that was left out."""
+    rows = [("person", *item) for item in people.items()] + [("gene", *item) for item in genes.items()]
+    return pd.DataFrame(rows, columns=["kind", "name", "reason"])
+
+
+def _summary(
+    people: pd.DataFrame, genes: pd.DataFrame, dropped_people: Mapping[str, str], dropped_genes: Mapping[str, str]
+) -> pd.DataFrame:
+    """`what n`: people and genes by split, people by population and split, and what was dropped by reason."""
+    rows = [("people", len(people))]
+    rows += [(f"people: {split}", int((people["split"] == split).sum())) for split in SPLITS]
+    for population, members in people.groupby("population"):
+        rows += [(f"people: {population}: {split}", int((members["split"] == split).sum())) for split in SPLITS]
+    rows += [(f"people dropped: {reason}", n) for reason, n in _counts(dropped_people)]
+    rows.append(("genes", len(genes)))
+    rows += [(f"genes: {split}", int((genes["split"] == split).sum())) for split in SPLITS]
+    rows += [(f"genes dropped: {reason}", n) for reason, n in _counts(dropped_genes)]
+    return pd.DataFrame(rows, columns=["what", "n"])
+
+
+def _counts(reasons: Mapping[str, str]) -> list[tuple[str, int]]:
+    """How often each reason occurs, by its text."""
+    counts = pd.Series(list(reasons.values()), dtype=str).value_counts()
+    return sorted((str(reason), int(n)) for reason, n in counts.items())

@@ -1,0 +1,53 @@
+"""Settings of the cohort stage."""
+
+from dataclasses import dataclass
+
+from gta.settings import setting
+
+
+@dataclass(frozen=True)
+class CohortSettings:
+    """People, genes and windows of the study, and how expression is corrected."""
+
+    window_length: int = setting(
+        114_688,
+        "Length of every window in bp, even; the TSS base stands at half of it. A multiple of the tile length.",
+        minimum=2,
+    )
+    contigs: list[str] = setting([], "Only genes on these contigs (with or without chr). Empty: all contigs.")
+    include_people: list[str] = setting([], "Only these people. Empty: everybody with genotypes and expression.")
+    exclude_people: list[str] = setting([], "People to leave out, for example swapped samples.")
+    include_genes: list[str] = setting([], "Only these genes (ids, with or without version). Empty: all genes.")
+    exclude_genes: list[str] = setting([], "Genes to leave out (ids, with or without version).")
+    biotypes: list[str] = setting([], "Only genes of these biotypes, for example protein_coding. Empty: all biotypes.")
+    max_unknown_bases: int = setting(
+        0, "Genes with more unknown bases (N, or past the contig's end) than this in their window are dropped, in bp.", minimum=0
+    )
+    min_expressed_fraction: float = setting(
+        0.5, "Genes that are above zero in a smaller fraction of the training people than this are dropped.", minimum=0, maximum=1
+    )
+    unit: str = setting(
+        "tpm",
+        "Unit of the expression matrix: tpm is taken as given; rpkm is rescaled so that each person's genes sum to a million.",
+        choices=("tpm", "rpkm"),
+    )
+    hidden_factors: int = setting(
+        2,
+        "Number of principal components of expression (batch, cell state) that are removed; fitted on the training people."
+        " Choose 10 for a whole genome and hundreds of people, fewer for few genes.",
+        minimum=0,
+    )
+    valid_people: float = setting(
+        0.1, "Fraction of the people, in each population, that training is stopped by.", minimum=0.001, maximum=0.9
+    )
+    test_people: float = setting(
+        0.25, "Fraction of the people, in each population, that the evaluation alone sees.", minimum=0.001, maximum=0.9
+    )
+    valid_genes: float = setting(0.1, "Fraction of the genes that training is stopped by.", minimum=0.001, maximum=0.9)
+    test_genes: float = setting(0.25, "Fraction of the genes that the evaluation alone sees.", minimum=0.001, maximum=0.9)
+    gene_blocks: int = setting(
+        8,
+        "Genes are split in this many blocks of neighbours (at least one per contig). More blocks: fractions are met more"
+        " closely; fewer: fewer genes are lost where a window reaches into the next block.",
+        minimum=3,
+    )

@@ -1,0 +1,111 @@
+"""Plain, gzip or bgzip: what a file is, whether it is whole, and how to read or re-compress it."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Literal, TextIO, cast
+
+import pysam
+
+from gta.errors import UserError
+from gta.files import require_file
+
+Compression = Literal["plain", "gzip", "bgzip"]
+
+#: The empty block that ends every whole BGZF file (SAM specification, section 4.1.2).
+BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+_OTHER_FORMATS = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_COPY_BYTES = 1 << 20
+
+
+def compression_of(path: Path, what: str) -> Compression:
+    """How a file is compressed, judged by its first bytes and never by its name.
+
+    Args:
+        path: The file.
+        what: What the file is, for the error's text: "gene annotation".
+
+    Raises:
+        UserError: if the file is missing, empty, compressed with another program, or a bgzip file that is cut short.
+    """
+    require_file(path, what)
+    with path.open("rb") as handle:
+        start = handle.read(18)
+    if not start:
+        raise UserError(f"The {what} {path} is empty: check how it was made or downloaded.")
+    for magic, name in _OTHER_FORMATS.items():
+        if start.startswith(magic):
+            raise UserError(f"The {what} {path} is compressed with {name}: unpack it, then compress it with bgzip.")
+    if not start.startswith(b"\x1f\x8b"):
+        return "plain"
+    if not (start[3] & 4 and start[12:14] == b"BC"):
+        return "gzip"
+    with path.open("rb") as handle:
+        handle.seek(max(0, path.stat().st_size - len(BGZF_END)))
+        if handle.read() != BGZF_END:
+            raise UserError(f"The {what} {path} is cut short (it lacks the end marker of bgzip): copy or download it again.")
+    return "bgzip"
+
+
+@contextmanager
+def _damage_explained(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"The {what} {path} is cut short or damaged ({error}): copy or download it again.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"The {what} {path} is not text in UTF-8 ({error}): check that it is the right file, or convert it."
+        ) from error
+
+
+@contextmanager
+def open_bytes(path: Path, what: str) -> Iterator[IO[bytes]]:
+    """Read a file unpacked; damage met while reading becomes a UserError.
+
+    Args:
+        path: Plain, gzip or bgzip file.
+        what: What the file is, for the error's text.
+    """
+    kind = compression_of(path, what)
+    with _damage_explained(path, what), path.open("rb") if kind == "plain" else gzip.open(path, "rb") as handle:
+        yield cast(IO[bytes], handle)
+
+
+@contextmanager
+def open_text(path: Path, what: str) -> Iterator[TextIO]:
+    """Read a text file (UTF-8, with or without a byte-order mark) unpacked; damage met while reading becomes a UserError.
+
+    Args:
+        path: Plain, gzip or bgzip file.
+        what: What the file is, for the error's text.
+    """
+    kind = compression_of(path, what)
+    with _damage_explained(path, what):
+        opened = (
+            path.open(encoding="utf-8-sig") if kind == "plain" else gzip.open(path, "rt", encoding="utf-8-sig")  # noqa: SIM115
+        )
+        with opened as handle:
+            yield cast(TextIO, handle)
+
+
+def first_bytes(path: Path, what: str, n: int = 64) -> bytes:
+    """The first bytes of a file's unpacked content."""
+    with open_bytes(path, what) as handle:
+        return handle.read(n)
+
+
+def bgzip_copy(source: Path, target: Path, what: str) -> None:
+    """Write a bgzip copy of a plain or gzip file. The same content gives the same bytes.
+
+    Args:
+        source: Plain or gzip file.
+        target: The copy's path.
+        what: What the file is, for the error's text.
+    """
+    with open_bytes(source, what) as handle, pysam.BGZFile(str(target), "wb", None) as copy:
+        while chunk := handle.read(_COPY_BYTES):
+            copy.write(chunk)

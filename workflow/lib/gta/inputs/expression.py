@@ -1,0 +1,124 @@
+"""The expression matrix."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gta.errors import UserError
+from gta.inputs.compression import open_text
+
+WHAT = "expression matrix"
+N_LEADING = 6
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An expression matrix as given.
+
+    Attributes:
+        genes: `gene contig start end`, one row per gene in the order of the file; 0-based half-open.
+        people: Names of the columns.
+        values: float64, (genes, people); TPM or RPKM.
+    """
+
+    genes: pd.DataFrame
+    people: list[str]
+    values: npt.NDArray[np.float64]
+
+    def as_table(self) -> pd.DataFrame:
+        """`gene`, then one column per person."""
+        table = pd.DataFrame(self.values, columns=self.people)
+        table.insert(0, "gene", self.genes["gene"].to_numpy())
+        return table
+
+
+def read_expression(path: Path) -> Expression:
+    """Read an expression matrix in BED form.
+
+    Args:
+        path: Plain or gzip. A header line, then one line per gene: `#chr start end gene length strand` and one value per
+            person; QTLtools' `#Chr start end pid gid strand` is the same form. The fourth column names the gene.
+
+    Raises:
+        UserError: naming line, gene and person for a value that is no number, is negative or missing, and for a gene or person
+            that occurs twice.
+    """
+    leading: list[tuple[str, str, int, int]] = []
+    rows: list[npt.NDArray[np.float64]] = []
+    with open_text(path, WHAT) as handle:
+        line = handle.readline()
+        header_number = 1
+        while line.startswith("##"):
+            line, header_number = handle.readline(), header_number + 1
+        people = _people(line, path)
+        for number, line in enumerate(handle, start=header_number + 1):
+            fields = line.rstrip("\r\n").split("\t")
+            if fields == [""]:
+                continue
+            where = f"The {WHAT} {path}, line {number},"
+            if len(fields) != N_LEADING + len(people):
+                raise UserError(
+                    f"{where} has {len(fields)} columns where the header has {N_LEADING + len(people)}: the file is cut short or"
+                    " not separated by tabs."
+                )
+            if not (fields[1].isdigit() and fields[2].isdigit()):
+                raise UserError(f"{where} has start {fields[1]!r} and end {fields[2]!r}: whole numbers are needed.")
+            leading.append((fields[3], fields[0], int(fields[1]), int(fields[2])))
+            rows.append(_values(fields, people, where))
+    if not rows:
+        raise UserError(f"The {WHAT} {path} has a header but no genes: check how it was made.")
+    genes = pd.DataFrame(leading, columns=["gene", "contig", "start", "end"])
+    repeated = genes["gene"][genes["gene"].duplicated()]
+    if len(repeated):
+        raise UserError(f"The {WHAT} {path} has the gene {repeated.iloc[0]!r} more than once: keep or sum up its rows.")
+    return Expression(genes, people, np.stack(rows))
+
+
+def _people(header: str, path: Path) -> list[str]:
+    """The people that the header names."""
+    fields = header.rstrip("\r\n").split("\t")
+    names = [name.lower() for name in fields[:3]]
+    if names[1:] != ["start", "end"]:
+        raise UserError(
+            f"The {WHAT} {path} does not begin with the header `#chr start end gene length strand person ...`, separated by"
+            f" tabs (it begins {header[:60].rstrip()!r}): write it."
+        )
+    people = fields[N_LEADING:]
+    if not people:
+        raise UserError(f"The {WHAT} {path} has no people: six columns, then one column per person, are needed.")
+    repeated = [person for person, n in Counter(people).items() if n > 1]
+    if repeated or "" in map(str.strip, people):
+        raise UserError(
+            f"The {WHAT} {path} "
+            + (f"names the person {repeated[0]!r} more than once" if repeated else "has a column without a name")
+            + ": name every person once."
+        )
+    return people
+
+
+def _values(fields: list[str], people: list[str], where: str) -> npt.NDArray[np.float64]:
+    """The values of one gene, checked."""
+    try:
+        values = np.array([float(text) for text in fields[N_LEADING:]])
+        if np.isfinite(values).all() and (values >= 0).all():
+            return values
+    except ValueError:
+        pass
+    for person, text in zip(people, fields[N_LEADING:], strict=True):
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise UserError(f"{where} gene {fields[3]!r}, person {person!r}: {text!r} is not a number; give every value.")
+        if value < 0:
+            raise UserError(
+                f"{where} gene {fields[3]!r}, person {person!r}: {text} is negative; give TPM or RPKM before any logarithm or"
+                " correction."
+            )
+    raise AssertionError("a value was refused, but none is wrong")

@@ -1,0 +1,201 @@
+"""The genotypes: linked or compressed, indexed, and compared with the reference."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pysam
+
+from gta.errors import UserError
+from gta.inputs.compression import bgzip_copy, compression_of, first_bytes, open_text
+from gta.inputs.htslib import captured_messages
+from gta.inputs.reference import link_index
+
+WHAT = "genotype file"
+#: Records of each contig whose REF allele is compared with the reference.
+RECORDS_COMPARED = 50
+#: A larger share of REF alleles that are not in the reference means another genome build, not a few odd records.
+TOLERATED_MISMATCHES = 0.1
+
+
+def place_genotypes(source: Path, folder: Path) -> str:
+    """Put the genotypes and their index into a folder: a link, or a bgzip copy of a plain or gzip VCF.
+
+    Args:
+        source: VCF (bgzip, gzip or plain) or BCF.
+        folder: Where link and index go.
+
+    Returns:
+        The name in the folder: `genotypes.vcf.gz` or `genotypes.bcf`.
+
+    Raises:
+        UserError: for a file that is neither, is cut short or unsorted, or holds no people, one name twice or no record.
+    """
+    kind, start = compression_of(source, WHAT), first_bytes(source, WHAT)
+    is_bcf = start.startswith(b"BCF\x02")
+    if not is_bcf and not start.startswith(b"##fileformat=VCF"):
+        raise UserError(f"The {WHAT} {source} is neither VCF nor BCF (a VCF starts with '##fileformat=VCF'): check the path.")
+    if is_bcf and kind != "bgzip":
+        raise UserError(f"The {WHAT} {source} is an uncompressed BCF: compress it with `bcftools view -Ob -o out.bcf`.")
+    _check_people(source, people_of_bcf(source) if is_bcf else people_of_vcf(source))
+
+    name = "genotypes.bcf" if is_bcf else "genotypes.vcf.gz"
+    target = folder / name
+    if kind == "bgzip":
+        target.symlink_to(source.absolute())
+    else:
+        bgzip_copy(source, target, WHAT)
+    suffixes = (".csi",) if is_bcf else (".tbi", ".csi")
+    if kind != "bgzip" or not any(link_index(source, target, (suffix,)) for suffix in suffixes):
+        _build_index(source, target, is_bcf)
+    return name
+
+
+def people_of_vcf(path: Path) -> list[str]:
+    """The people of a VCF, in its order.
+
+    The header is read as text, because htslib refuses one with a repeated name without saying which.
+
+    Raises:
+        UserError: if the header has no #CHROM line.
+    """
+    with open_text(path, WHAT) as handle:
+        for line in handle:
+            if line.startswith("#CHROM"):
+                return line.rstrip("\r\n").split("\t")[9:]
+            if not line.startswith("#"):
+                break
+    raise UserError(f"The {WHAT} {path} has no header line that starts with #CHROM: check how it was made.")
+
+
+def people_of_bcf(path: Path) -> list[str]:
+    """The people of a BCF, in its order."""
+    try:
+        with captured_messages(), pysam.VariantFile(str(path)) as records:
+            return list(records.header.samples)
+    except (OSError, ValueError) as error:
+        raise UserError(f"The header of the {WHAT} {path} cannot be read ({error}): check how it was made.") from error
+
+
+def _check_people(source: Path, people: list[str]) -> None:
+    if not people:
+        raise UserError(f"The {WHAT} {source} holds no people, only variants: give the file with one column per person.")
+    repeated = [person for person, n in Counter(people).items() if n > 1]
+    if repeated:
+        raise UserError(f"The {WHAT} {source} names the person {repeated[0]!r} more than once: remove or rename one column.")
+    if any(not person.strip() for person in people):
+        raise UserError(f"The {WHAT} {source} has a person without a name in its #CHROM line: name every column.")
+
+
+def _build_index(source: Path, target: Path, is_bcf: bool) -> None:
+    try:
+        with captured_messages() as messages:
+            preset: Any = "bcf" if is_bcf else "vcf"  # pysam's type stub forgets "bcf"
+            pysam.tabix_index(str(target), preset=preset, force=True, csi=is_bcf)
+    except OSError as error:
+        disorder = None if is_bcf else _first_disorder(source)
+        if disorder is None:
+            reason = " ".join(line for line in messages if line.startswith("[E::")) or str(error)
+            raise UserError(
+                f"The {WHAT} {source} cannot be indexed ({reason}): check it, or sort it with `bcftools sort`."
+            ) from error
+        raise UserError(
+            f"The {WHAT} {source} is not sorted by position ({disorder}): sort it with `bcftools sort -Oz -o sorted.vcf.gz`."
+        ) from error
+
+
+def _first_disorder(path: Path) -> str | None:
+    """Where the order of a VCF breaks, in words; None if it does not."""
+    finished: set[str] = set()
+    contig, position = "", 0
+    with open_text(path, WHAT) as handle:
+        for number, line in enumerate(handle, start=1):
+            if line.startswith("#"):
+                continue
+            fields = line.split("\t", 2)
+            if len(fields) < 3 or not fields[1].isdigit():
+                return None
+            if fields[0] != contig:
+                finished.add(contig)
+                if fields[0] in finished:
+                    return f"line {number}: contig {fields[0]} begins a second time"
+                contig, position = fields[0], 0
+            if int(fields[1]) < position:
+                return f"line {number}: {contig}:{fields[1]} comes after {contig}:{position}"
+            position = int(fields[1])
+    return None
+
+
+def contigs_with_records(path: Path, source: Path) -> list[str]:
+    """The contigs on which an indexed VCF or BCF has records, in the order of its header.
+
+    The header alone does not tell: it may list contigs without records, and in old files it lists none (the index does).
+
+    Args:
+        path: The link or copy, with its index.
+        source: The user's file, for the error's text.
+
+    Raises:
+        UserError: if there is none, the index does not belong to the file, or the records have no GT.
+    """
+    found = []
+    try:
+        with captured_messages(), pysam.VariantFile(str(path)) as records:
+            for contig in map(str, records.header.contigs):
+                record = next(records.fetch(contig), None)
+                if record is None:
+                    continue
+                if "GT" not in record.format:
+                    raise UserError(
+                        f"The {WHAT} {source} has no genotypes (GT) at {contig}:{record.pos}: give a file with phased GT."
+                    )
+                found.append(contig)
+    except (OSError, ValueError) as error:
+        raise UserError(f"The {WHAT} {source} or its index is damaged ({error}): index it again.") from error
+    if not found:
+        raise UserError(f"The {WHAT} {source} has no records: check how it was made.")
+    return found
+
+
+def compare_with_reference(
+    path: Path, source: Path, reference: Path, contigs: Mapping[str, str], log: Callable[[str], None]
+) -> None:
+    """Compare the REF alleles of a few records of each contig with the reference: a genome build shows at once.
+
+    The records are taken from the middle of each contig, because the first bases of several chromosomes stand at the same
+    place in GRCh37 and GRCh38.
+
+    Args:
+        path: The link or copy, with its index.
+        source: The user's file, for the error's text.
+        reference: Indexed FASTA.
+        contigs: Contig of the genotypes -> contig of the reference.
+        log: Takes a line of progress.
+
+    Raises:
+        UserError: if more than `TOLERATED_MISMATCHES` of them differ.
+    """
+    compared, odd = 0, []
+    with captured_messages(), pysam.VariantFile(str(path)) as records, pysam.FastaFile(str(reference)) as fasta:
+        for theirs, ours in contigs.items():
+            middle = fasta.get_reference_length(ours) // 2
+            sample = _take(records, theirs, middle) or _take(records, theirs, 0)
+            for record in sample:
+                allele = (record.ref or "").upper()
+                expected = fasta.fetch(ours, record.start, record.start + len(allele)).upper()
+                compared += 1
+                if allele != expected:
+                    odd.append(f"{theirs}:{record.pos} has REF {allele[:20]!r}, the reference {expected[:20]!r}")
+    if len(odd) > TOLERATED_MISMATCHES * compared:
+        raise UserError(
+            f"The {WHAT} {source} does not fit the reference: {len(odd)} of {compared} REF alleles differ (e.g. {odd[0]});"
+            " give the reference of the genome build that the genotypes were called on."
+        )
+    log(f"genotypes: {compared - len(odd)} of {compared} REF alleles looked at agree with the reference")
+    if odd:
+        log(f"genotypes: warning: {odd[0]}")
+
+
+def _take(records: pysam.VariantFile, contig: str, start: int) -> list[pysam.VariantRecord]:
+    return [record for record, _ in zip(records.fetch(contig, start), range(RECORDS_COMPARED), strict=False)]

@@ -1,0 +1,97 @@
+"""One thing, two names: contigs with and without `chr`, gene ids with and without a version."""
+
+import difflib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+_VERSIONED = re.compile(r"^(ENS[A-Z]*\d+)\.\d+(_PAR_Y)?$")
+
+
+def canonical_contig(name: str) -> str:
+    """A contig's name without `chr` and with `MT` for the mitochondrion: `chr22` -> `22`, `chrM` -> `MT`."""
+    bare = re.sub(r"^chr", "", name, flags=re.IGNORECASE)
+    return "MT" if bare in ("M", "MT") else bare
+
+
+def match_contigs(names: Iterable[str], reference: Sequence[str]) -> dict[str, str]:
+    """The reference's name of each contig: the same name, or else the only one that differs in `chr` or M/MT.
+
+    Args:
+        names: Contigs of a file.
+        reference: Contigs of the reference.
+
+    Returns:
+        name -> name in the reference; names that match none, or that would be a second name of a matched one, are left out.
+    """
+    exact = set(reference)
+    by_canonical: dict[str, list[str]] = defaultdict(list)
+    for name in reference:
+        by_canonical[canonical_contig(name)].append(name)
+    ordered = list(dict.fromkeys(names))
+    matched = {name: name for name in ordered if name in exact}
+    taken = set(matched)
+    for name in ordered:
+        candidates = by_canonical[canonical_contig(name)]
+        if name not in matched and len(candidates) == 1 and candidates[0] not in taken:
+            matched[name] = candidates[0]
+            taken.add(candidates[0])
+    return matched
+
+
+def bare_gene_id(name: str) -> str:
+    """An Ensembl id without its version: `ENSG00000182378.14_PAR_Y` -> `ENSG00000182378_PAR_Y`.
+
+    Other names stay as they are, because a number after a dot is part of many of them (`RP11-34P13.7`).
+    """
+    return _VERSIONED.sub(lambda found: found.group(1) + (found.group(2) or ""), name)
+
+
+@dataclass(frozen=True)
+class GeneMatch:
+    """Which names of one file are which of another.
+
+    Attributes:
+        names: name -> name in the other file, for every name that has one.
+        n_exact: How many are the same, letter by letter.
+        n_unversioned: How many are the same without the version suffix.
+    """
+
+    names: dict[str, str]
+    n_exact: int
+    n_unversioned: int
+
+
+def match_genes(names: Iterable[str], targets: Iterable[str]) -> GeneMatch:
+    """Match gene ids exactly, or else without version suffix where that leaves no doubt.
+
+    Args:
+        names: Gene ids to be matched, each once.
+        targets: Gene ids of the other file, each once.
+    """
+    names, targets = list(names), set(targets)
+    matched = {name: name for name in names if name in targets}
+    n_exact = len(matched)
+    left = [name for name in names if name not in matched]
+    n_same_bare = Counter(map(bare_gene_id, left))
+    by_bare: dict[str, list[str]] = defaultdict(list)
+    for target in targets - set(matched):
+        by_bare[bare_gene_id(target)].append(target)
+    for name in left:
+        bare = bare_gene_id(name)
+        if n_same_bare[bare] == 1 and len(by_bare[bare]) == 1:
+            matched[name] = by_bare[bare][0]
+    return GeneMatch(matched, n_exact, len(matched) - n_exact)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Half a sentence that helps with an unknown name: `did you mean 'x'?`, or that nothing is similar."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]!r}?" if near else "no known name is similar."
+
+
+def examples(names: Iterable[str], n: int = 3) -> str:
+    """The first few names, for an error's text: `'chr1', 'chr2', 'chr3' ...`."""
+    listed = list(names)
+    return ", ".join(map(repr, listed[:n])) + (" ..." if len(listed) > n else "")

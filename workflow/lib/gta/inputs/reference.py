@@ -1,0 +1,86 @@
+"""The reference genome: linked or re-compressed, and indexed."""
+
+from pathlib import Path
+
+import pysam
+
+from gta.errors import UserError
+from gta.inputs.compression import bgzip_copy, compression_of, first_bytes
+from gta.inputs.htslib import captured_messages
+
+WHAT = "reference"
+
+
+def link_index(source: Path, link: Path, suffixes: tuple[str, ...]) -> bool:
+    """Link the index files that stand beside `source`, if all are there and none is older than it.
+
+    Args:
+        source: The user's file.
+        link: Where it is linked.
+        suffixes: What is added to the file's name: (".fai", ".gzi").
+
+    Returns:
+        Whether they were linked.
+    """
+    indexes = [Path(f"{source}{suffix}") for suffix in suffixes]
+    age = source.stat().st_mtime
+    if not all(index.is_file() and index.stat().st_size and index.stat().st_mtime >= age for index in indexes):
+        return False
+    for index, suffix in zip(indexes, suffixes, strict=True):
+        Path(f"{link}{suffix}").symlink_to(index.absolute())
+    return True
+
+
+def place_reference(source: Path, folder: Path) -> str:
+    """Put the reference and its index into a folder: a link, or a bgzip copy of a gzip file.
+
+    Args:
+        source: FASTA: plain, bgzip or gzip.
+        folder: Where link and index go.
+
+    Returns:
+        The name in the folder: `reference.fa` or `reference.fa.gz`.
+
+    Raises:
+        UserError: for a file that is no FASTA, is cut short, or names a contig twice.
+    """
+    kind = compression_of(source, WHAT)
+    if not first_bytes(source, WHAT).startswith(b">"):
+        raise UserError(f"The {WHAT} {source} is not FASTA (its first character is not '>'): check the path.")
+    name = "reference.fa" if kind == "plain" else "reference.fa.gz"
+    target = folder / name
+    suffixes = (".fai",) if kind == "plain" else (".fai", ".gzi")
+    if kind == "gzip":
+        bgzip_copy(source, target, WHAT)
+    else:
+        target.symlink_to(source.absolute())
+    if kind == "gzip" or not link_index(source, target, suffixes):
+        _build_index(source, target)
+    return name
+
+
+def _build_index(source: Path, target: Path) -> None:
+    try:
+        with captured_messages() as messages:
+            pysam.faidx(str(target))
+    except pysam.SamtoolsError as error:
+        reason = " ".join(line for line in messages if line.startswith("[E::")) or "samtools faidx failed"
+        raise UserError(
+            f"The {WHAT} {source} cannot be indexed ({reason}): lines of a sequence must be of one length; check the file."
+        ) from error
+    for line in messages:
+        if "Ignoring duplicate sequence" in line:
+            raise UserError(f"The {WHAT} {source} holds two sequences of one name ({line}): remove one.")
+
+
+def contig_lengths(path: Path) -> dict[str, int]:
+    """Length of each contig in bp, in the order of the file.
+
+    Raises:
+        UserError: if the indexed FASTA cannot be opened.
+    """
+    try:
+        with captured_messages(), pysam.FastaFile(str(path)) as fasta:
+            return dict(zip(fasta.references, fasta.lengths, strict=True))
+    except (OSError, ValueError) as error:
+        raise UserError(f"The {WHAT} {path.resolve()} or its index is damaged ({error}): index it again.") from error
