@@ -1,0 +1,77 @@
+# Everything by one word: `make demo` sets up, runs and reports. Needs Python >= 3.11, make and bash; nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+# Number of CPU cores that a run may use.
+CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+CONFIG ?= config/demo.yaml
+# Further options for snakemake or pytest, such as ARGS="--dry-run" or ARGS="-k cohort".
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RESULTS := $(or $(shell sed -n 's/^results: *//p' $(CONFIG)),results/demo)
+REPORT := $(RESULTS)/report.html
+SNAKEMAKE := $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES)
+SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
+GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
+
+.PHONY: help setup demo run report test lint format clean distclean
+
+help: ## show this
+	@echo "Targets (variables in brackets):"
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(STAMP) ## make .venv with everything that is needed, once
+
+$(STAMP): requirements.txt requirements-dev.txt
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or later, or name it: make PYTHON=/path/to/python3." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1), but 3.11 or later is needed: name another with make PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): 2 to 10 minutes, 1.5 GB; what pip says is in $(VENV)/install.log."
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt > $(VENV)/install.log 2>&1 \
+		|| { tail -n 30 $(VENV)/install.log; echo "The installation failed; the reason is above and in $(VENV)/install.log." >&2; exit 1; }
+	@touch $@
+
+demo: ## run the demo, make its report and show the headline [CORES, ARGS]
+	@$(MAKE) --no-print-directory run CONFIG=config/demo.yaml
+
+run: $(STAMP) ## the same for another configuration [CONFIG, CORES, ARGS]
+	@$(SNAKEMAKE) $(ARGS)
+ifeq ($(filter -n --dry-run,$(ARGS)),)
+	@if [ -n "$$(find $(RESULTS) workflow/report -type f -newer $(REPORT) -print -quit 2>&1)" ]; then \
+		$(MAKE) --no-print-directory report; \
+	else \
+		echo "Nothing to be done: all results are there; report at $(REPORT)."; \
+	fi
+	@$(GTA) evaluation headline --evaluation $(RESULTS)/evaluation
+endif
+
+report: $(STAMP) ## make the report of a finished run [CONFIG]
+	@$(SNAKEMAKE) --report $(REPORT)
+	@echo "Report at $(REPORT): open it in a browser."
+
+test: $(STAMP) ## run all tests [ARGS]
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## check style, types and the workflow's rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check $(SNAKEFILES)
+	$(BIN)/snakemake --lint > /dev/null
+
+format: $(STAMP) ## bring Python and Snakemake files into the common form
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt $(SNAKEFILES)
+
+clean: ## remove the demo's results
+	rm -rf results/demo
+
+distclean: clean ## remove the demo's results, the environment and all caches
+	rm -rf $(VENV) .snakemake .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,223 @@
+"""Checking a configuration before any job starts: every mistake is one sentence that names the key."""
+
+import dataclasses
+import difflib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gta.errors import UserError
+from gta.files import require_file
+from gta.inputs.names import match_contigs, match_genes, nearest
+from gta.settings import from_mapping
+from gta.simulate.names import contig_names, gene_names, person_names
+from gta.simulate.settings import check as check_simulation
+from gta.workflow import names
+from gta.workflow.run import Run
+from gta.workflow.settings import (
+    BASELINES,
+    DEFAULT_MODELS,
+    SECTIONS,
+    AlignerSettings,
+    DataSettings,
+    GeneralSettings,
+    SimulateSettings,
+)
+
+#: What a simulation writes, by the key under `data` that it stands for; paths inside the results folder.
+SIMULATED = {
+    "reference": "simulated/reference.fa",
+    "genotypes": "simulated/genotypes.vcf.gz",
+    "genes": "simulated/genes.gtf",
+    "expression": "simulated/expression.bed.gz",
+    "annotation": "simulated/annotation.tsv",
+    "populations": "simulated/people.tsv",
+}
+
+_NEEDED = ("reference", "genotypes", "genes", "expression", "annotation")
+_GENERAL = tuple(field.name for field in dataclasses.fields(GeneralSettings))
+_TOP_LEVEL = (*_GENERAL, "data", "simulation", *SECTIONS, "models", "baselines")
+_MODEL_NAME = re.compile(r"[A-Za-z0-9_-]+")
+#: Snakemake gives these a meaning in paths.
+_SPECIAL = re.compile(r"[{}<>\n]")
+
+
+def check(config: Mapping[str, Any], files: bool = True) -> Run:
+    """Check a configuration and complete it.
+
+    Args:
+        config: The configuration as read from YAML and the command line.
+        files: Whether to look at the files that it names, too. The jobs of a run trust the check that was made at its start.
+
+    Raises:
+        UserError: at the first mistake; one sentence that names the key.
+    """
+    _refuse_unknown(config, _TOP_LEVEL, "configuration")
+    general = from_mapping(GeneralSettings, {key: config[key] for key in _GENERAL if key in config}, "configuration")
+    results = general.results.rstrip("/")
+    _refuse_special(results, "results")
+    if not results:
+        raise UserError(f"results: {general.results!r} is no folder that a run may write to; name one, such as results/demo.")
+
+    sections: dict[str, Any] = {name: from_mapping(cls, _section(config, name), where=name) for name, cls in SECTIONS.items()}
+    baselines = _section(config, "baselines")
+    _refuse_unknown(baselines, tuple(BASELINES), "baselines")
+    for name, cls in BASELINES.items():
+        sections[name] = from_mapping(cls, _section(baselines, name, "baselines."), where=f"baselines.{name}")
+
+    base = Path(general.data_dir).expanduser() if general.data_dir else Path()
+    sections["language"] = _resolve_language_model(sections["language"], base)
+    simulation = None
+    if config.get("simulation") is not None:
+        values = {"seed": general.seed, **_section(config, "simulation")}
+        simulation = from_mapping(SimulateSettings, values, "simulation")
+        check_simulation(simulation)
+    run = Run(
+        results=results,
+        seed=general.seed,
+        data=_data(config, base, simulation is not None, results),
+        simulation=simulation,
+        sections=sections,
+        models=_models(config, sections["aligner"]),
+    )
+    _check_consistency(run)
+    if files:
+        _check_files(run, general.data_dir)
+        _check_names(run)
+    return run
+
+
+def _section(config: Mapping[str, Any], name: str, above: str = "") -> Mapping[str, Any]:
+    values = config.get(name)
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise UserError(f"{above}{name}: {values!r} is not a section; write its keys below it, indented.")
+    return values
+
+
+def _refuse_unknown(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}."
+            raise UserError(f"{where}: unknown key {key!r}; {hint}")
+
+
+def _refuse_special(path: str, key: str) -> None:
+    found = _SPECIAL.search(path)
+    if found:
+        raise UserError(
+            f"{key}: the path {path!r} contains {found[0]!r}, which has a meaning in Snakemake; rename the folder or file."
+        )
+
+
+def _data(config: Mapping[str, Any], base: Path, simulated: bool, results: str) -> DataSettings:
+    """The input files of the run, with their folder."""
+    data = from_mapping(DataSettings, _section(config, "data"), "data")
+    given = {key: path for key, path in dataclasses.asdict(data).items() if path is not None}
+    if simulated:
+        if given:
+            raise UserError(
+                f"data.{next(iter(given))}: a run with a section `simulation` makes its own data; leave out one of the two."
+            )
+        return DataSettings(**{key: f"{results}/{path}" for key, path in SIMULATED.items()})
+    for key in _NEEDED:
+        if key not in given:
+            raise UserError(f"data.{key}: a path is needed; give it, or add a section `simulation` to make data.")
+    for key, path in given.items():
+        _refuse_special(path, f"data.{key}")
+    return DataSettings(**{key: str(base / path) for key, path in given.items()})
+
+
+def _resolve_language_model(language: Any, base: Path) -> Any:
+    if language.model is None:
+        return language
+    _refuse_special(language.model, "language.model")
+    return dataclasses.replace(language, model=os.path.normpath(base / language.model))
+
+
+def _models(config: Mapping[str, Any], aligner: Any) -> dict[str, AlignerSettings]:
+    """Settings of every model: those of `aligner`, with the model's own on top."""
+    models = _section(config, "models") if config.get("models") is not None else DEFAULT_MODELS
+    if not models:
+        raise UserError("models: at least one model is needed, such as `gta: {}`.")
+    known = [field.name for field in dataclasses.fields(AlignerSettings)]
+    common = {key: value for key, value in dataclasses.asdict(aligner).items() if key in known}
+    settings = {}
+    for name in models:
+        if not isinstance(name, str) or not _MODEL_NAME.fullmatch(name):
+            raise UserError(f"models: {name!r} cannot be a model's name; use letters, digits, _ and - only.")
+        if name in BASELINES:
+            raise UserError(f"models.{name}: this is the name of a baseline; call the model something else.")
+        settings[name] = from_mapping(AlignerSettings, {**common, **_section(models, name, "models.")}, f"models.{name}")
+    return settings
+
+
+def _check_consistency(run: Run) -> None:
+    """What must hold between keys of different sections."""
+    window, tile = run.sections["cohort"].window_length, run.sections["features"].tile_length
+    if window % tile:
+        raise UserError(
+            f"features.tile_length: tiles of {tile} bp do not fill windows of {window} bp (cohort.window_length); "
+            "choose a length that divides the other."
+        )
+    for model in run.sections["attribution"].models:
+        _refuse_unknown({model: None}, tuple(run.models), "attribution.models")
+    if not run.contigs:
+        raise UserError("cohort.contigs: name the contigs to use, as the reference calls them, such as [chr1, chr2].")
+    for contig in run.contigs:
+        if not re.fullmatch(r"[^\s/{}<>]+", contig):
+            raise UserError(f"cohort.contigs: {contig!r} cannot be part of a file's name; rename the contig in the reference.")
+
+
+def _check_files(run: Run, data_dir: str | None) -> None:
+    """Every file of the user that the run reads is there."""
+    files = {} if run.simulation is not None else dataclasses.asdict(run.data)
+    for key, path in files.items():
+        if path is None:
+            continue
+        if data_dir is None and not Path(path).is_absolute() and not Path(path).exists():
+            raise UserError(
+                f"data.{key}: there is no {path} in the working directory; say which folder holds the data:"
+                " --config data_dir=FOLDER."
+            )
+        if require_file(path, f"file of data.{key},").stat().st_size == 0:
+            raise UserError(f"data.{key}: the file {path} is empty; was it copied or downloaded completely?")
+    model = run.sections["language"].model
+    if model is not None and not (Path(model) / "config.json").is_file():
+        raise UserError(
+            f"language.model: {model} is no folder of a Hugging Face model (it has no config.json); download the model and give"
+            " its folder, or leave the key out to pretrain a small one."
+        )
+
+
+def _check_names(run: Run) -> None:
+    """The people, genes and contigs that the configuration names are in the data."""
+    cohort, figure_genes = run.sections["cohort"], run.sections["attribution"].figure_genes
+    named_people = {key: getattr(cohort, key) for key in ("include_people", "exclude_people")}
+    if any(named_people.values()):
+        people = names.people_of_data(run.data) if run.simulation is None else person_names(run.simulation)
+        for key, wanted in named_people.items():
+            _refuse_absent([name for name in wanted if name not in set(people)], people, f"cohort.{key}", "person")
+    named_genes = {f"cohort.{key}": getattr(cohort, key) for key in ("include_genes", "exclude_genes")}
+    if any(named_genes.values()) or figure_genes:
+        genes = names.genes_of_data(run.data) if run.simulation is None else gene_names(run.simulation)
+        for key, wanted in named_genes.items():
+            found = match_genes(dict.fromkeys(wanted), genes).names
+            _refuse_absent([name for name in wanted if name not in found], genes, key, "gene")
+        # Figures are drawn from the results, where a gene has one name only.
+        _refuse_absent([name for name in figure_genes if name not in set(genes)], genes, "attribution.figure_genes", "gene")
+    contigs = names.contigs_of_data(run.data) if run.simulation is None else contig_names(run.simulation)
+    if contigs is not None:
+        _refuse_absent([name for name in run.contigs if name not in contigs], contigs, "cohort.contigs", "contig")
+
+
+def _refuse_absent(absent: list[str], known: Sequence[str], key: str, what: str) -> None:
+    """Refuse the first of the names that the data do not have."""
+    if absent:
+        alike = match_contigs(known, absent) if what == "contig" else {}
+        hint = f"did you mean {next(iter(alike))!r}?" if alike else nearest(absent[0], known)
+        raise UserError(f"{key}: {absent[0]!r} is no {what} of the data; {hint}")

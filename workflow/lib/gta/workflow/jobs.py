@@ -1,0 +1,37 @@
+"""The environment and the resources of the workflow's jobs."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+def shell_prefix(library: Path, own_environments: bool) -> str:
+    """Shell code that Snakemake runs before the command of every job, here and on the nodes of a cluster.
+
+    It makes `python -m gta` work without an installation, and lets the working directory shadow no module. Braces are doubled,
+    because Snakemake formats the text.
+
+    Args:
+        library: The folder that holds the package `gta`.
+        own_environments: Whether rules run in environments of their own (`--sdm conda`). If not, they run with the interpreter
+            that runs Snakemake, even where its environment was not activated.
+    """
+    words = [
+        "set -euo pipefail;",
+        f"export PYTHONPATH={shlex.quote(str(library.resolve()))}${{PYTHONPATH:+:$PYTHONPATH}} PYTHONSAFEPATH=1",
+    ]
+    if own_environments:
+        words.append("PYTHONNOUSERSITE=1")
+    else:
+        words.append(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
+    return " ".join(words).replace("{", "{{").replace("}", "}}") + "; "
+
+
+def memory(megabytes: int) -> Callable[..., int]:
+    """Memory in MB of a rule, which doubles with every further attempt at a job (`retries` in a profile)."""
+
+    def mem_mb(wildcards: object, attempt: int) -> int:
+        return megabytes * 2 ** (attempt - 1)
+
+    return mem_mb

@@ -1,0 +1,88 @@
+"""A checked configuration, and the paths, names and options that the rules take from it."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from gta.settings import as_options
+from gta.simulate.names import contig_names
+from gta.workflow.settings import BASELINES, SECTIONS, AlignerSettings, DataSettings, SimulateSettings
+
+
+@dataclass(frozen=True)
+class Run:
+    """A checked configuration.
+
+    Attributes:
+        results: Folder of the results, as given.
+        seed: Seed of everything but the training of the aligner.
+        data: The input files, or what the simulation will write in their place.
+        simulation: Settings of the simulation; None if the data are the user's.
+        sections: Settings of every stage by the name of its section; baselines as `elastic_net` and `ridge`.
+        models: Settings of the aligner for every model, overrides applied.
+    """
+
+    results: str
+    seed: int
+    data: DataSettings
+    simulation: SimulateSettings | None
+    sections: dict[str, Any]
+    models: dict[str, AlignerSettings]
+
+    @property
+    def contigs(self) -> list[str]:
+        """The contigs that haplotypes and features are made for, one job each."""
+        if self.simulation is None or self.sections["cohort"].contigs:
+            return list(dict.fromkeys(self.sections["cohort"].contigs))
+        return contig_names(self.simulation)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the training runs of each model."""
+        return list(range(1, self.sections["aligner"].seeds + 1))
+
+    @property
+    def predictors(self) -> list[str]:
+        """Everything that predicts, by the stem of its file in `predictions/`."""
+        return [f"{model}.seed{seed}" for model in self.models for seed in self.seeds] + list(BASELINES)
+
+    @property
+    def language_model(self) -> str:
+        """The folder of the language model: the user's, or the one that the run pretrains."""
+        return self.sections["language"].model or f"{self.results}/language/model"
+
+    @property
+    def input_files(self) -> dict[str, str]:
+        """The files that the stage `inputs` reads, by the name of its option."""
+        return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key != "elements"}
+
+    @property
+    def known_elements(self) -> dict[str, str]:
+        """What is known of regulatory elements: `truth` of a simulation, `elements` of the user, or nothing."""
+        if self.simulation is not None:
+            return {"truth": f"{self.results}/simulated/truth_elements.tsv"}
+        return {} if self.data.elements is None else {"elements": self.data.elements}
+
+    def options(self, section: str, *keys: str) -> str:
+        """Command-line options of a section, quoted for the shell.
+
+        Args:
+            section: Name of the section.
+            keys: The settings that the step depends on, so that a change of others does not repeat it; none: all of them.
+        """
+        values = dataclasses.asdict(self.sections[section])
+        chosen = keys or [key for key in values if key not in _keys_of_workflow(section)]
+        return as_options({key: values[key] for key in chosen})
+
+    def model_options(self, model: str) -> str:
+        """Command-line options of the aligner for one of the models, quoted for the shell."""
+        return as_options(dataclasses.asdict(self.models[model]))
+
+
+def _keys_of_workflow(section: str) -> set[str]:
+    """The keys of a section that the workflow reads itself and no command knows: those that its subclass adds."""
+    cls = SECTIONS.get(section, object)
+    inherited = {field.name for base in cls.__bases__ if dataclasses.is_dataclass(base) for field in dataclasses.fields(base)}
+    if not inherited:
+        return set()
+    return {field.name for field in dataclasses.fields(cls)} - inherited

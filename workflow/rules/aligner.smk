@@ -1,0 +1,62 @@
+rule aligner_train:
+    input:
+        cohort="<results>/cohort/genes.tsv",
+        features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
+        model=RUN.language_model,
+        cache="<results>/language/prompt_cache.safetensors",
+        prototypes="<results>/language/prototypes.safetensors",
+    output:
+        settings="<results>/aligner/{model}/seed{seed}/model/config.json",
+        weights="<results>/aligner/{model}/seed{seed}/model/model.safetensors",
+        history="<results>/aligner/{model}/seed{seed}/history.tsv",
+        account="<results>/aligner/{model}/seed{seed}/training.json",
+    log:
+        "<logs>/aligner/{model}.seed{seed}.train.log",
+    benchmark:
+        "<benchmarks>/aligner/{model}.seed{seed}.train.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(6000),
+        runtime=480,
+    params:
+        cohort=subpath(input.cohort, parent=True),
+        folder=subpath(output.account, parent=True),
+        options=lambda wildcards: RUN.model_options(wildcards.model),
+    message:
+        "Training {wildcards.model} with seed {wildcards.seed}"
+    shell:
+        "python -m gta aligner train --cohort {params.cohort:q} --features {input.features:q} --model {input.model:q}"
+        " --cache {input.cache:q} --prototypes {input.prototypes:q} --seed {wildcards.seed:q} --threads {threads}"
+        " {params.options} --out {params.folder:q} &> {log:q}"
+
+
+rule aligner_predict:
+    input:
+        trained="<results>/aligner/{model}/seed{seed}/training.json",
+        cohort="<results>/cohort/genes.tsv",
+        features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
+        model=RUN.language_model,
+        cache="<results>/language/prompt_cache.safetensors",
+    output:
+        predictions="<results>/predictions/{model}.seed{seed}.parquet",
+    log:
+        "<logs>/aligner/{model}.seed{seed}.predict.log",
+    benchmark:
+        "<benchmarks>/aligner/{model}.seed{seed}.predict.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(6000),
+        runtime=120,
+    params:
+        trained=subpath(input.trained, parent=True),
+        cohort=subpath(input.cohort, parent=True),
+    message:
+        "Predicting every gene of every person with {wildcards.model}, seed {wildcards.seed}"
+    shell:
+        "python -m gta aligner predict --trained {params.trained:q} --cohort {params.cohort:q}"
+        " --features {input.features:q} --model {input.model:q} --cache {input.cache:q}"
+        " --threads {threads} --out {output.predictions:q} &> {log:q}"

@@ -1,0 +1,38 @@
+rule attribution:
+    input:
+        **RUN.known_elements,
+        inputs="<results>/inputs/inputs.json",
+        trained=collect("<results>/aligner/{{model}}/seed{seed}/training.json", seed=RUN.seeds),
+        cohort="<results>/cohort/genes.tsv",
+        features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
+        model=RUN.language_model,
+        cache="<results>/language/prompt_cache.safetensors",
+    output:
+        tiles="<results>/attribution/{model}/tiles.tsv",
+        enrichment="<results>/attribution/{model}/enrichment.tsv",
+        tracks=directory("<results>/attribution/{model}/tracks"),
+        figures=directory("<results>/attribution/{model}/figures"),
+    log:
+        "<logs>/attribution/{model}.log",
+    benchmark:
+        "<benchmarks>/attribution/{model}.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(6000),
+        runtime=480,
+    params:
+        inputs=subpath(input.inputs, parent=True),
+        trained=lambda wildcards, input: [str(Path(path).parent) for path in input.trained],
+        cohort=subpath(input.cohort, parent=True),
+        folder=subpath(output.tiles, parent=True),
+        seed=RUN.seed,
+        elements=lambda wildcards: as_options(RUN.known_elements),
+        options=lambda wildcards: RUN.options("attribution"),
+    message:
+        "Attributing the predictions of {wildcards.model} to the tiles of every window"
+    shell:
+        "python -m gta attribution --trained {params.trained:q} --cohort {params.cohort:q} --inputs {params.inputs:q}"
+        " --features {input.features:q} --model {input.model:q} --cache {input.cache:q}"
+        " {params.elements} {params.options} --seed {params.seed:q} --threads {threads} --out {params.folder:q} &> {log:q}"

@@ -1,0 +1,29 @@
+rule evaluation_score:
+    input:
+        cohort="<results>/cohort/genes.tsv",
+        predictions=collect("<results>/predictions/{predictor}.parquet", predictor=RUN.predictors),
+    output:
+        per_gene="<results>/evaluation/per_gene.tsv",
+        per_person="<results>/evaluation/per_person.tsv",
+        summary="<results>/evaluation/summary.tsv",
+        comparisons="<results>/evaluation/comparisons.tsv",
+    log:
+        "<logs>/evaluation/score.log",
+    benchmark:
+        "<benchmarks>/evaluation/score.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=120,
+    params:
+        cohort=subpath(input.cohort, parent=True),
+        folder=subpath(output.summary, parent=True),
+        seed=RUN.seed,
+        options=lambda wildcards: RUN.options("evaluation"),
+    message:
+        "Comparing every model's predictions with expression, on held-out genes and people"
+    shell:
+        "python -m gta evaluation score --cohort {params.cohort:q} --predictions {input.predictions:q}"
+        " --seed {params.seed:q} {params.options} --out {params.folder:q} &> {log:q}"

@@ -1,0 +1,29 @@
+rule features:
+    input:
+        inputs="<results>/inputs/inputs.json",
+        cohort="<results>/cohort/genes.tsv",
+        panels="<results>/haplotypes/{contig}.npz",
+    output:
+        store="<results>/features/{contig}.safetensors",
+        summary="<results>/features/{contig}.summary.tsv",
+        names="<results>/features/{contig}.features.tsv",
+    log:
+        "<logs>/features/{contig}.log",
+    benchmark:
+        "<benchmarks>/features/{contig}.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 4
+    resources:
+        mem_mb=memory(6000),
+        runtime=480,
+    params:
+        inputs=subpath(input.inputs, parent=True),
+        cohort=subpath(input.cohort, parent=True),
+        options=lambda wildcards: RUN.options("features"),
+    message:
+        "Computing the features of every distinct tile on {wildcards.contig}"
+    shell:
+        "python -m gta features --inputs {params.inputs:q} --cohort {params.cohort:q} --haplotypes {input.panels:q}"
+        " --contig {wildcards.contig:q} {params.options} --threads {threads}"
+        " --out {output.store:q} --summary {output.summary:q} --names {output.names:q} &> {log:q}"

@@ -1,0 +1,86 @@
+rule language_pretrain:
+    input:
+        annotation="<results>/inputs/annotation.tsv",
+    output:
+        model=directory("<results>/language/model"),
+    log:
+        "<logs>/language/pretrain.log",
+    benchmark:
+        "<benchmarks>/language/pretrain.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        seed=RUN.seed,
+        options=lambda wildcards: RUN.options(
+            "language",
+            "template",
+            "vocabulary",
+            "hidden_size",
+            "layers",
+            "heads",
+            "pretraining_steps",
+            "pretraining_learning_rate",
+        ),
+    message:
+        "Pretraining a small language model on the annotation text"
+    shell:
+        "python -m gta language pretrain --annotation {input.annotation:q} {params.options}"
+        " --seed {params.seed:q} --threads {threads} --out {output.model:q} &> {log:q}"
+
+
+rule language_prompts:
+    input:
+        annotation="<results>/inputs/annotation.tsv",
+        cohort="<results>/cohort/genes.tsv",
+        model=RUN.language_model,
+    output:
+        prompts="<results>/language/prompts.tsv",
+        cache="<results>/language/prompt_cache.safetensors",
+    log:
+        "<logs>/language/prompts.log",
+    benchmark:
+        "<benchmarks>/language/prompts.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=120,
+    params:
+        inputs=subpath(input.annotation, parent=True),
+        cohort=subpath(input.cohort, parent=True),
+        options=lambda wildcards: RUN.options("language", "template", "max_prompt_tokens"),
+    message:
+        "Writing the prompt of every gene and letting the language model read it"
+    shell:
+        "python -m gta language prompts --cohort {params.cohort:q} --inputs {params.inputs:q} --model {input.model:q}"
+        " {params.options} --prompts {output.prompts:q} --cache {output.cache:q} &> {log:q}"
+
+
+rule language_prototypes:
+    input:
+        model=RUN.language_model,
+    output:
+        prototypes="<results>/language/prototypes.safetensors",
+    log:
+        "<logs>/language/prototypes.log",
+    benchmark:
+        "<benchmarks>/language/prototypes.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        seed=RUN.seed,
+        options=lambda wildcards: RUN.options("language", "prototypes"),
+    message:
+        "Making text prototypes from the language model's vocabulary"
+    shell:
+        "python -m gta language prototypes --model {input.model:q} {params.options} --seed {params.seed:q}"
+        " --out {output.prototypes:q} &> {log:q}"
