@@ -10,7 +10,7 @@ import numpy as np
 from gta.errors import UserError
 from gta.files import atomic_path, require_file
 from gta.haplotypes.reference import Reference
-from gta.haplotypes.sequences import EditTable, build_sequences, distinct_rows, tile_columns
+from gta.haplotypes.sequences import EditTable, build_sequences, distinct_rows, longest_deletions
 
 #: The widest context, in bp, that can be asked for on either side of a tile: a panel knows the variants that far outside
 #: of its window.
@@ -105,7 +105,9 @@ class Panel:
             raise UserError(f"A margin of {margin} bp around tiles is not between 0 and {MAX_MARGIN} bp.")
         bases = reference.fetch(self.contig, *self.reach)
         lefts = self.start + np.arange(length // tile_length) * tile_length
-        columns = tile_columns(self.edits, self.alleles, lefts, tile_length, margin)
+        starts, ends = lefts - margin, lefts + tile_length + margin
+        longest = longest_deletions(self.edits, self.alleles, starts, ends)
+        columns = np.stack(self.edits.touching(starts - longest, ends + longest), axis=1)
         rows: dict[bytes, int] = {}
         index = np.empty((len(self.alleles), len(lefts)), dtype=np.int32)
         for tile, (left, (low, high)) in enumerate(zip(lefts.tolist(), columns.tolist(), strict=True)):

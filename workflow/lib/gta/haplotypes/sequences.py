@@ -92,34 +92,34 @@ def distinct_rows(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first[order], rank[inverse]
 
 
-def tile_columns(edits: EditTable, alleles: np.ndarray, lefts: np.ndarray, tile_length: int, margin: int) -> np.ndarray:
-    """Which records can change each tile.
+def longest_deletions(edits: EditTable, alleles: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """How far outside of intervals a sequence may reach that keeps its length in spite of deletions.
 
-    A haplotype with deletions reaches beyond the tile's interval to keep its length, so the interval is widened by the longest
-    sum of deletions in it until it no longer grows.
+    It is the greatest number of bases that any haplotype lacks in the interval, widened on both sides by that number.
 
     Args:
         edits: What the alleles of the R records do.
         alleles: (H, R) uint8, the alleles of the haplotypes.
-        lefts: (K,) int64, left edges of the tiles, bp.
-        tile_length: Length of a tile, bp.
-        margin: Context on either side, bp.
+        starts: (K,) int64, starts of the intervals, bp.
+        ends: (K,) int64, ends of the intervals.
 
     Returns:
-        (K, 2) int64: first and one past the last record.
+        (K,) int64, bp.
     """
-    start, end = lefts - margin, lefts + tile_length + margin
-    low, high = edits.touching(start, end)
-    if not edits.deleted.any():
-        return np.stack([low, high], axis=1)
-    lost = np.zeros((len(alleles), alleles.shape[1] + 1), dtype=np.int32)
-    np.cumsum(np.take_along_axis(edits.deleted, alleles.T.astype(np.int64), axis=1).T, axis=1, out=lost[:, 1:])
+    deleting = np.flatnonzero(edits.deleted.any(axis=1))
+    longest = np.zeros(len(starts), dtype=np.int64)
+    if not len(deleting):
+        return longest
+    positions, furthest = edits.positions[deleting], np.maximum.accumulate(edits.ends[deleting].max(axis=1))
+    lost = np.zeros((len(deleting) + 1, len(alleles)), dtype=np.int32)
+    np.cumsum(edits.deleted[deleting[:, None], alleles.T[deleting]], axis=0, out=lost[1:])
     while True:
-        longest = (lost[:, high] - lost[:, low]).max(axis=0)
-        wider = edits.touching(start - longest, end + longest)
-        if np.array_equal(wider[0], low) and np.array_equal(wider[1], high):
-            return np.stack([low, high], axis=1)
-        low, high = wider
+        low = np.searchsorted(furthest, starts - longest, side="right")
+        high = np.searchsorted(positions, ends + longest, side="left")
+        wider = (lost[high] - lost[low]).max(axis=1)
+        if np.array_equal(wider, longest):
+            return longest
+        longest = wider.astype(np.int64)
 
 
 def build_sequences(
