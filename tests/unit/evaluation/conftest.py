@@ -22,7 +22,7 @@ def write_cohort(
     tss = 1000 * np.arange(n_genes) + 500
     places = {"contig": "sim1", "strand": "+", "tss": tss, "window_start": tss - 400, "window_end": tss + 400}
     names = {"gene": genes, "symbol": genes, "biotype": "protein_coding"}
-    table = pd.DataFrame({**names, **places, "block": "b0", "split": list(gene_splits)})
+    table = pd.DataFrame({**names, **places, "block": 0, "split": list(gene_splits)})
     table.to_csv(folder / "genes.tsv", sep="\t", index=False)
     values = pd.DataFrame(expression, columns=people)
     values.insert(0, "gene", genes)

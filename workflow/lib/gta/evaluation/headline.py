@@ -7,7 +7,7 @@ import pandas as pd
 
 from gta.errors import UserError
 from gta.evaluation.models import HEADLINE_METRICS, REGIMES
-from gta.evaluation.tables import read_tsv
+from gta.evaluation.tables import read_numbers
 
 _TITLES = {
     "across_genes": "across unseen genes",
@@ -29,7 +29,7 @@ def read_summary(path: Path) -> pd.DataFrame:
         UserError: if the file is absent or lacks a column.
     """
     numbers = ("n_seeds", "n_genes", "n_people", "n_constant", "value", "ci_low", "ci_high", "null_mean", "null_high")
-    return read_tsv(path, "summary of the evaluation", text=("model", "regime", "metric"), numbers=numbers)
+    return read_numbers(path, ("model", "regime", "metric"), numbers)
 
 
 def _cell(row: pd.Series) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.evaluation import across_genes, across_people
 from gta.evaluation.correlation import Floats
@@ -16,8 +17,8 @@ from gta.evaluation.estimates import Estimate
 from gta.evaluation.models import ACROSS_GENES, REGIMES, Model
 from gta.evaluation.resampling import generator, interval, permutations_within
 from gta.evaluation.settings import EvaluationSettings
-from gta.evaluation.tables import Cohort, read_cohort, read_predictions
-from gta.files import atomic_path
+from gta.evaluation.tables import read_predictions
+from gta.files import staged_files
 
 #: Columns of the four tables; see docs/contracts.md.
 COLUMNS = {
@@ -38,7 +39,7 @@ class Scorer:
 
     def __init__(self, cohort: Cohort, models: Sequence[Model], settings: EvaluationSettings, seed: int) -> None:
         self.cohort, self.models, self.settings, self.seed = cohort, models, settings, seed
-        test = cohort.people_in("test")
+        test = cohort.people_numbers("test")
         self.people = cohort.people["person"].to_numpy()[test]
         self.observed = cohort.expression[:, test]
         populations = cohort.people["population"].to_numpy()[test]
@@ -47,7 +48,7 @@ class Scorer:
 
     def genes(self, model: Model, regime: str) -> NDArray[np.intp]:
         """Indices of the regime's genes that a model speaks of."""
-        return model.genes_among(self.cohort.genes_in(REGIMES[regime]))
+        return model.genes_among(self.cohort.gene_numbers(REGIMES[regime]))
 
     def per_gene(self) -> pd.DataFrame:
         """`per_gene.tsv`: one row per model, seed, regime across people and gene."""
@@ -148,8 +149,8 @@ def score(cohort_folder: Path, prediction_files: Sequence[Path], out: Path, sett
     Raises:
         UserError: if the files are wrong, or fewer than `settings.min_people` people are held out.
     """
-    cohort = read_cohort(cohort_folder)
-    held_out = len(cohort.people_in("test"))
+    cohort = Cohort.load(cohort_folder)
+    held_out = len(cohort.people_numbers("test"))
     if held_out < settings.min_people:
         raise UserError(
             f"The cohort {cohort_folder} holds out {held_out} people (split test), and a correlation across people needs "
@@ -163,6 +164,6 @@ def score(cohort_folder: Path, prediction_files: Sequence[Path], out: Path, sett
         "summary": scorer.summary(),
         "comparisons": scorer.comparisons(),
     }
-    for name, table in tables.items():
-        with atomic_path(out / f"{name}.tsv") as temporary:
-            table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
+    with staged_files(out) as folder:
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g", lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Reading the files that the evaluation compares: the cohort, and predictions. Everything is checked here, once."""
+"""Reading the files that the evaluation compares with the cohort. Everything about them is checked here, once."""
 
 import re
 from collections.abc import Sequence
@@ -11,151 +11,39 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.files import require_file
+from gta.inputs.tables import read_table
 
 #: Predictions are rounded to this many decimals (natural-log units) before they are ranked. Without it the noise of float32
 #: arithmetic would break ties between people who carry the same sequences, and the ranks of a gene without any predicted
 #: difference would be noise instead of ties.
 PREDICTION_DECIMALS = 6
 
-SPLITS = ("train", "valid", "test")
-
 _PREDICTION_NAME = re.compile(r"(?P<model>.+?)(?:\.seed(?P<seed>\d+))?\.parquet")
 
 
-def read_tsv(path: Path | str, what: str, text: Sequence[str] = (), numbers: Sequence[str] = ()) -> pd.DataFrame:
-    """A tab-separated table with a header line.
+def read_numbers(path: Path, text: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
+    """A table of `gta.inputs.tables.read_table` with columns of decimal numbers.
 
     Args:
-        path: The file.
-        what: What the file is, for error messages ("table of people").
-        text: Columns that must be there and stay text; `NA` and the like are names, not missing values.
+        path: The table.
+        text: Columns that must be there and stay text.
         numbers: Columns that must be there and become float64; empty cells, `NA` and `-` become NaN.
 
-    Returns:
-        The table with all its columns; those that were not named are text.
-
     Raises:
-        UserError: if the file is absent, empty or broken, lacks a column, or holds text where a number belongs.
+        UserError: if the file is no such table, or holds text where a number belongs.
     """
-    path = require_file(path, what)
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, na_filter=False)
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"The {what} {path} is not a tab-separated table ({error}): make it anew.") from None
-    absent = [name for name in (*text, *numbers) if name not in table.columns]
-    if absent:
-        raise UserError(f"The {what} {path} has no column {absent[0]!r} (it has {', '.join(table.columns)}): check the file.")
+    table = read_table(path, (*text, *numbers))
     for name in numbers:
-        cells = table[name].where(~table[name].isin(["", "NA", "-", "nan"]), "nan")
+        cells = table[name].where(~table[name].isin(["", "NA", "-"]), "nan")
         table[name] = pd.to_numeric(cells, errors="coerce").astype(np.float64)
         wrong = table[name].isna() & (cells != "nan")
         if wrong.any():
             line = int(np.flatnonzero(wrong)[0])
-            raise UserError(f"{path}, line {line + 2}: {name} is {cells.iloc[line]!r}, not a number: correct the {what}.")
+            raise UserError(f"{path}, line {line + 2}: {name} is {cells.iloc[line]!r}, not a number: correct it.")
     return table
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """Who and what is in the cohort, and the measured expression.
-
-    Attributes:
-        people: `person population split`, one row per person, in the order of the columns of `expression`.
-        genes: `gene contig ... split`, one row per gene, in the order of the rows of `expression`.
-        expression: (genes, people), float64: ln(TPM + 0.01) after removal of hidden factors.
-    """
-
-    people: pd.DataFrame
-    genes: pd.DataFrame
-    expression: NDArray[np.float64]
-
-    def people_in(self, split: str) -> NDArray[np.intp]:
-        """Indices of the people of a split."""
-        return np.flatnonzero((self.people["split"] == split).to_numpy())
-
-    def genes_in(self, split: str) -> NDArray[np.intp]:
-        """Indices of the genes of a split."""
-        return np.flatnonzero((self.genes["split"] == split).to_numpy())
-
-
-def _first_duplicate(names: pd.Series) -> str | None:
-    repeated = names[names.duplicated()]
-    return None if repeated.empty else str(repeated.iloc[0])
-
-
-def read_members(folder: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`people.tsv` and `genes.tsv` of a cohort folder, with names and splits checked.
-
-    Returns:
-        People (text columns) and genes (`tss`, `window_start`, `window_end` and `block` float64, the rest text).
-
-    Raises:
-        UserError: if a file is absent or broken, a name occurs twice, or a split is unknown.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"The cohort {folder} is not a folder: give the folder that the stage `cohort` wrote.")
-    people = read_tsv(folder / "people.tsv", "table of people", text=("person", "population", "split"))
-    genes = read_tsv(
-        folder / "genes.tsv",
-        "table of genes",
-        text=("gene", "contig", "split"),
-        numbers=("tss", "window_start", "window_end"),
-    )
-    for table, key, name in ((people, "person", "people.tsv"), (genes, "gene", "genes.tsv")):
-        if table.empty:
-            raise UserError(f"{folder / name} lists no {key}: check the settings of the cohort.")
-        duplicate = _first_duplicate(table[key])
-        if duplicate is not None:
-            raise UserError(f"{folder / name} lists the {key} {duplicate!r} twice: make the cohort anew.")
-        unknown = table.loc[~table["split"].isin(SPLITS), "split"]
-        if not unknown.empty:
-            raise UserError(f"{folder / name} has the split {unknown.iloc[0]!r}: it must be one of {', '.join(SPLITS)}.")
-    return people, genes
-
-
-def _read_parquet(path: Path, what: str, columns: Sequence[str] | None, categories: Sequence[str] = ()) -> pa.Table:
-    """Some columns (all: None) of a Parquet file; those in `categories` come as dictionaries."""
-    path = require_file(path, what)
-    try:
-        names = pq.read_schema(path).names
-        absent = [name for name in columns or () if name not in names]
-        if absent:
-            raise UserError(f"The {what} {path} has no column {absent[0]!r} (it has {', '.join(names[:8])}): check the file.")
-        return pq.read_table(path, columns=None if columns is None else list(columns), read_dictionary=list(categories))
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"The {what} {path} is not a Parquet file that can be read ({error}): make it anew.") from None
-
-
-def read_cohort(folder: Path | str) -> Cohort:
-    """The cohort that the stage `cohort` wrote.
-
-    Raises:
-        UserError: if a file is absent or broken, or its genes and people do not match those of `expression.parquet`.
-    """
-    people, genes = read_members(folder)
-    path = Path(folder) / "expression.parquet"
-    table = _read_parquet(path, "table of expression", None)
-    if "gene" not in table.column_names:
-        raise UserError(f"The table of expression {path} has no column 'gene': make the cohort anew.")
-    row_of = pd.Index(table.column("gene").to_pylist())
-    if row_of.has_duplicates:
-        raise UserError(f"{path} has the gene {row_of[row_of.duplicated()][0]!r} twice: make the cohort anew.")
-    rows = row_of.get_indexer(genes["gene"])
-    if (rows < 0).any():
-        raise UserError(f"{path} has no row for the gene {genes['gene'][int(np.argmin(rows))]!r}: make the cohort anew.")
-    absent = [person for person in people["person"] if person not in table.column_names]
-    if absent:
-        raise UserError(f"{path} has no column for the person {absent[0]!r}: make the cohort anew.")
-    columns = [table.column(person).to_numpy().astype(np.float64) for person in people["person"]]
-    expression = np.stack(columns, axis=1)[rows]
-    if not np.isfinite(expression).all():
-        gene, person = np.argwhere(~np.isfinite(expression))[0]
-        where = f"gene {genes['gene'][gene]}, person {people['person'][person]}"
-        raise UserError(f"{path} has no finite value for {where}: make the cohort anew.")
-    return Cohort(people=people, genes=genes, expression=expression)
 
 
 @dataclass(frozen=True)
@@ -177,6 +65,19 @@ class Prediction:
     def genes(self) -> NDArray[np.bool_]:
         """(genes of the cohort,): which genes the model speaks of."""
         return ~np.isnan(self.predicted[:, 0])
+
+
+def _read_pairs(path: Path) -> pa.Table:
+    """The columns `gene`, `person` (as dictionaries, for they repeat) and `predicted` of a file of predictions."""
+    require_file(path, "file of predictions")
+    try:
+        names = pq.read_schema(path).names
+        absent = [name for name in ("gene", "person", "predicted") if name not in names]
+        if absent:
+            raise UserError(f"{path} has no column {absent[0]!r} (it has {', '.join(names[:8])}): give a file of predictions.")
+        return pq.read_table(path, columns=["gene", "person", "predicted"], read_dictionary=["gene", "person"])
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path} is not a Parquet file that can be read ({error}): make the predictions anew.") from None
 
 
 def parse_name(path: Path | str) -> tuple[str, str]:
@@ -212,6 +113,30 @@ def _codes(column: pa.ChunkedArray, names: pd.Series, kind: str, path: Path) -> 
     return known
 
 
+def _matrix(path: Path, cohort: Cohort) -> NDArray[np.float64]:
+    """All predictions of a file: (genes, people) of the cohort, rounded; NaN where the file has no row."""
+    table = _read_pairs(path)
+    if not pa.types.is_floating(table.schema.field("predicted").type):
+        raise UserError(f"{path}: the column 'predicted' does not hold decimal numbers: make the predictions anew.")
+    genes = _codes(table.column("gene"), cohort.genes["gene"], "gene", path)
+    people = _codes(table.column("person"), cohort.people["person"], "person", path)
+    values = table.column("predicted").to_numpy().astype(np.float64)
+    pairs = np.ravel_multi_index((genes, people), cohort.expression.shape)
+
+    def name(pair: np.intp) -> str:
+        gene, person = np.unravel_index(pair, cohort.expression.shape)
+        return f"gene {cohort.gene_names[gene]} and person {cohort.people_names[person]}"
+
+    repeated = np.bincount(pairs, minlength=cohort.expression.size) > 1
+    if repeated.any():
+        raise UserError(f"{path} has two rows for {name(np.argmax(repeated))}: make the predictions anew.")
+    if not np.isfinite(values).all():
+        raise UserError(f"{path} has no finite value for {name(pairs[np.argmin(np.isfinite(values))])}: train the model anew.")
+    matrix = np.full(cohort.expression.size, np.nan)
+    matrix[pairs] = np.round(values, PREDICTION_DECIMALS)
+    return matrix.reshape(cohort.expression.shape)
+
+
 def read_prediction(path: Path | str, cohort: Cohort) -> Prediction:
     """One file of predictions, reduced to the held-out (test) people.
 
@@ -221,36 +146,17 @@ def read_prediction(path: Path | str, cohort: Cohort) -> Prediction:
     """
     path = Path(path)
     model, seed = parse_name(path)
-    table = _read_parquet(path, "file of predictions", ("gene", "person", "predicted"), categories=("gene", "person"))
-    genes = _codes(table.column("gene"), cohort.genes["gene"], "gene", path)
-    people = _codes(table.column("person"), cohort.people["person"], "person", path)
-    if not pa.types.is_floating(table.schema.field("predicted").type):
-        raise UserError(f"{path}: the column 'predicted' does not hold decimal numbers: make the predictions anew.")
-    values = table.column("predicted").to_numpy().astype(np.float64)
-
-    def name(pair: np.signedinteger) -> str:
-        gene, person = divmod(int(pair), len(cohort.people))
-        return f"gene {cohort.genes['gene'][gene]} and person {cohort.people['person'][person]}"
-
-    pairs = genes * len(cohort.people) + people
-    times = np.bincount(pairs, minlength=cohort.expression.size)
-    if (times > 1).any():
-        raise UserError(f"{path} has two rows for {name(np.argmax(times > 1))}: make the predictions anew.")
-    if not np.isfinite(values).all():
-        raise UserError(f"{path} has no finite value for {name(pairs[np.argmin(np.isfinite(values))])}: train the model anew.")
-    predicted = np.full(cohort.expression.size, np.nan)
-    predicted[pairs] = np.round(values, PREDICTION_DECIMALS)
-    predicted = predicted.reshape(cohort.expression.shape)[:, cohort.people_in("test")]
-    absent = np.isnan(predicted)
-    partial = absent.any(axis=1) & (times.reshape(cohort.expression.shape).sum(axis=1) > 0)
-    if partial.any():
-        gene = int(np.argmax(partial))
-        person = cohort.people["person"][cohort.people_in("test")[int(np.argmax(absent[gene]))]]
+    matrix, test = _matrix(path, cohort), cohort.people_numbers("test")
+    absent = np.isnan(matrix)
+    incomplete = absent[:, test].any(axis=1) & ~absent.all(axis=1)
+    if incomplete.any():
+        gene = int(np.argmax(incomplete))
+        person = test[int(np.argmax(absent[gene, test]))]
         raise UserError(
-            f"{path} speaks of the gene {cohort.genes['gene'][gene]} but not for the test person {person}: "
+            f"{path} speaks of the gene {cohort.gene_names[gene]} but not for the test person {cohort.people_names[person]}: "
             "a model has rows for all people of a gene, or none."
         )
-    return Prediction(model=model, seed=seed, predicted=predicted)
+    return Prediction(model=model, seed=seed, predicted=matrix[:, test])
 
 
 def read_predictions(paths: Sequence[Path | str], cohort: Cohort) -> dict[str, list[Prediction]]:

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gta.cohort.tables import Cohort
 from gta.errors import UserError
-from gta.evaluation.tables import parse_name, read_cohort, read_members, read_prediction, read_predictions, read_tsv
+from gta.evaluation.tables import parse_name, read_numbers, read_prediction, read_predictions
 
 SPLITS = ["train", "test", "test"]
 
@@ -51,26 +52,26 @@ def test_a_name_of_another_format_is_refused() -> None:
 
 def test_predictions_are_placed_by_name_and_reduced_to_test_people(cohort_folder: Path, prediction: Callable[..., Path]) -> None:
     path = prediction(lambda table: table.sample(frac=1, random_state=0))
-    read = read_prediction(path, read_cohort(cohort_folder))
+    read = read_prediction(path, Cohort.load(cohort_folder))
     assert read.predicted.tolist() == [[1.0, 2.0], [11.0, 12.0]]
     assert read.genes.tolist() == [True, True]
 
 
 def test_a_gene_without_rows_is_absent_and_not_an_error(cohort_folder: Path, prediction: Callable[..., Path]) -> None:
-    read = read_prediction(prediction(lambda table: table[table["gene"] == "g0"]), read_cohort(cohort_folder))
+    read = read_prediction(prediction(lambda table: table[table["gene"] == "g0"]), Cohort.load(cohort_folder))
     assert read.genes.tolist() == [True, False]
 
 
 def test_noise_of_float32_becomes_a_tie(cohort_folder: Path, prediction: Callable[..., Path]) -> None:
     path = prediction(lambda table: table.assign(predicted=3.0 + 1e-7 * np.arange(6)))
-    assert np.ptp(read_prediction(path, read_cohort(cohort_folder)).predicted) == 0
+    assert np.ptp(read_prediction(path, Cohort.load(cohort_folder)).predicted) == 0
 
 
 def test_names_that_only_linger_in_a_category_do_not_count(cohort_folder: Path, prediction: Callable[..., Path]) -> None:
     def categorical(table: pd.DataFrame) -> pd.DataFrame:
         return table.assign(gene=pd.Categorical(table["gene"], categories=["gone", "g0", "g1"]))
 
-    assert read_prediction(prediction(categorical), read_cohort(cohort_folder)).genes.all()
+    assert read_prediction(prediction(categorical), Cohort.load(cohort_folder)).genes.all()
 
 
 @pytest.mark.parametrize(
@@ -95,60 +96,32 @@ def test_wrong_predictions(
 ) -> None:
     path = prediction(change)
     with pytest.raises(UserError, match=sentence) as caught:
-        read_prediction(path, read_cohort(cohort_folder))
+        read_prediction(path, Cohort.load(cohort_folder))
     assert str(path) in str(caught.value)
 
 
 def test_a_file_that_is_not_parquet(cohort_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "gta.parquet").write_text("gene\tperson\tpredicted\n")
     with pytest.raises(UserError, match="not a Parquet file"):
-        read_prediction(tmp_path / "gta.parquet", read_cohort(cohort_folder))
+        read_prediction(tmp_path / "gta.parquet", Cohort.load(cohort_folder))
     with pytest.raises(UserError, match="does not exist"):
-        read_prediction(tmp_path / "absent.parquet", read_cohort(cohort_folder))
+        read_prediction(tmp_path / "absent.parquet", Cohort.load(cohort_folder))
 
 
 def test_the_same_model_and_seed_twice(cohort_folder: Path, prediction: Callable[..., Path]) -> None:
     path = prediction(lambda table: table)
     with pytest.raises(UserError, match="Two files are of model gta with seed 1"):
-        read_predictions([path, path], read_cohort(cohort_folder))
+        read_predictions([path, path], Cohort.load(cohort_folder))
 
 
-def test_a_person_called_na_is_a_person(tmp_path: Path) -> None:
-    (tmp_path / "people.tsv").write_text("person\tpopulation\tsplit\nNA\tNA\ttest\n")
-    assert read_tsv(tmp_path / "people.tsv", "table", text=("person",))["person"].tolist() == ["NA"]
+def test_a_person_called_na_is_a_person_and_an_empty_number_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "table.tsv").write_text("person\tvalue\nNA\t\nNaN\tNA\nP1\t-\nP2\t1e-3\n")
+    table = read_numbers(tmp_path / "table.tsv", ("person",), ("value",))
+    assert table["person"].tolist() == ["NA", "NaN", "P1", "P2"]
+    assert table["value"].tolist() == pytest.approx([np.nan, np.nan, np.nan, 0.001], nan_ok=True)
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new", "sentence"),
-    [
-        ("people.tsv", "p1", "p0", "lists the person 'p0' twice"),
-        ("genes.tsv", "g1", "g0", "lists the gene 'g0' twice"),
-        ("people.tsv", "train", "training", "has the split 'training'"),
-        ("genes.tsv", "500", "five", r"genes.tsv, line 2: tss is 'five', not a number"),
-        ("genes.tsv", "tss", "start", "no column 'tss'"),
-        ("genes.tsv", "g1", "g7", "no row for the gene 'g7'"),
-        ("people.tsv", "p2", "p8", "no column for the person 'p8'"),
-    ],
-)
-def test_wrong_cohort(cohort_folder: Path, name: str, old: str, new: str, sentence: str) -> None:
-    path = cohort_folder / name
-    path.write_text(path.read_text().replace(old, new))
-    with pytest.raises(UserError, match=sentence):
-        read_cohort(cohort_folder)
-
-
-def test_an_empty_table_and_an_absent_folder(cohort_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is not a folder"):
-        read_members(tmp_path / "nowhere")
-    (cohort_folder / "people.tsv").write_text("")
-    with pytest.raises(UserError, match="not a tab-separated table"):
-        read_members(cohort_folder)
-    (cohort_folder / "people.tsv").write_text("person\tpopulation\tsplit\n")
-    with pytest.raises(UserError, match="lists no person"):
-        read_members(cohort_folder)
-
-
-def test_expression_that_is_not_finite(make_cohort: Callable[..., Path]) -> None:
-    folder = make_cohort(np.array([[1.0, 2.0, np.nan]]), ["test"], SPLITS)
-    with pytest.raises(UserError, match="no finite value for gene g0, person p2"):
-        read_cohort(folder)
+def test_text_where_a_number_belongs(tmp_path: Path) -> None:
+    (tmp_path / "table.tsv").write_text("value\n1.5\nhigh\n")
+    with pytest.raises(UserError, match=r"table.tsv, line 3: value is 'high', not a number"):
+        read_numbers(tmp_path / "table.tsv", (), ("value",))
