@@ -1,0 +1,103 @@
+"""`gta baselines`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from gta import settings
+from gta.baselines.settings import ElasticNetSettings, RidgeSettings
+
+ELASTIC_NET_EPILOG = """\
+Reads  cohort/                 expression (natural log), splits of genes and people
+       haplotypes/{contig}.npz dosages of the variants in each gene's window
+Writes predictions/elastic_net.parquet   gene, person, mean, deviation, predicted (natural-log units)
+       weights.tsv             gene, contig, pos (0-based), ref, alt, weight per ALT allele, cv_r2, n_variants
+
+One model per training gene, fitted on the training people alone; it predicts everybody and says nothing of other genes. A gene
+whose best model is empty is predicted to deviate by 0 in everybody.
+
+example:
+  gta baselines elastic-net --cohort results/demo/cohort --haplotypes results/demo/haplotypes/sim*.npz \\
+      --out elastic_net.parquet --weights elastic_net.weights.tsv
+"""
+
+RIDGE_EPILOG = """\
+Reads  cohort/                         expression (natural log), splits of genes and people
+       features/{contig}.safetensors   features of every haplotype's tiles
+Writes predictions/ridge.parquet       gene, person, mean, deviation, predicted (natural-log units)
+
+The level of a gene is predicted from the features of the reference sequence, a person's deviation from it by how the features
+of the two haplotypes differ from those of the training people. Features are pooled in three zones by distance from the TSS.
+
+example:
+  gta baselines ridge --cohort results/demo/cohort --features results/demo/features/sim*.safetensors --out ridge.parquet
+"""
+
+
+def add_parser(stages: Any) -> None:
+    """Add the sub-commands."""
+    parser = stages.add_parser("baselines", help="the simple models that everything else is compared with")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    elastic_net = actions.add_parser(
+        "elastic-net",
+        help="elastic net on the genotypes around each gene",
+        description="Fit an elastic net on the dosages of the variants in each training gene's window (PrediXcan).",
+        epilog=ELASTIC_NET_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    elastic_net.add_argument("--cohort", type=Path, required=True, help="folder written by `gta cohort`")
+    elastic_net.add_argument("--haplotypes", type=Path, nargs="+", required=True, help="haplotype panels of every contig, .npz")
+    elastic_net.add_argument("--out", type=Path, required=True, help="predictions to write, .parquet")
+    elastic_net.add_argument("--weights", type=Path, help="table of weights to write, .tsv")
+    elastic_net.add_argument("--threads", type=int, default=1, help="genes fitted at the same time [1]")
+    elastic_net.add_argument("--seed", type=int, default=1, help="seed of the folds of the cross-validation [1]")
+    settings.add_arguments(elastic_net, ElasticNetSettings)
+    elastic_net.set_defaults(run=run_elastic_net)
+
+    ridge = actions.add_parser(
+        "ridge",
+        help="ridge regression on the features that GTA reads",
+        description="Fit ridge regression on the features that GTA reads.",
+        epilog=RIDGE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    ridge.add_argument("--cohort", type=Path, required=True, help="folder written by `gta cohort`")
+    ridge.add_argument("--features", type=Path, nargs="+", required=True, help="feature stores of every contig, .safetensors")
+    ridge.add_argument("--out", type=Path, required=True, help="predictions to write, .parquet")
+    settings.add_arguments(ridge, RidgeSettings)
+    ridge.set_defaults(run=run_ridge)
+
+
+def run_elastic_net(arguments: argparse.Namespace) -> None:
+    """Fit and predict with the elastic net."""
+    from gta.baselines.elastic_net import fit_cohort
+    from gta.baselines.predictions import write_predictions
+    from gta.cohort.tables import Cohort
+    from gta.files import atomic_path
+    from gta.haplotypes import PanelSet
+
+    chosen = settings.from_arguments(ElasticNetSettings, arguments)
+    cohort = Cohort.load(arguments.cohort)
+    panels = [PanelSet.load(path) for path in arguments.haplotypes]
+    predictions, weights = fit_cohort(cohort, panels, chosen, arguments.seed, arguments.threads)
+    if arguments.weights is not None:
+        with atomic_path(arguments.weights) as temporary:
+            weights.to_csv(temporary, sep="\t", index=False)
+    write_predictions(predictions, arguments.out)
+    genes, empty = predictions["gene"].nunique(), predictions["gene"].nunique() - weights["gene"].nunique()
+    print(f"elastic net: {genes} genes, {empty} of them without any variant that helps")
+
+
+def run_ridge(arguments: argparse.Namespace) -> None:
+    """Fit and predict with ridge regression."""
+    from gta.baselines.predictions import write_predictions
+    from gta.baselines.ridge import fit_cohort
+    from gta.cohort.tables import Cohort
+    from gta.features.store import FeatureStore
+
+    chosen = settings.from_arguments(RidgeSettings, arguments)
+    cohort = Cohort.load(arguments.cohort)
+    store = FeatureStore.load_all(arguments.features)
+    write_predictions(fit_cohort(cohort, store, chosen), arguments.out)
+    print(f"ridge: {len(cohort.gene_names)} genes, {len(cohort.people_names)} people")
