@@ -63,7 +63,10 @@ class World:
 
 def write_vcf(path: Path, contig: str, length: int, people: Sequence[str], records: Sequence[Record], form: str) -> str:
     """Write indexed genotypes; gives the file's name. A record's REF may be followed by `;INFO`, its GTs preceded by FORMAT."""
-    lines = [HEADER.format(contig=contig, length=length), "\t".join("#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT".split())]
+    lines = [
+        HEADER.format(contig=contig, length=length),
+        "\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]),
+    ]
     lines[-1] += "\t" + "\t".join(people) + "\n"
     for position, ref, alt, calls in records:
         ref, _, info = ref.partition(";")

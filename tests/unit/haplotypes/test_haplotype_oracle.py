@@ -1,6 +1,5 @@
 """The same haplotypes as `bcftools consensus`, an independent tool, on random and on real records."""
 
-import json
 from pathlib import Path
 
 import numpy as np
