@@ -1,0 +1,506 @@
+"""The words that annotation text is made of: one `TextClass` per kind of gene."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TextClass:
+    """A kind of gene and its phrases.
+
+    Attributes:
+        name: As in truth_genes.tsv.
+        offset: What the class adds to the ln expression of its genes.
+        kinds: Noun phrases with article: what the product is.
+        actions: Verb phrases, third person: what it does.
+        places: Noun phrases with article: where it is found.
+        contexts: Adverbial phrases: when it acts.
+        partners: Noun phrases: what it works with.
+        processes: Terms in the style of GO biological process.
+        functions: Terms in the style of GO molecular function.
+    """
+
+    name: str
+    offset: float
+    kinds: tuple[str, ...]
+    actions: tuple[str, ...]
+    places: tuple[str, ...]
+    contexts: tuple[str, ...]
+    partners: tuple[str, ...]
+    processes: tuple[str, ...]
+    functions: tuple[str, ...]
+
+
+CLASSES: tuple[TextClass, ...] = (
+    TextClass(
+        name="translation",
+        offset=1.5,
+        kinds=(
+            "a structural protein of the large ribosomal subunit",
+            "a component of the small ribosomal subunit",
+            "a translation elongation factor",
+            "an initiation factor of protein synthesis",
+            "an aminoacyl-tRNA synthetase",
+            "a ribosome assembly factor",
+        ),
+        actions=(
+            "stabilises the peptidyl transferase centre",
+            "delivers charged transfer RNA to the ribosome",
+            "binds ribosomal RNA during subunit maturation",
+            "recruits messenger RNA to the pre-initiation complex",
+            "proofreads codon and anticodon pairing",
+            "promotes the joining of ribosomal subunits",
+        ),
+        places=("the cytosolic ribosome", "the nucleolus", "the polysome", "the rough endoplasmic reticulum"),
+        contexts=(
+            "in all growing cells",
+            "while protein synthesis is at its peak",
+            "when amino acids are plentiful",
+            "during ribosome biogenesis",
+        ),
+        partners=("ribosomal RNA", "other ribosomal proteins", "the elongation complex", "poly(A)-binding protein"),
+        processes=(
+            "cytoplasmic translation",
+            "ribosomal large subunit assembly",
+            "ribosomal small subunit biogenesis",
+            "translational elongation",
+            "translational initiation",
+            "rRNA processing",
+            "tRNA aminoacylation",
+            "regulation of translation",
+        ),
+        functions=(
+            "structural constituent of ribosome",
+            "rRNA binding",
+            "translation elongation factor activity",
+            "translation initiation factor activity",
+            "tRNA ligase activity",
+            "mRNA binding",
+        ),
+    ),
+    TextClass(
+        name="protein_turnover",
+        offset=0.9,
+        kinds=(
+            "a subunit of the proteasome core particle",
+            "a molecular chaperone of the heat shock family",
+            "a ubiquitin-conjugating enzyme",
+            "a regulatory ATPase of the proteasome",
+            "an E3 ubiquitin ligase",
+            "a peptidyl-prolyl isomerase",
+        ),
+        actions=(
+            "degrades ubiquitinated proteins",
+            "folds newly made polypeptides",
+            "marks misfolded proteins for destruction",
+            "unfolds substrates before they enter the proteolytic chamber",
+            "prevents the aggregation of damaged proteins",
+            "removes ubiquitin chains from its clients",
+        ),
+        places=("the proteasome", "the cytosol", "the chaperonin complex", "the endoplasmic reticulum lumen"),
+        contexts=(
+            "under heat and oxidative stress",
+            "throughout the cell cycle",
+            "when unfolded proteins accumulate",
+            "as part of protein quality control",
+        ),
+        partners=("ubiquitin", "its co-chaperones", "the regulatory particle", "valosin-containing protein"),
+        processes=(
+            "proteasome-mediated ubiquitin-dependent protein catabolic process",
+            "protein folding",
+            "protein polyubiquitination",
+            "response to unfolded protein",
+            "chaperone-mediated protein complex assembly",
+            "protein deubiquitination",
+            "ERAD pathway",
+        ),
+        functions=(
+            "threonine-type endopeptidase activity",
+            "unfolded protein binding",
+            "ubiquitin protein ligase activity",
+            "ubiquitin conjugating enzyme activity",
+            "ATP-dependent protein folding chaperone",
+            "proteasome binding",
+        ),
+    ),
+    TextClass(
+        name="mitochondrion",
+        offset=0.7,
+        kinds=(
+            "an accessory subunit of respiratory complex I",
+            "a subunit of cytochrome c oxidase",
+            "a mitochondrial carrier protein",
+            "a subunit of the ATP synthase",
+            "an enzyme of the tricarboxylic acid cycle",
+            "an import receptor of the outer mitochondrial membrane",
+        ),
+        actions=(
+            "transfers electrons along the respiratory chain",
+            "exchanges metabolites across the inner membrane",
+            "couples the proton gradient to ATP synthesis",
+            "oxidises fatty acids for energy",
+            "assembles iron-sulfur clusters",
+            "imports precursor proteins from the cytosol",
+        ),
+        places=(
+            "the mitochondrial matrix",
+            "the inner mitochondrial membrane",
+            "the cristae",
+            "the outer mitochondrial membrane",
+        ),
+        contexts=(
+            "during aerobic respiration",
+            "in tissues with a high demand for energy",
+            "when oxygen is abundant",
+            "as mitochondria divide and fuse",
+        ),
+        partners=("cytochrome c", "the respiratory supercomplex", "ubiquinone", "mitochondrial chaperones"),
+        processes=(
+            "mitochondrial electron transport, NADH to ubiquinone",
+            "oxidative phosphorylation",
+            "proton motive force-driven ATP synthesis",
+            "tricarboxylic acid cycle",
+            "protein import into mitochondrial matrix",
+            "fatty acid beta-oxidation",
+            "mitochondrion organization",
+        ),
+        functions=(
+            "NADH dehydrogenase (ubiquinone) activity",
+            "cytochrome-c oxidase activity",
+            "proton transmembrane transporter activity",
+            "electron transfer activity",
+            "iron-sulfur cluster binding",
+            "oxidoreductase activity",
+        ),
+    ),
+    TextClass(
+        name="immune_response",
+        offset=0.5,
+        kinds=(
+            "a cytokine receptor of the hematopoietin family",
+            "a major histocompatibility complex molecule",
+            "an interferon-induced protein",
+            "a B cell surface antigen",
+            "a chemokine of the CC subfamily",
+            "a pattern recognition receptor",
+        ),
+        actions=(
+            "presents peptides to T lymphocytes",
+            "amplifies the signal of the B cell receptor",
+            "restricts the replication of viruses",
+            "attracts leukocytes to sites of inflammation",
+            "recognises bacterial lipopolysaccharide",
+            "promotes the switching of immunoglobulin classes",
+        ),
+        places=(
+            "the surface of lymphocytes",
+            "the immunological synapse",
+            "germinal centres",
+            "the endosome of antigen-presenting cells",
+        ),
+        contexts=(
+            "after infection",
+            "upon activation of B lymphocytes",
+            "in response to interferon",
+            "during inflammation",
+        ),
+        partners=("immunoglobulins", "beta-2 microglobulin", "toll-like receptors", "members of the JAK and STAT families"),
+        processes=(
+            "adaptive immune response",
+            "antigen processing and presentation",
+            "B cell receptor signaling pathway",
+            "defense response to virus",
+            "cytokine-mediated signaling pathway",
+            "inflammatory response",
+            "leukocyte chemotaxis",
+            "lymphocyte activation",
+        ),
+        functions=(
+            "cytokine receptor activity",
+            "antigen binding",
+            "peptide antigen binding",
+            "chemokine activity",
+            "MHC class II protein complex binding",
+            "pattern recognition receptor activity",
+        ),
+    ),
+    TextClass(
+        name="cell_cycle",
+        offset=0.2,
+        kinds=(
+            "a cyclin-dependent kinase",
+            "a component of the spindle assembly checkpoint",
+            "a subunit of the replicative helicase",
+            "a kinetochore protein",
+            "a DNA polymerase subunit",
+            "a member of the cohesin complex",
+        ),
+        actions=(
+            "licenses the origins of replication",
+            "drives the transition from G1 to S phase",
+            "holds sister chromatids together",
+            "attaches chromosomes to spindle microtubules",
+            "unwinds DNA ahead of the replication fork",
+            "delays anaphase until all chromosomes are aligned",
+        ),
+        places=("the kinetochore", "the replication fork", "the mitotic spindle", "the centrosome"),
+        contexts=(
+            "in proliferating cells",
+            "during mitosis",
+            "as cells enter S phase",
+            "before chromosomes segregate",
+        ),
+        partners=("cyclins", "the anaphase-promoting complex", "proliferating cell nuclear antigen", "aurora kinases"),
+        processes=(
+            "mitotic cell cycle",
+            "DNA replication initiation",
+            "sister chromatid cohesion",
+            "mitotic spindle assembly checkpoint signaling",
+            "chromosome segregation",
+            "G1/S transition of mitotic cell cycle",
+            "cell division",
+        ),
+        functions=(
+            "cyclin-dependent protein serine/threonine kinase activity",
+            "DNA helicase activity",
+            "DNA-directed DNA polymerase activity",
+            "microtubule binding",
+            "chromatin binding",
+            "kinetochore binding",
+        ),
+    ),
+    TextClass(
+        name="transcription",
+        offset=0.0,
+        kinds=(
+            "a zinc finger transcription factor",
+            "a subunit of the mediator complex",
+            "a histone methyltransferase",
+            "a chromatin remodelling ATPase",
+            "a homeobox protein",
+            "a histone deacetylase",
+        ),
+        actions=(
+            "binds enhancers in open chromatin",
+            "represses the transcription of its target genes",
+            "deposits methyl groups on histone H3",
+            "slides nucleosomes along DNA",
+            "bridges activators and RNA polymerase II",
+            "recruits corepressors to promoters",
+        ),
+        places=("the nucleoplasm", "heterochromatin", "active promoters", "the nuclear speckle"),
+        contexts=(
+            "in the course of differentiation",
+            "at developmental genes",
+            "when chromatin opens",
+            "in response to nuclear hormone receptors",
+        ),
+        partners=("RNA polymerase II", "histone acetyltransferases", "the polycomb complex", "general transcription factors"),
+        processes=(
+            "regulation of transcription by RNA polymerase II",
+            "chromatin remodeling",
+            "histone H3 methylation",
+            "negative regulation of DNA-templated transcription",
+            "nucleosome positioning",
+            "transcription initiation at RNA polymerase II promoter",
+        ),
+        functions=(
+            "DNA-binding transcription factor activity",
+            "histone methyltransferase activity",
+            "transcription coregulator activity",
+            "ATP-dependent chromatin remodeler activity",
+            "zinc ion binding",
+            "histone deacetylase activity",
+        ),
+    ),
+    TextClass(
+        name="signalling",
+        offset=-0.3,
+        kinds=(
+            "a receptor tyrosine kinase",
+            "a G protein-coupled receptor",
+            "a mitogen-activated protein kinase",
+            "a guanine nucleotide exchange factor",
+            "a growth factor of the cystine knot family",
+            "an adaptor with SH2 and SH3 domains",
+        ),
+        actions=(
+            "relays signals from the cell surface to the nucleus",
+            "phosphorylates downstream kinases",
+            "activates small GTPases of the Ras family",
+            "raises the level of cyclic AMP",
+            "mobilises calcium from intracellular stores",
+            "dampens growth factor signals by feedback",
+        ),
+        places=("the plasma membrane", "the early endosome", "focal adhesions", "the cytoplasm"),
+        contexts=(
+            "upon binding of its ligand",
+            "in response to growth factors",
+            "when cells adhere to the matrix",
+            "downstream of integrins",
+        ),
+        partners=("phosphoinositides", "scaffold proteins", "heterotrimeric G proteins", "the insulin receptor"),
+        processes=(
+            "MAPK cascade",
+            "transmembrane receptor protein tyrosine kinase signaling pathway",
+            "G protein-coupled receptor signaling pathway",
+            "small GTPase-mediated signal transduction",
+            "phosphatidylinositol-mediated signaling",
+            "Wnt signaling pathway",
+            "calcium-mediated signaling",
+        ),
+        functions=(
+            "protein tyrosine kinase activity",
+            "G protein-coupled receptor activity",
+            "guanyl-nucleotide exchange factor activity",
+            "growth factor activity",
+            "signaling adaptor activity",
+            "protein serine/threonine kinase activity",
+        ),
+    ),
+    TextClass(
+        name="liver_metabolism",
+        offset=-0.7,
+        kinds=(
+            "a member of the cytochrome P450 family",
+            "an apolipoprotein",
+            "a bile acid transporter",
+            "a glucuronosyltransferase",
+            "an enzyme of gluconeogenesis",
+            "a serine protease of the coagulation cascade",
+        ),
+        actions=(
+            "oxidises drugs and steroids",
+            "carries cholesterol in the blood plasma",
+            "conjugates bilirubin for excretion",
+            "secretes bile acids into the canaliculus",
+            "releases glucose during fasting",
+            "cleaves zymogens to form a clot",
+        ),
+        places=("hepatocytes", "the blood plasma", "the microsomal membrane", "the brush border of the kidney"),
+        contexts=("in the liver", "after a meal", "during fasting", "in the metabolism of xenobiotics"),
+        partners=("lipoprotein particles", "albumin", "cytochrome P450 reductase", "vitamin K-dependent factors"),
+        processes=(
+            "xenobiotic metabolic process",
+            "cholesterol transport",
+            "bile acid secretion",
+            "gluconeogenesis",
+            "blood coagulation",
+            "steroid hydroxylation",
+            "triglyceride homeostasis",
+        ),
+        functions=(
+            "monooxygenase activity",
+            "lipid transporter activity",
+            "heme binding",
+            "glucuronosyltransferase activity",
+            "serine-type endopeptidase activity",
+            "bile acid transmembrane transporter activity",
+        ),
+    ),
+    TextClass(
+        name="neuronal",
+        offset=-1.1,
+        kinds=(
+            "a voltage-gated potassium channel subunit",
+            "a synaptic vesicle protein",
+            "a glutamate receptor",
+            "a neuropeptide precursor",
+            "a neuronal cell adhesion molecule",
+            "a gamma-aminobutyric acid receptor subunit",
+        ),
+        actions=(
+            "releases neurotransmitter at the synapse",
+            "repolarises the membrane after an action potential",
+            "guides growing axons to their targets",
+            "mediates fast excitatory transmission",
+            "clusters receptors at the postsynaptic density",
+            "modulates pain and appetite",
+        ),
+        places=("the presynaptic terminal", "dendritic spines", "the axon initial segment", "the hippocampus"),
+        contexts=(
+            "in the developing brain",
+            "during long-term potentiation",
+            "in cortical interneurons",
+            "when a neuron fires",
+        ),
+        partners=("SNARE proteins", "postsynaptic scaffolds", "calmodulin", "neurexins"),
+        processes=(
+            "chemical synaptic transmission",
+            "axon guidance",
+            "synaptic vesicle exocytosis",
+            "potassium ion transmembrane transport",
+            "neuropeptide signaling pathway",
+            "learning or memory",
+            "synapse organization",
+        ),
+        functions=(
+            "voltage-gated potassium channel activity",
+            "glutamate receptor activity",
+            "neuropeptide hormone activity",
+            "GABA-gated chloride ion channel activity",
+            "syntaxin binding",
+            "neurotransmitter transporter activity",
+        ),
+    ),
+    TextClass(
+        name="olfactory",
+        offset=-1.7,
+        kinds=(
+            "an olfactory receptor of family 2",
+            "a single-exon odorant receptor",
+            "a vomeronasal receptor",
+            "an odorant-binding protein",
+            "a taste receptor",
+            "an olfactory receptor of family 51",
+        ),
+        actions=(
+            "detects volatile odorants",
+            "starts the perception of smell",
+            "binds small hydrophobic ligands",
+            "distinguishes bitter compounds",
+            "opens cyclic nucleotide-gated channels through a G protein",
+            "responds to pheromones",
+        ),
+        places=(
+            "the nasal epithelium",
+            "cilia of olfactory sensory neurons",
+            "the vomeronasal organ",
+            "taste buds of the tongue",
+        ),
+        contexts=(
+            "when an odour is inhaled",
+            "in one of many thousand sensory neurons",
+            "in the recognition of food",
+            "with little expression elsewhere",
+        ),
+        partners=("the olfactory G protein", "adenylate cyclase 3", "receptor transporting proteins", "mucus glycoproteins"),
+        processes=(
+            "detection of chemical stimulus involved in sensory perception of smell",
+            "sensory perception of smell",
+            "sensory perception of bitter taste",
+            "response to pheromone",
+            "olfactory receptor signaling",
+        ),
+        functions=(
+            "olfactory receptor activity",
+            "odorant binding",
+            "taste receptor activity",
+            "pheromone receptor activity",
+            "G protein-coupled receptor activity",
+        ),
+    ),
+)
+
+#: Sentences that say nothing of the class.
+REMARKS: tuple[str, ...] = (
+    "Alternative splicing results in multiple transcript variants.",
+    "Its sequence is conserved among vertebrates.",
+    "A pseudogene lies on another chromosome.",
+    "Mutations are associated with a rare inherited disorder.",
+    "The protein is made as a precursor that is cleaved.",
+    "Two isoforms differ in their amino termini.",
+    "Its three-dimensional structure has been determined.",
+    "The gene lies within a cluster of related genes.",
+    "Little is known about its regulation.",
+    "Common variants have been linked to quantitative traits.",
+)
