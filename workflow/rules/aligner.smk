@@ -11,9 +11,9 @@ rule aligner_train:
         history="<results>/aligner/{model}/seed{seed}/history.tsv",
         account="<results>/aligner/{model}/seed{seed}/training.json",
     log:
-        "<logs>/aligner/{model}.seed{seed}.train.log",
+        "<logs>/aligner/train/{model}.seed{seed}.log",
     benchmark:
-        "<benchmarks>/aligner/{model}.seed{seed}.train.tsv"
+        "<benchmarks>/aligner/train/{model}.seed{seed}.tsv"
     conda:
         "../../envs/language.yaml"
     threads: 1
@@ -42,9 +42,9 @@ rule aligner_predict:
     output:
         predictions="<results>/predictions/{model}.seed{seed}.parquet",
     log:
-        "<logs>/aligner/{model}.seed{seed}.predict.log",
+        "<logs>/aligner/predict/{model}.seed{seed}.log",
     benchmark:
-        "<benchmarks>/aligner/{model}.seed{seed}.predict.tsv"
+        "<benchmarks>/aligner/predict/{model}.seed{seed}.tsv"
     conda:
         "../../envs/language.yaml"
     threads: 1

@@ -11,7 +11,13 @@ rule attribution:
         tiles="<results>/attribution/{model}/tiles.tsv",
         enrichment="<results>/attribution/{model}/enrichment.tsv",
         tracks=directory("<results>/attribution/{model}/tracks"),
-        figures=directory("<results>/attribution/{model}/figures"),
+        figures=report(
+            directory("<results>/attribution/{model}/figures"),
+            patterns=["{gene}.svg"],
+            caption="../report/attribution.rst",
+            category="6 Attribution",
+            labels={"what": "{model}: {gene}", "form": "figure"},
+        ),
     log:
         "<logs>/attribution/{model}.log",
     benchmark:

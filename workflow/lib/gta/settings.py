@@ -128,7 +128,7 @@ def add_arguments(parser: argparse.ArgumentParser, cls: type[Any], title: str = 
             "dest": field.name,
             "default": argparse.SUPPRESS,
             "type": _parse_bool if kind is bool else kind,
-            "help": f"{field.metadata['help'].replace('%', '%%')} [{'none' if shown in (None, '') else shown}]",
+            "help": f"{field.metadata['help']} [{'none' if shown in (None, '') else shown}]".replace("%", "%%"),
             "metavar": "BOOL" if kind is bool else kind.__name__.upper(),
         }
         if field.metadata["choices"] is not None:

@@ -1,0 +1,70 @@
+"""The command line as a whole."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from gta import __version__
+from gta.cli import STAGES, build_parser, main
+
+
+def actions(words: list[str], parser: object) -> Iterator[list[str]]:
+    """Every command that the parser knows, as words."""
+    subparsers = getattr(parser, "_subparsers", None)
+    if subparsers is None:
+        yield words
+        return
+    for name, sub in subparsers._group_actions[0].choices.items():
+        yield from actions([*words, name], sub)
+
+
+COMMANDS = list(actions([], build_parser()))
+
+
+def test_every_stage_has_a_command() -> None:
+    assert {words[0] for words in COMMANDS} == set(STAGES)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_of_every_command_names_its_outputs(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "usage: gta" in text
+    if words != ["evaluation", "headline"]:
+        assert any(option in text for option in ("--out", "--prompts")), "no option says where the results go"
+
+
+def test_help_needs_nothing_heavy() -> None:
+    code = (
+        "import sys, gta.cli; gta.cli.build_parser();"
+        "print([name for name in ('torch', 'pandas', 'numpy', 'pysam') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"gta {__version__}\n"
+
+
+def test_mistake_is_one_line_without_traceback(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluation", "headline", "--evaluation", f"{tmp_path}/nowhere"]
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert main(["--debug", *words]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_wrong_usage_exits_2() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["cohort"])
+    assert ended.value.code == 2

@@ -1,0 +1,151 @@
+"""Checking a configuration: what is completed, and that each mistake is one sentence naming the key."""
+
+from pathlib import Path
+from typing import Any
+
+import pysam
+import pytest
+
+from gta.errors import UserError
+from gta.workflow.config import check
+
+SIMULATED: dict[str, Any] = {"simulation": {"people": 12, "genes": 6}}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> dict[str, Any]:
+    """A configuration with five tiny files of the user, genotypes compressed."""
+    (tmp_path / "reference.fa").write_text(">22\nACGT\n>7\nACGT\n")
+    (tmp_path / "reference.fa.fai").write_text("22\t4\t4\t4\t5\n7\t4\t12\t4\t5\n")
+    vcf = tmp_path / "plain.vcf"
+    vcf.write_text("##fileformat=VCFv4.2\n##contig=<ID=22>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tHG1\tHG2\n")
+    pysam.tabix_compress(str(vcf), str(tmp_path / "genotypes.vcf.gz"))
+    (tmp_path / "genes.gtf").write_text('chr22\tx\tgene\t1\t4\t.\t+\t.\tgene_id "ENSG00000000009.1"; gene_name "NINE";\n')
+    (tmp_path / "expression.bed").write_text(
+        "#chr\tstart\tend\tgene\tlength\tstrand\tHG1\tHG3\nchr22\t1\t2\tENSG00000000001.4\t3\t+\t1.0\t2.0\n"
+    )
+    (tmp_path / "annotation.tsv").write_text("gene_id\tsymbol\nENSG00000000001.4\tONE\n")
+    return {
+        "data_dir": str(tmp_path),
+        "data": {
+            "reference": "reference.fa",
+            "genotypes": "genotypes.vcf.gz",
+            "genes": "genes.gtf",
+            "expression": "expression.bed",
+            "annotation": "annotation.tsv",
+        },
+        "cohort": {"contigs": ["22"]},
+    }
+
+
+def message(config: dict[str, Any]) -> str:
+    with pytest.raises(UserError) as caught:
+        check(config)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def test_simulation_names_its_files_and_contigs() -> None:
+    run = check({"results": "out/", **SIMULATED})
+    assert run.input_files["genotypes"] == "out/simulated/genotypes.vcf.gz"
+    assert run.known_elements == {"truth": "out/simulated/truth_elements.tsv"}
+    assert run.contigs == ["sim1", "sim2"]
+    assert run.language_model == "out/language/model"
+
+
+def test_seed_of_the_run_is_that_of_the_simulation_unless_it_has_its_own() -> None:
+    assert check({"seed": 7, **SIMULATED}).simulation.seed == 7
+    assert check({"seed": 7, "simulation": {"seed": 3}}).simulation.seed == 3
+
+
+def test_models_are_the_aligner_with_their_own_keys_on_top() -> None:
+    run = check({**SIMULATED, "aligner": {"epochs": 3, "seeds": 2}, "models": {"gta": None, "long": {"epochs": 9}}})
+    assert (run.models["gta"].epochs, run.models["long"].epochs) == (3, 9)
+    assert run.predictors == ["gta.seed1", "gta.seed2", "long.seed1", "long.seed2", "elastic_net", "ridge"]
+
+
+def test_options_hold_what_commands_know_and_no_more() -> None:
+    run = check({**SIMULATED, "models": {"gta": {}}, "cohort": {"include_people": ["P001", "P002"]}})
+    assert "--include-people P001 P002" in run.options("cohort")
+    assert "--models" not in run.options("attribution")
+    assert "--seeds" not in run.model_options("gta")
+    assert run.options("language", "prototypes") == "--prototypes 64"
+
+
+def test_users_paths_start_from_the_folder_of_data(data: dict[str, Any], tmp_path: Path) -> None:
+    run = check(data)
+    assert run.data.expression == str(tmp_path / "expression.bed")
+    assert run.known_elements == {}
+    absolute = {**data, "data_dir": "/elsewhere", "data": {key: str(tmp_path / path) for key, path in data["data"].items()}}
+    assert check(absolute).data.expression == str(tmp_path / "expression.bed")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"cohorts": {}}, "unknown key 'cohorts'; did you mean cohort?"),
+        ({"cohort": {"window": 5}}, "cohort: unknown key 'window'"),
+        ({"cohort": ["a"]}, "cohort: ['a'] is not a section"),
+        ({"aligner": {"epochs": "many"}}, "aligner.epochs: 'many' is not integer"),
+        ({"evaluation": {"confidence": 2}}, "evaluation.confidence: 2.0 is above the largest allowed value"),
+        ({"baselines": {"lasso": {}}}, "baselines: unknown key 'lasso'"),
+        ({"baselines": {"ridge": {"promotor": 1}}}, "baselines.ridge: unknown key 'promotor'; did you mean promoter?"),
+        ({"models": {}}, "models: at least one model is needed"),
+        ({"models": {"ridge": {}}}, "models.ridge: this is the name of a baseline"),
+        ({"models": {"my model": {}}}, "models: 'my model' cannot be a model's name"),
+        ({"models": {"gta": {"epoch": 1}}}, "models.gta: unknown key 'epoch'; did you mean epochs?"),
+        ({"models": {"other": {}}}, "attribution.models: unknown key 'gta'"),
+        ({"features": {"tile_length": 1000}}, "features.tile_length: tiles of 1000 bp do not fill windows of"),
+        ({"results": "/"}, "results: '/' is no folder"),
+        ({"results": "a{b}"}, "results: the path 'a{b}' contains '{'"),
+        ({"data": {"genes": "x.gtf"}}, "data.genes: a run with a section `simulation` makes its own data"),
+        ({"simulation": {"genes": 1}}, "genes: 1 are fewer than the 2 contigs"),
+        ({"cohort": {"exclude_people": ["P013"]}}, "cohort.exclude_people: 'P013' is no person of the data; did you mean"),
+        ({"cohort": {"include_genes": ["SIMG1"]}}, "cohort.include_genes: 'SIMG1' is no gene of the data"),
+        ({"cohort": {"contigs": ["sim3"]}}, "cohort.contigs: 'sim3' is no contig of the data"),
+        ({"attribution": {"figure_genes": ["SIMG00007.1"]}}, "attribution.figure_genes: 'SIMG00007.1' is no gene"),
+        ({"language": {"model": "no/such"}}, "language.model: no/such is no folder of a Hugging Face model"),
+    ],
+)
+def test_mistakes_in_a_simulated_run(change: dict[str, Any], expected: str) -> None:
+    assert expected in message({**SIMULATED, **change})
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "expected"),
+    [
+        ("data", {"genes": None}, "data.genes: a path is needed"),
+        ("data", {"genes": "nothing.gtf"}, "nothing.gtf does not exist"),
+        ("data", {"elements": "a<b>.bed"}, "data.elements: the path 'a<b>.bed' contains '<'"),
+        ("cohort", {"contigs": []}, "cohort.contigs: name the contigs to use"),
+        ("cohort", {"contigs": ["chr22"]}, "cohort.contigs: 'chr22' is no contig of the data; did you mean '22'?"),
+        ("cohort", {"include_people": ["HG2", "HG4"]}, "cohort.include_people: 'HG4' is no person of the data; did you mean"),
+        ("cohort", {"include_genes": ["ENSG00000000002"]}, "cohort.include_genes: 'ENSG00000000002' is no gene of the data"),
+        ("cohort", {"biotype": []}, "cohort: unknown key 'biotype'; did you mean biotypes?"),
+    ],
+)
+def test_mistakes_in_a_run_on_the_users_data(data: dict[str, Any], section: str, change: dict[str, Any], expected: str) -> None:
+    data[section] = {**data[section], **change}
+    assert expected in message(data)
+
+
+def test_people_and_genes_may_be_in_one_of_the_files_only(data: dict[str, Any]) -> None:
+    # HG2 has genotypes only, HG3 expression only; gene 9 is in the GTF only; gene 1 is named without its version.
+    data["cohort"] |= {"exclude_people": ["HG2", "HG3"], "exclude_genes": ["ENSG00000000009.1", "ENSG00000000001"]}
+    assert check(data).sections["cohort"].exclude_people == ["HG2", "HG3"]
+
+
+def test_empty_file_is_refused(data: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "annotation.tsv").write_text("")
+    assert "data.annotation: the file" in message(data)
+
+
+def test_missing_data_dir_is_explained(data: dict[str, Any]) -> None:
+    del data["data_dir"]
+    assert message(data).endswith("say which folder holds the data: --config data_dir=FOLDER.")
+
+
+def test_jobs_trust_the_check_of_files(data: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "genes.gtf").unlink()
+    assert check(data, files=False).data.genes == str(tmp_path / "genes.gtf")

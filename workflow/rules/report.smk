@@ -1,0 +1,179 @@
+rule report_cohort:
+    input:
+        cohort="<results>/cohort/genes.tsv",
+    output:
+        figure=report(
+            "<results>/cohort/figures/cohort.svg",
+            caption="../report/cohort.rst",
+            category="1 Cohort",
+            labels={"what": "Splits and windows", "form": "figure"},
+        ),
+    log:
+        "<logs>/report/cohort.log",
+    benchmark:
+        "<benchmarks>/report/cohort.tsv"
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        cohort=subpath(input.cohort, parent=True),
+    message:
+        "Drawing the splits of people and genes"
+    shell:
+        "python -m gta report cohort --cohort {params.cohort:q} --out {output.figure:q} &> {log:q}"
+
+
+rule report_learning_curves:
+    input:
+        history=collect("<results>/aligner/{model}/seed{seed}/history.tsv", model=RUN.models, seed=RUN.seeds),
+    output:
+        figure=report(
+            "<results>/evaluation/figures/learning_curves.svg",
+            caption="../report/learning_curves.rst",
+            category="4 Training",
+            labels={"what": "Learning curves", "form": "figure"},
+        ),
+    log:
+        "<logs>/report/learning_curves.log",
+    benchmark:
+        "<benchmarks>/report/learning_curves.tsv"
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    message:
+        "Drawing learning curves"
+    shell:
+        "python -m gta report learning-curves --history {input.history:q} --out {output.figure:q} &> {log:q}"
+
+
+rule report_across_genes:
+    input:
+        cohort="<results>/cohort/genes.tsv",
+        predictions=collect("<results>/predictions/{predictor}.parquet", predictor=RUN.predictors),
+        summary="<results>/evaluation/summary.tsv",
+    output:
+        figure=report(
+            "<results>/evaluation/figures/across_genes.svg",
+            caption="../report/across_genes.rst",
+            category="5 Evaluation",
+            labels={"what": "Across genes", "form": "figure"},
+        ),
+    log:
+        "<logs>/report/across_genes.log",
+    benchmark:
+        "<benchmarks>/report/across_genes.tsv"
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=30,
+    params:
+        cohort=subpath(input.cohort, parent=True),
+    message:
+        "Drawing predicted and observed levels of unseen genes"
+    shell:
+        "python -m gta report across-genes --cohort {params.cohort:q} --predictions {input.predictions:q}"
+        " --summary {input.summary:q} --out {output.figure:q} &> {log:q}"
+
+
+rule report_per_gene:
+    input:
+        per_gene="<results>/evaluation/per_gene.tsv",
+        summary="<results>/evaluation/summary.tsv",
+    output:
+        figure=report(
+            "<results>/evaluation/figures/per_gene.svg",
+            caption="../report/per_gene.rst",
+            category="5 Evaluation",
+            labels={"what": "Across people, gene by gene", "form": "figure"},
+        ),
+    log:
+        "<logs>/report/per_gene.log",
+    benchmark:
+        "<benchmarks>/report/per_gene.tsv"
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    message:
+        "Drawing correlations across people, gene by gene"
+    shell:
+        "python -m gta report per-gene --per-gene {input.per_gene:q} --summary {input.summary:q} --out {output.figure:q} &> {log:q}"
+
+
+rule report_runtimes:
+    input:
+        summary="<results>/evaluation/summary.tsv",
+        attribution=collect("<results>/attribution/{model}/tiles.tsv", model=RUN.sections["attribution"].models),
+    output:
+        figure=report(
+            "<results>/evaluation/figures/runtimes.svg",
+            caption="../report/runtimes.rst",
+            category="7 Runtimes",
+            labels={"what": "Time and memory", "form": "figure"},
+        ),
+        table="<results>/evaluation/runtimes.tsv",
+    log:
+        "<logs>/report/runtimes.log",
+    benchmark:
+        "<benchmarks>/report/runtimes.tsv"
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        benchmarks=f"{RUN.results}/benchmarks",
+    message:
+        "Drawing time and memory of every step"
+    shell:
+        "python -m gta report runtimes --benchmarks {params.benchmarks:q} --out {output.figure:q}"
+        " --table {output.table:q} &> {log:q}"
+
+
+rule report_table:
+    input:
+        table="<results>/{table}.tsv",
+    output:
+        page=report(
+            "<results>/report/{table}.html",
+            caption="../report/table.rst",
+            category=lambda wildcards: TABLES[wildcards.table].category,
+            labels=lambda wildcards: {"what": TABLES[wildcards.table].title, "form": "table"},
+        ),
+    log:
+        "<logs>/report/{table}.log",
+    benchmark:
+        "<benchmarks>/report/{table}.tsv"
+    wildcard_constraints:
+        table="|".join(map(re.escape, TABLES)),
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        title=lambda wildcards: TABLES[wildcards.table].title,
+        description=lambda wildcards: TABLES[wildcards.table].description,
+    message:
+        "Making a page of the table {wildcards.table}"
+    shell:
+        "python -m gta report table --tsv {input.table:q} --title {params.title:q} --description {params.description:q}"
+        " --out {output.page:q} &> {log:q}"
