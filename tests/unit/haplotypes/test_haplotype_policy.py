@@ -1,5 +1,6 @@
 """What a haplotype is where records are not ordinary: sequences worked out by hand."""
 
+import numpy as np
 import pytest
 
 from gta.errors import UserError
@@ -218,3 +219,24 @@ def test_account_of_an_ordinary_window(make_world):
         "padded_bases": 0,
         "distinct_haplotypes": 2,
     }
+
+
+def test_sequence_reaches_out_as_far_as_deletions_make_it(make_world):
+    letters = np.random.default_rng(0).choice(list("ACGT"), 12000)
+    letters[[4999, 5989, 6099, 9200]] = list("CGAT")
+    sequence = "".join(letters)
+    records = [
+        (5000, "C", "CGG", ["1|0", "0|0"]),  # before the window, and needed
+        (5990, sequence[5989:6000], "G", ["1|0", "0|0"]),  # takes 10 bases left of the TSS
+        (6100, sequence[6099:9100], "A", ["1|0", "0|0"]),  # and 3,000 right of it
+        (9201, "T", "C", ["1|1", "0|0"]),  # behind the window, and needed
+    ]
+    world = make_world(sequence, records, windows=[(5000, 7000)])
+    panel = world.panel(variants="all")
+    left = sequence[4992:5000] + "GG" + sequence[5000:5990]
+    right = sequence[6000:6100] + sequence[9100:9200] + "C" + sequence[9201:10000]
+    assert world.sequences(panel, 0) == [left + right, sequence[5000:7000]]
+    tiles, index = panel.tiles(world.reference, 500, 20)
+    first, _, third, _ = (tiles[row].tobytes().decode() for row in index[panel.carriers[0, 0]])
+    assert first == sequence[4982:5000] + "GG" + sequence[5000:5520]
+    assert third == left[-20:] + right[:520]

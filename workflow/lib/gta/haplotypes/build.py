@@ -12,10 +12,10 @@ import pandas as pd
 from gta.cohort.tables import read_genes, read_people, read_table
 from gta.errors import UserError
 from gta.haplotypes.genotypes import ABSENT, Genotypes, Records
-from gta.haplotypes.panels import MAX_MARGIN, PanelSet
+from gta.haplotypes.panels import MAX_MARGIN, Panel, PanelSet
 from gta.haplotypes.policy import Resolved, check_refs, resolve
 from gta.haplotypes.reference import Reference, input_names, open_reference
-from gta.haplotypes.sequences import EditTable, longest_deletions
+from gta.haplotypes.sequences import EditTable, distinct_rows, longest_deletions
 from gta.haplotypes.settings import HaplotypeSettings
 
 #: How far outside of a window records are read at first if sequences with deletions may reach out; more is read where needed.
@@ -132,9 +132,16 @@ def build_panels(source: Source, genes: list[str], windows: np.ndarray) -> tuple
         haplotypes=np.ascontiguousarray(np.concatenate(haplotypes).T),
     )
     table = pd.DataFrame(account)
-    carriers = [panels.panel(gene).carriers for gene in genes]
-    table["distinct_haplotypes"] = [len(np.unique(rows[rows >= 0])) for rows in carriers]
+    table["distinct_haplotypes"] = [_distinct_haplotypes(panels.panel(gene)) for gene in genes]
     return panels, table
+
+
+def _distinct_haplotypes(panel: Panel) -> int:
+    """How many different haplotypes people carry inside the window."""
+    ends = panel.positions + np.fromiter(map(len, panel.refs), dtype=np.int64, count=len(panel.refs))
+    inside = slice(*_touching(panel.positions, ends, panel.start, panel.end))
+    carried = np.unique(panel.carriers[panel.carriers >= 0])
+    return len(distinct_rows(panel.alleles[carried, inside])[0])
 
 
 def read_stretch(source: Source, windows: np.ndarray) -> Stretch:
