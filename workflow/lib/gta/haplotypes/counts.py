@@ -18,13 +18,13 @@ class Dosages:
         positions: (V,) int64, position of the first REF base, bp, 0-based.
         refs: REF of each variant.
         alts: The ALT allele of each variant.
-        values: (P, V) float32: number of ALT alleles, 0 to 2; a haploid person's single allele counts twice.
+        counts: (P, V) float32: number of ALT alleles, 0 to 2; a haploid person's single allele counts twice.
     """
 
     positions: np.ndarray
     refs: list[bytes]
     alts: list[bytes]
-    values: np.ndarray
+    counts: np.ndarray
 
 
 def dosages(panel: Panel, min_maf: float = 0.0, among: np.ndarray | None = None) -> Dosages:
@@ -45,16 +45,16 @@ def dosages(panel: Panel, min_maf: float = 0.0, among: np.ndarray | None = None)
         for allele, alt in enumerate(record_alts, start=1):
             if alt in IUPAC_PAIRS:
                 continue
-            counts = (panel.alleles[:, record] == allele).astype(np.float32)
+            carried = (panel.alleles[:, record] == allele).astype(np.float32)
             for code, bases in enumerate(record_alts, start=1):
                 if bases in IUPAC_PAIRS and alt in (IUPAC_PAIRS[bases][:1], IUPAC_PAIRS[bases][1:]):
-                    counts += np.float32(0.5) * (panel.alleles[:, record] == code)
-            dosage = counts[panel.carriers[:, 0]] + counts[second]
+                    carried += np.float32(0.5) * (panel.alleles[:, record] == code)
+            dosage = carried[panel.carriers[:, 0]] + carried[second]
             frequency = float((dosage if among is None else dosage[among]).mean()) / 2
             if min(frequency, 1 - frequency) >= min_maf:
                 positions.append(position)
                 refs.append(ref)
                 alts.append(alt)
                 columns.append(dosage)
-    values = np.stack(columns, axis=1) if columns else np.zeros((len(panel.carriers), 0), dtype=np.float32)
-    return Dosages(np.array(positions, dtype=np.int64), refs, alts, values)
+    table = np.stack(columns, axis=1) if columns else np.zeros((len(panel.carriers), 0), dtype=np.float32)
+    return Dosages(np.array(positions, dtype=np.int64), refs, alts, table)

@@ -1,0 +1,157 @@
+"""Ridge regression on the features that GTA reads: what the features hold without a language model."""
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from gta.baselines.predictions import prediction_table, require_people
+from gta.baselines.settings import RidgeSettings
+from gta.cohort.tables import Cohort
+from gta.errors import UserError
+from gta.features.store import FeatureStore, GeneFeatures
+
+#: Penalties that are tried, per row of the regression and for features of variance 1.
+PENALTIES = np.geomspace(1e-4, 1e4, 33)
+
+
+def zones(distance: np.ndarray, settings: RidgeSettings) -> np.ndarray:
+    """The zone of each tile.
+
+    Args:
+        distance: (T,) distance from the TSS to the tile's centre, bp.
+        settings: Bounds of the zones, bp.
+
+    Returns:
+        (T,) int64: 0 promoter, 1 proximal, 2 distal.
+    """
+    return np.searchsorted([settings.promoter, settings.proximal], np.abs(distance), side="left")
+
+
+def zone_sums(gene: GeneFeatures, settings: RidgeSettings) -> np.ndarray:
+    """Features of every haplotype, summed over the tiles of each zone.
+
+    Args:
+        gene: Features of one window: H haplotypes, F features.
+        settings: Bounds of the zones, bp.
+
+    Returns:
+        (H, 3 * F) float64, zones outermost.
+    """
+    haplotypes = len(gene.index)
+    rows = gene.rows.astype(np.float64)
+    parts = []
+    zone_of = zones(gene.tile_distance, settings)
+    for zone in range(3):
+        columns = gene.index[:, zone_of == zone]
+        pointer = np.arange(haplotypes + 1) * columns.shape[1]
+        counts = csr_array((np.ones(columns.size), columns.ravel(), pointer), shape=(haplotypes, len(rows)))
+        parts.append(counts @ rows)
+    return np.concatenate(parts, axis=1)
+
+
+def level_features(gene: GeneFeatures, settings: RidgeSettings) -> np.ndarray:
+    """Features of the reference haplotype, averaged over the tiles of each zone; 0 in a zone without tiles.
+
+    Returns:
+        (3 * F,) float64.
+    """
+    reference = GeneFeatures(gene.gene, gene.rows, gene.index[:1], gene.carriers, gene.tile_distance)
+    tiles = np.bincount(zones(gene.tile_distance, settings), minlength=3)
+    return zone_sums(reference, settings)[0] / np.repeat(np.maximum(tiles, 1), gene.rows.shape[1])
+
+
+def deviation_features(gene: GeneFeatures, training: np.ndarray, settings: RidgeSettings) -> np.ndarray:
+    """How each person's features, averaged over the haplotypes, differ from those of the training people.
+
+    Args:
+        gene: Features of one window: P people, F features.
+        training: Numbers of the training people.
+        settings: Bounds of the zones, bp.
+
+    Returns:
+        (P, 3 * F) float64: sums over the tiles of each zone, zones outermost.
+    """
+    sums = zone_sums(gene, settings)
+    first, second = gene.carriers[:, 0], np.where(gene.carriers[:, 1] < 0, gene.carriers[:, 0], gene.carriers[:, 1])
+    person = (sums[first] + sums[second]) / 2
+    return person - person[training].mean(axis=0)
+
+
+def ridge_by_gcv(gram: np.ndarray, moment: np.ndarray, square: float, rows: int) -> np.ndarray:
+    """Ridge coefficients from the normal equations, with the penalty of the least generalised cross-validation error.
+
+    Golub, Heath & Wahba, Technometrics 1979: rows * RSS / (rows - trace of the hat matrix)^2. Features are brought to variance
+    1 and neither they nor the response are centred; a feature that is 0 throughout gets the coefficient 0.
+
+    Args:
+        gram: (D, D) X'X, float64.
+        moment: (D,) X'y.
+        square: y'y.
+        rows: Number of rows of X.
+
+    Returns:
+        (D,) coefficients of the features as given.
+    """
+    scale = np.sqrt(np.diag(gram) / rows)
+    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
+    values, vectors = np.linalg.eigh(gram * np.outer(inverse, inverse))
+    values = np.maximum(values, 0)
+    rotated = vectors.T @ (moment * inverse)
+    shrunken = rotated / (values + rows * PENALTIES[:, None])
+    residual = square - 2 * shrunken @ rotated + (shrunken**2) @ values
+    freedom = rows - (values / (values + rows * PENALTIES[:, None])).sum(axis=1)
+    best = int(np.argmin(residual / np.maximum(freedom, np.finfo(float).tiny) ** 2))
+    return inverse * (vectors @ shrunken[best])
+
+
+def predict_levels(features: np.ndarray, levels: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """Levels of all genes, from those of the training genes.
+
+    Args:
+        features: (G, D) features of the genes.
+        levels: (G,) mean expression over the training people, natural log.
+        training: Numbers of the training genes.
+
+    Returns:
+        (G,) predicted levels.
+    """
+    model = make_pipeline(StandardScaler(), RidgeCV(alphas=len(training) * PENALTIES))
+    model.fit(features[training], levels[training])
+    return model.predict(features)
+
+
+def fit_cohort(cohort: Cohort, store: FeatureStore, settings: RidgeSettings) -> pd.DataFrame:
+    """Fit on the training genes and people, and predict all genes and people.
+
+    Args:
+        cohort: The cohort.
+        store: Features of all genes.
+        settings: The settings.
+
+    Returns:
+        Predictions: `gene person mean deviation predicted`.
+
+    Raises:
+        UserError: if the features are of other people or lack a gene, or there are too few training genes.
+    """
+    require_people(cohort, store.people, "The features")
+    genes, people = cohort.gene_numbers("train"), cohort.people_numbers("train")
+    if len(genes) < 3:
+        raise UserError(f"The cohort has {len(genes)} training genes, too few for a regression: choose more genes.")
+    levels = cohort.expression[:, people].mean(axis=1)
+    names = cohort.gene_names
+    predicted_levels = predict_levels(np.stack([level_features(store.gene(name), settings) for name in names]), levels, genes)
+    width = 3 * len(store.feature_names)
+    gram, moment, square = np.zeros((width, width)), np.zeros(width), 0.0
+    for number in genes.tolist():
+        features = deviation_features(store.gene(names[number]), people, settings)[people]
+        response = cohort.expression[number, people] - levels[number]
+        gram += features.T @ features
+        moment += features.T @ response
+        square += float(response @ response)
+    coefficients = ridge_by_gcv(gram, moment, square, len(genes) * len(people))
+    deviations = np.stack([deviation_features(store.gene(name), people, settings) @ coefficients for name in names])
+    return prediction_table(names, cohort.people_names, predicted_levels, deviations)
