@@ -1,0 +1,107 @@
+"""HTML tables: what is shown, and that nothing is fetched."""
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gta.errors import UserError
+from gta.report.table import page, rounded
+
+Gta = Callable[..., None]
+
+
+class Fetches(HTMLParser):
+    """Collects what a browser would load by itself: sources, style sheets and imports, but not links to click on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag != "a":
+            self.found += [value for name, value in attrs if name in ("src", "href", "data", "srcset") and value]
+
+
+@pytest.fixture
+def tsv(tmp_path: Path) -> Path:
+    path = tmp_path / "table.tsv"
+    path.write_text("model\tvalue\tn\tnote\n<b>gta</b>\t0.123456789\t12345678\t\nno_llm\t\t3\t0.123456\n")
+    return path
+
+
+def test_only_decimal_numbers_are_rounded() -> None:
+    table = pd.DataFrame(
+        {
+            "value": ["0.123456789", "", "-1.5e-07", "123456.7"],
+            "count": ["12345678", "0", "", "7"],
+            "mixed": ["0.123456789", "unknown", "", ""],
+            "gene": ["1E5", "NA", "", "x"],
+        }
+    )
+    shown = rounded(table)
+    assert shown["value"].tolist() == ["0.1235", "", "-1.5e-07", "123457"]
+    assert shown["count"].tolist() == ["12345678", "0", "", "7"]
+    assert shown["mixed"].tolist() == table["mixed"].tolist()
+    assert shown["gene"].tolist() == table["gene"].tolist()
+
+
+def test_the_page_fetches_nothing(gta: Gta, tsv: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t.html"
+    gta("report", "table", "--tsv", tsv, "--title", "A < B", "--description", "1 < 2 & so on.", "--out", out)
+    text = out.read_text()
+    parser = Fetches()
+    parser.feed(text)
+    assert parser.found == []
+    outside_of_code = re.sub(r"<script.*?</script>|<a .*?>", "", text, flags=re.DOTALL)
+    assert "unpkg" not in text
+    assert "url(http" not in outside_of_code
+    assert "@import" not in outside_of_code
+
+
+def test_the_page_shows_title_description_and_cells_as_text(tsv: Path, gta: Gta, tmp_path: Path) -> None:
+    out = tmp_path / "t.html"
+    gta("report", "table", "--tsv", tsv, "--title", "A < B", "--description", "1 < 2 & so on.", "--out", out)
+    text = out.read_text()
+    assert "<h1>A &lt; B</h1>" in text
+    assert "1 &lt; 2 &amp; so on." in text
+    assert "0.1235" in text
+    assert "<b>gta</b>" not in text, "cells are text, not markup"
+
+
+def test_the_same_table_gives_the_same_bytes(tsv: Path, gta: Gta, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        gta("report", "table", "--tsv", tsv, "--title", "T", "--description", "D", "--out", tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_long_table_is_cut_and_says_so() -> None:
+    table = pd.DataFrame({"n": [str(n) for n in range(70_001, 70_101)]})
+    text = page(table, "T", "Numbers.", max_rows=10)
+    assert "The first 10 of 100 rows" in text
+    assert "70010" in text
+    assert "70011" not in text
+    assert "The first" not in page(table, "T", "Numbers.", max_rows=100)
+
+
+def test_a_table_of_thousands_of_rows_is_whole() -> None:
+    # The library would thin out a table of more than 64 kB by itself, silently to the reader of a report.
+    table = pd.DataFrame({"gene": [f"gene_with_a_long_name_{n}" for n in range(5000)]})
+    text = page(table, "T", "Genes.", max_rows=20_000)
+    assert "gene_with_a_long_name_2500" in text
+
+
+def test_a_table_with_a_header_only(tmp_path: Path, gta: Gta) -> None:
+    (tmp_path / "t.tsv").write_text("a\tb\n")
+    gta("report", "table", "--tsv", tmp_path / "t.tsv", "--title", "T", "--description", "D", "--out", tmp_path / "t.html")
+    assert "<th>a</th>" in re.sub(r"<th [^>]*>", "<th>", (tmp_path / "t.html").read_text())
+
+
+def test_an_empty_file_leaves_nothing_behind(tmp_path: Path, gta: Gta) -> None:
+    (tmp_path / "t.tsv").write_text("")
+    with pytest.raises(UserError, match=r"t\.tsv"):
+        gta("report", "table", "--tsv", tmp_path / "t.tsv", "--title", "T", "--description", "D", "--out", tmp_path / "o")
+    assert not (tmp_path / "o").exists()

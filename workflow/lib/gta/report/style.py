@@ -1,0 +1,87 @@
+"""How all figures look, and how they are written: the same input gives the same bytes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from gta.errors import UserError
+from gta.files import atomic_path
+
+#: Settings of matplotlib for every figure: `@mpl.rc_context(STYLE)` on the function that draws.
+STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    # Text as outlines: a reader without the font would see other widths, and labels on top of each other.
+    "svg.fonttype": "path",
+    # Names of clip paths are hashes; without a fixed salt they differ between runs.
+    "svg.hashsalt": "gta",
+}
+
+#: Above so many points a cloud is embedded as pixels, or the SVG would take seconds to show.
+MAX_VECTOR_POINTS = 1500
+
+GREY, LIGHT_GREY = "#555555", "#e4e4e4"
+
+#: Splits: colour and hatching, so that they differ in print too.
+SPLIT_STYLES = {"train": ("#0072B2", ""), "valid": ("#E69F00", "////"), "test": ("#D55E00", "....")}
+
+
+@dataclass(frozen=True)
+class ModelStyle:
+    """Colour, marker and line of a model: any one of them tells it from the others."""
+
+    colour: str
+    marker: str
+    line: Any
+
+
+# The palette of Okabe and Ito (https://jfly.uni-koeln.de/color/), told apart by readers with any kind of colour vision; its
+# yellow, which cannot be seen on white, is replaced by a brown.
+_BLUE, _VERMILLION, _GREEN, _ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
+_PURPLE, _SKY, _BLACK, _BROWN = "#CC79A7", "#56B4E9", "#000000", "#7F5A2A"
+
+#: Models of the shipped configurations have the same look in every figure, whichever others stand beside them.
+_KNOWN = {
+    "gta": ModelStyle(_BLUE, "o", "-"),
+    "no_llm": ModelStyle(_VERMILLION, "s", "--"),
+    "llm_to_attention": ModelStyle(_GREEN, "^", "-."),
+    "random_llm": ModelStyle(_ORANGE, "D", ":"),
+    "shuffled_prompt": ModelStyle(_PURPLE, "v", (0, (5, 1, 1, 1, 1, 1))),
+    "blank_prompt": ModelStyle(_SKY, "P", (0, (3, 3))),
+    "elastic_net": ModelStyle(_BLACK, "X", (0, (1, 2))),
+    "ridge": ModelStyle(_BROWN, "*", (0, (8, 2))),
+}
+
+
+def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
+    """A look for every model: a fixed one for those of the shipped configurations, the free ones in turn for others."""
+    names = list(dict.fromkeys(models))
+    free = [style for name, style in _KNOWN.items() if name not in names] or list(_KNOWN.values())
+    others = [name for name in names if name not in _KNOWN]
+    looks = {name: free[index % len(free)] for index, name in enumerate(others)}
+    return {name: _KNOWN.get(name) or looks[name] for name in names}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG, PNG or PDF, by the suffix of the path; without a date, so that bytes do not change.
+
+    Raises:
+        UserError: for another suffix.
+    """
+    metadata = {".svg": {"Date": None}, ".png": {}, ".pdf": {"CreationDate": None}}.get(path.suffix)
+    if metadata is None:
+        raise UserError(f"{path}: figures are written as .svg, .png or .pdf: give the file one of these endings.")
+    with mpl.rc_context(STYLE), atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=150, metadata=metadata)
