@@ -38,7 +38,7 @@ rule baselines_ridge:
     benchmark:
         "<benchmarks>/baselines/ridge.tsv"
     conda:
-        "../../envs/language.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=memory(4000),

@@ -73,6 +73,12 @@ def test_options_hold_what_commands_know_and_no_more() -> None:
     assert run.options("language", "prototypes") == "--prototypes 64"
 
 
+def test_text_from_the_command_line_is_read_as_what_is_needed() -> None:
+    run = check({"simulation": {"people": "12"}, "aligner": {"seeds": "1", "learning_rate": "1e-3", "language_model": "false"}})
+    assert run.seeds == [1]
+    assert (run.models["gta"].learning_rate, run.models["gta"].language_model) == (0.001, False)
+
+
 def test_users_paths_start_from_the_folder_of_data(data: dict[str, Any], tmp_path: Path) -> None:
     run = check(data)
     assert run.data.expression == str(tmp_path / "expression.bed")

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from gta.errors import UserError
 from gta.files import require_file
@@ -36,6 +36,8 @@ SIMULATED = {
     "populations": "simulated/people.tsv",
 }
 
+S = TypeVar("S")
+
 _NEEDED = ("reference", "genotypes", "genes", "expression", "annotation")
 _GENERAL = tuple(field.name for field in dataclasses.fields(GeneralSettings))
 _TOP_LEVEL = (*_GENERAL, "data", "simulation", *SECTIONS, "models", "baselines")
@@ -61,18 +63,18 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
     if not results:
         raise UserError(f"results: {general.results!r} is no folder that a run may write to; name one, such as results/demo.")
 
-    sections: dict[str, Any] = {name: from_mapping(cls, _section(config, name), where=name) for name, cls in SECTIONS.items()}
+    sections: dict[str, Any] = {name: _settings(cls, _section(config, name), name) for name, cls in SECTIONS.items()}
     baselines = _section(config, "baselines")
     _refuse_unknown(baselines, tuple(BASELINES), "baselines")
     for name, cls in BASELINES.items():
-        sections[name] = from_mapping(cls, _section(baselines, name, "baselines."), where=f"baselines.{name}")
+        sections[name] = _settings(cls, _section(baselines, name, "baselines."), f"baselines.{name}")
 
     base = Path(general.data_dir).expanduser() if general.data_dir else Path()
     sections["language"] = _resolve_language_model(sections["language"], base)
     simulation = None
     if config.get("simulation") is not None:
         values = {"seed": general.seed, **_section(config, "simulation")}
-        simulation = from_mapping(SimulateSettings, values, "simulation")
+        simulation = _settings(SimulateSettings, values, "simulation")
         check_simulation(simulation)
     run = Run(
         results=results,
@@ -96,6 +98,27 @@ def _section(config: Mapping[str, Any], name: str, above: str = "") -> Mapping[s
     if not isinstance(values, Mapping):
         raise UserError(f"{above}{name}: {values!r} is not a section; write its keys below it, indented.")
     return values
+
+
+def _settings(cls: type[S], values: Mapping[str, Any], where: str) -> S:
+    """Checked settings; text is read as the number or truth value that is needed.
+
+    Snakemake hands over everything inside `--config section="{key: value}"` as text, and YAML takes `1e-3` for text.
+    """
+    hints = get_type_hints(cls)
+    return from_mapping(cls, {key: _typed(value, hints.get(key)) for key, value in values.items()}, where)
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    """Text as a value of a kind, where it is one; everything else as it is."""
+    if isinstance(value, str) and kind is bool:
+        return {"true": True, "false": False}.get(value.lower(), value)
+    if isinstance(value, str) and kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            return value
+    return value
 
 
 def _refuse_unknown(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
@@ -152,7 +175,7 @@ def _models(config: Mapping[str, Any], aligner: Any) -> dict[str, AlignerSetting
             raise UserError(f"models: {name!r} cannot be a model's name; use letters, digits, _ and - only.")
         if name in BASELINES:
             raise UserError(f"models.{name}: this is the name of a baseline; call the model something else.")
-        settings[name] = from_mapping(AlignerSettings, {**common, **_section(models, name, "models.")}, f"models.{name}")
+        settings[name] = _settings(AlignerSettings, {**common, **_section(models, name, "models.")}, f"models.{name}")
     return settings
 
 

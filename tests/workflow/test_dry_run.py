@@ -1,0 +1,101 @@
+"""What would run: both shipped configurations, from the root and from elsewhere, quickly."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from running import REPOSITORY, TINY, Snakemake
+
+#: Jobs of the demo: two contigs, three models with two seeds each.
+DEMO = {
+    "simulate": 1,
+    "inputs": 1,
+    "cohort": 1,
+    "haplotypes": 2,
+    "features": 2,
+    "language_pretrain": 1,
+    "language_prompts": 1,
+    "language_prototypes": 1,
+    "aligner_train": 6,
+    "aligner_predict": 6,
+    "baselines_elastic_net": 1,
+    "baselines_ridge": 1,
+    "evaluation_score": 1,
+    "attribution": 1,
+}
+
+
+def jobs(said: str) -> dict[str, int]:
+    """The table of jobs that a dry run shows, without those of the report."""
+    counts = {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", said, flags=re.MULTILINE)}
+    return {name: n for name, n in counts.items() if name not in ("total", "all", "default") and not name.startswith("report_")}
+
+
+def test_demo_is_the_default_and_takes_no_time_to_plan(snakemake: Snakemake, tmp_path: Path) -> None:
+    start = time.process_time()
+    done = snakemake("-n")
+    assert done.returncode == 0, done.stderr
+    assert jobs(done.stdout + done.stderr) == DEMO
+    assert time.process_time() - start < 3
+    assert not (tmp_path / "results").exists()
+
+
+def test_plan_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from snakemake.cli import main\n"
+        f"sys.argv = ['snakemake', '-n', '-q', '-s', {str(REPOSITORY / 'Snakefile')!r}]\n"
+        "try:\n    main()\nexcept SystemExit as ended:\n    status = ended.code\n"
+        "print(status, [name for name in ('torch', 'transformers', 'pandas', 'pysam', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "0 []", done.stderr
+
+
+def test_real_data(snakemake: Snakemake, real_data: Path) -> None:
+    configuration = REPOSITORY / "config" / "chr22.yaml"
+    done = snakemake("-n", "--configfile", configuration, "--config", f"data_dir={real_data / 'geuvadis-chr22'}")
+    assert done.returncode == 0, done.stderr
+    expected = {**DEMO, "haplotypes": 1, "features": 1}
+    del expected["simulate"], expected["language_pretrain"]
+    assert jobs(done.stdout + done.stderr) == expected
+
+
+def test_another_configuration_does_not_mix_with_the_demo(snakemake: Snakemake) -> None:
+    done = snakemake("-n", "--configfile", TINY)
+    assert done.returncode == 0, done.stderr
+    assert jobs(done.stdout + done.stderr)["aligner_train"] == 2
+    assert "results/demo" not in done.stdout + done.stderr
+
+
+def test_one_key_on_the_command_line(snakemake: Snakemake) -> None:
+    done = snakemake("-n", "--config", "aligner={seeds: 1}", "results=elsewhere/x")
+    assert done.returncode == 0, done.stderr
+    assert jobs(done.stdout + done.stderr)["aligner_train"] == 3
+    assert "elsewhere/x/cohort/genes.tsv" in done.stdout + done.stderr
+
+
+def test_workflow_as_a_module_of_another(snakemake: Snakemake, tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(
+        f"module gta:\n    snakefile: {str(REPOSITORY / 'workflow' / 'Snakefile')!r}\n"
+        "    config: {'results': 'mine', 'simulation': {}}\n\n"
+        "use rule * from gta as gta_*\n\nrule everything:\n    default_target: True\n    input: rules.gta_all.input\n"
+    )
+    done = subprocess.run([sys.executable, "-m", "snakemake", "-n", "--cores", "1"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "mine/evaluation/summary.tsv" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", ["Snakefile", "workflow/Snakefile"])
+def test_style_of_snakemake(path: str) -> None:
+    words = [sys.executable, "-m", "snakemake", "--lint", "-s", str(REPOSITORY / path)]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_format_of_snakemake_files() -> None:
+    words = [str(Path(sys.executable).parent / "snakefmt"), "--check", "Snakefile", "workflow/Snakefile", "workflow/rules"]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
