@@ -73,6 +73,16 @@ def _draw(sizes: npt.NDArray[np.int64], targets: dict[int, float], generator: np
     return assigned
 
 
+def _draws(
+    sizes: npt.NDArray[np.int64], targets: dict[int, float], generator: np.random.Generator
+) -> list[npt.NDArray[np.int64]]:
+    """The distinct ones of `N_DRAWS` assignments, in the order of drawing; none where there are fewer blocks than splits."""
+    if len(sizes) < len(SPLITS):
+        return []
+    draws = (_draw(sizes, targets, generator) for _ in range(N_DRAWS))
+    return list({assigned.tobytes(): assigned for assigned in draws}.values())
+
+
 def split_genes(
     genes: pd.DataFrame, settings: CohortSettings, seed: int, log: Callable[[str], None]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -101,8 +111,8 @@ def split_genes(
     targets = {which: fraction * len(genes) for which, fraction in fractions.items()}
     generator = np.random.default_rng([seed, 2])
     best: tuple[float, npt.NDArray[np.int64], npt.NDArray[np.bool_]] | None = None
-    for _ in range(N_DRAWS if len(sizes) >= len(SPLITS) else 0):
-        split = _draw(sizes, targets, generator)[block]
+    for assigned in _draws(sizes, targets, generator):
+        split = assigned[block]
         test = split == TEST
         leaks = (split == VALID) & overlaps(contigs, tss, test, settings.window_length)
         held_out = test | ((split == VALID) & ~leaks)
@@ -116,8 +126,8 @@ def split_genes(
     if best is None:
         raise UserError(
             f"{len(genes)} genes in {len(sizes)} blocks cannot be split into train, valid and test with windows of"
-            f" {settings.window_length} bp that do not overlap between them: change gene_blocks (fewer blocks lose fewer genes,"
-            " but there must be 3), lower window_length, or add genes."
+            f" {settings.window_length} bp that do not overlap between them: change gene_blocks (at least 3),"
+            " lower window_length, or add genes."
         )
     _, split, leaks = best
     kept = genes.assign(block=block, split=np.array(SPLITS)[split])[~leaks].reset_index(drop=True)

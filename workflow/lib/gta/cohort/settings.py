@@ -47,7 +47,7 @@ class CohortSettings:
     test_genes: float = setting(0.25, "Fraction of the genes that the evaluation alone sees.", minimum=0.001, maximum=0.9)
     gene_blocks: int = setting(
         8,
-        "Genes are split in this many blocks of neighbours (at least one per contig). More blocks: fractions are met more"
-        " closely; fewer: fewer genes are lost where a window reaches into the next block.",
+        "Genes are split in this many blocks of neighbours (at least one per contig). More blocks meet the fractions more"
+        " closely; fewer have fewer borders, at which genes are lost because their windows overlap.",
         minimum=3,
     )

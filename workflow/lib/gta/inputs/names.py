@@ -86,9 +86,10 @@ def match_genes(names: Iterable[str], targets: Iterable[str]) -> GeneMatch:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Half a sentence that helps with an unknown name: `did you mean 'x'?`, or that nothing is similar."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else "no known name is similar."
+    """Half a sentence that helps with an unknown name: `did you mean 'x'?`, or what names there are."""
+    listed = list(known)
+    near = difflib.get_close_matches(name, listed, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"the names there look like {examples(listed)}."
 
 
 def examples(names: Iterable[str], n: int = 3) -> str:

@@ -1,0 +1,60 @@
+"""The expression matrix."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from gta.errors import UserError
+from gta.inputs.expression import read_expression
+
+HEADER = "#chr\tstart\tend\tgene\tlength\tstrand\tP1\tP2\n"
+ROW = "1\t10\t11\tG1\t900\t+\t0.1\t2e3\n"
+
+
+def read(tmp_path, text):
+    path = tmp_path / "expression.bed"
+    path.write_text(text)
+    return read_expression(path)
+
+
+def test_values_are_kept_to_the_last_bit(tmp_path):
+    matrix = read(tmp_path, HEADER + ROW + "2\t5\t6\tNA\t1\t-\t0\t0.30000000000000004\n")
+    assert matrix.people == ["P1", "P2"]
+    assert matrix.genes.to_numpy().tolist() == [["G1", "1", 10, 11], ["NA", "2", 5, 6]]
+    np.testing.assert_array_equal(matrix.values, [[0.1, 2000.0], [0.0, 0.1 + 0.2]])
+
+
+@pytest.mark.parametrize(
+    "header", ["#Chr\tstart\tend\tpid\tgid\tstrand\tP1\tP2\n", "## made today\n#Chr\tStart\tEnd\tTargetID\tx\ty\tP1\tP2\n"]
+)
+def test_headers_of_other_programs_gzip_and_windows_line_ends(tmp_path, header):
+    path = tmp_path / "expression.bed.gz"
+    path.write_bytes(gzip.compress((header + ROW).replace("\n", "\r\n").encode()))
+    matrix = read_expression(path)
+    assert matrix.people == ["P1", "P2"]
+    assert matrix.genes["gene"].tolist() == ["G1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEADER + ROW.replace("0.1", "NA"), "line 2, gene 'G1', person 'P1': 'NA' is not a number"),
+        (HEADER + ROW.replace("0.1", ""), "person 'P1': '' is not a number"),
+        (HEADER + ROW.replace("2e3", "nan"), "person 'P2': 'nan' is not a number"),
+        (HEADER + ROW.replace("2e3", "inf"), "person 'P2': 'inf' is not a number"),
+        (HEADER + ROW.replace("2e3", "-0.5"), "person 'P2': -0.5 is negative; give TPM or RPKM before any logarithm"),
+        (HEADER + ROW + "\n" + ROW, "gene 'G1' more than once"),
+        (HEADER.replace("P2", "P1") + ROW, "person 'P1' more than once"),
+        (HEADER.replace("P2", " ") + ROW, "column without a name"),
+        (HEADER + ROW + "1\t10\t11\tG2\t900\t+\t0.1\n", "line 3, has 7 columns where the header has 8"),
+        (HEADER + ROW.replace("\t10\t", "\t1e1\t"), "start '1e1'"),
+        (HEADER, "no genes"),
+        ("#chr\tstart\tend\tgene\tlength\tstrand\n", "no people"),
+        (ROW, "does not begin with the header"),
+        (HEADER.replace("\t", " ") + ROW, "separated by tabs"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, text)

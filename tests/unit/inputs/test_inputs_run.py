@@ -1,0 +1,248 @@
+"""The whole stage, on small files and on real ones."""
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pysam
+import pysam.bcftools
+import pytest
+
+from gta.errors import UserError
+from gta.inputs.run import InputFiles, prepare_inputs
+from gta.inputs.tables import read_annotation, read_contigs, read_expression, read_genes, read_people
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_names_are_the_references_and_the_matrixs(files, tmp_path):
+    out = tmp_path / "inputs"
+    prepare_inputs(files.paths, out)
+
+    genes = read_genes(out)
+    assert genes.drop(columns=["start", "end"]).to_numpy().tolist() == [
+        ["ENSG00000000002.1", "B", "protein_coding", "chr1", "-", 299],
+        ["ENSG00000000001.7", "A", "protein_coding", "chr1", "+", 1000],
+        ["ENSG00000000003", "C", "lincRNA", "chr2", "-", 899],
+        ["ENSG00000000009.1", "Z", "protein_coding", "chrUn_1", "-", 299],
+    ]
+    assert read_people(out).to_numpy().tolist() == [["P1", "unknown"], ["P2", "unknown"], ["P3", "unknown"]]
+    assert read_contigs(out).to_numpy().tolist() == [
+        ["chr1", 3000, "1", "chr1", "1"],
+        ["chr2", 3000, "2", "chr2", "2"],
+        ["chrM", 3000, "", "", ""],
+    ]
+    matrix = read_expression(out)
+    assert matrix.columns.tolist() == ["P3", "P1", "P9"]
+    assert matrix.loc["ENSG00000000001.7"].tolist() == [0.5, 0.0, 17.25]
+    assert read_annotation(out / "annotation.tsv").to_numpy().tolist() == [
+        ["ENSG00000000001.7", "A1", "protein_coding", 'binds "A" boxes', "growth"],
+        ["ENSG00000000003", "C", "lincRNA", "", ""],
+        ["ENSG00000000777.1", "Q", "", "not in the other files", "death"],
+    ]
+    assert json.loads((out / "inputs.json").read_text()) == {"reference": "reference.fa", "genotypes": "genotypes.vcf.gz"}
+
+
+def test_what_is_linked_can_be_read_by_region(files, tmp_path):
+    out = tmp_path / "inputs"
+    prepare_inputs(files.paths, out)
+    assert (out / "reference.fa").is_symlink() and (out / "genotypes.vcf.gz").is_symlink()
+    assert (out / "genotypes.vcf.gz").readlink() == files.paths.genotypes
+    with pysam.FastaFile(str(out / "reference.fa")) as fasta:
+        assert fasta.fetch("chr2", 40, 60) == files.sequences["chr2"][40:60]
+    with pysam.VariantFile(str(out / "genotypes.vcf.gz")) as records:
+        assert [record.pos for record in records.fetch("2", 0, 100)] == [50]
+    # Nothing was written beside the user's files.
+    assert sorted(path.name for path in files.folder.iterdir()) == [
+        "expression.bed", "genes.gtf", "people.vcf.gz", "ref.fa", "words.tsv",
+    ]  # fmt: skip
+
+
+def test_checksums_bear_the_names_that_were_given(files, tmp_path):
+    prepare_inputs(files.paths, tmp_path / "inputs")
+    table = pd.read_csv(tmp_path / "inputs" / "checksums.tsv", sep="\t").set_index("file")
+    for path in files.paths.given().values():
+        content = path.read_bytes()
+        assert table.loc[str(path)].tolist() == [len(content), hashlib.sha256(content).hexdigest()]
+
+
+def test_compressed_forms_give_the_same_tables(files, tmp_path):
+    prepare_inputs(files.paths, tmp_path / "one")
+    changed = files.change(
+        reference=files.gzip("ref.fa.gz", files.fasta()),
+        genotypes=files.gzip("plain.vcf.gz", files.vcf()),
+        genes=files.gzip("genes.gtf.gz", files.gtf()),
+        expression=files.bgzip("expression.bed.gz", files.bed()),
+        annotation=files.gzip("words.tsv.gz", files.words()),
+    )
+    prepare_inputs(changed, tmp_path / "two")
+    for name in ("genes.tsv", "people.tsv", "contigs.tsv", "annotation.tsv", "expression.parquet"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    copies = [tmp_path / "two" / name for name in ("reference.fa.gz", "genotypes.vcf.gz")]
+    assert not any(path.is_symlink() for path in copies)
+    assert [gzip.decompress(path.read_bytes()).decode() for path in copies] == [files.fasta(), files.vcf()]
+    with pysam.FastaFile(str(copies[0])) as fasta, pysam.VariantFile(str(copies[1])) as records:
+        assert fasta.fetch("chr2", 40, 60) == files.sequences["chr2"][40:60]
+        assert [record.pos for record in records.fetch("2", 0, 100)] == [50]
+
+
+def test_bcf(files, tmp_path):
+    header = files.vcf().replace("#CHROM", "##contig=<ID=1>\n##contig=<ID=2>\n##contig=<ID=3>\n#CHROM")
+    source, bcf = files.bgzip("with_contigs.vcf.gz", header), files.folder / "people.bcf"
+    pysam.bcftools.view("-Ob", "-o", str(bcf), str(source), catch_stdout=False)
+    prepare_inputs(files.change(genotypes=bcf), tmp_path / "inputs")
+    assert json.loads((tmp_path / "inputs" / "inputs.json").read_text())["genotypes"] == "genotypes.bcf"
+    assert (tmp_path / "inputs" / "genotypes.bcf.csi").is_file()
+    assert read_people(tmp_path / "inputs")["person"].tolist() == ["P1", "P2", "P3"]
+    assert read_contigs(tmp_path / "inputs")["genotypes_name"].tolist() == ["1", "2", ""]
+
+
+def test_an_index_is_linked_unless_it_is_older_than_its_file(files, tmp_path):
+    index = files.folder / "people.vcf.gz.tbi"
+    pysam.tabix_index(str(files.paths.genotypes), preset="vcf", force=True)
+    prepare_inputs(files.paths, tmp_path / "fresh")
+    assert (tmp_path / "fresh" / "genotypes.vcf.gz.tbi").is_symlink()
+    age = files.paths.genotypes.stat().st_mtime
+    os.utime(index, (age - 100, age - 100))
+    prepare_inputs(files.paths, tmp_path / "stale")
+    assert not (tmp_path / "stale" / "genotypes.vcf.gz.tbi").is_symlink()
+
+
+def test_a_second_run_gives_the_same_bytes_and_leaves_no_old_index(files, tmp_path):
+    out = tmp_path / "inputs"
+    prepare_inputs(files.paths, out)
+    first = contents(out)
+    (out / "genotypes.vcf.gz.csi").write_bytes(b"an index of other genotypes")
+    prepare_inputs(files.paths, out)
+    assert contents(out) == first
+
+
+def test_populations(files, tmp_path):
+    panel = files.write(
+        "panel.tsv", "sample\tpop\tsuper_pop\tgender\t\t\nP3\tYRI\tAFR\tfemale\nP1\tGBR\tEUR\tmale\nP7\tGBR\tEUR\tmale\n"
+    )
+    prepare_inputs(files.change(populations=panel), tmp_path / "inputs")
+    table = read_people(tmp_path / "inputs")
+    assert table.columns.tolist() == ["person", "population", "sex"]
+    assert table.to_numpy().tolist() == [["P1", "GBR", "male"], ["P2", "unknown", ""], ["P3", "YRI", "female"]]
+
+
+MISTAKES = {
+    "fasta is no fasta": (lambda f: {"reference": f.paths.genes}, "is not FASTA"),
+    "ragged fasta": (lambda f: {"reference": f.write("x.fa", ">chr1\nACGT\nAC\nACGT\n")}, "line 4"),
+    "contig twice": (lambda f: {"reference": f.write("x.fa", ">chr1\nACGT\n>chr1\nAC\n")}, 'duplicate sequence "chr1"'),
+    "vcf is no vcf": (lambda f: {"genotypes": f.paths.genes}, "neither VCF nor BCF"),
+    "no people": (lambda f: {"genotypes": f.bgzip("x.vcf.gz", "\n".join(
+        "\t".join(line.split("\t")[:8]) for line in f.vcf().splitlines()) + "\n")}, "holds no people"),
+    "person twice": (lambda f: {"genotypes": f.bgzip("x.vcf.gz", f.vcf(people=["P1", "P2", "P1"]))}, "'P1' more than once"),
+    "unsorted": (lambda f: {"genotypes": f.bgzip("x.vcf.gz", f.vcf([("1", 1600), ("1", 100)]))},
+                 r"line 5: 1:100 comes after 1:1600.*bcftools sort"),
+    "contig in two pieces": (lambda f: {"genotypes": f.bgzip("x.vcf.gz", f.vcf([("1", 5), ("2", 5), ("1", 9)]))},
+                             "line 6: contig 1 begins a second time"),
+    "unsorted plain": (lambda f: {"genotypes": f.write("x.vcf", f.vcf([("1", 1600), ("1", 100)]))}, "1:100 comes after"),
+    "no records": (lambda f: {"genotypes": f.bgzip("x.vcf.gz", f.vcf([]))}, "has no records"),
+    "no GT": (lambda f: {"genotypes": f.bgzip("x.vcf.gz", f.vcf().replace("GT\t0|1", "DS\t0|1").replace("ID=GT", "ID=DS"))},
+              "no genotypes .GT. at 1:100"),
+    "no #CHROM": (lambda f: {"genotypes": f.write("x.vcf", "##fileformat=VCFv4.2\n" + f.record("1", 5))}, "#CHROM"),
+    "another build": (lambda f: {"genotypes": f.bgzip("x.vcf.gz", f.vcf().replace("\t1600\t", "\t1601\t").replace(
+        "\t2000\t", "\t2001\t"))}, r"does not fit the reference: \d of \d REF alleles differ \(e.g. 1:1601"),
+    "other contigs": (lambda f: {"genotypes": f.bgzip(
+        "x.vcf.gz", f.vcf().replace("\n1\t", "\nNC_1\t").replace("\n2\t", "\nNC_2\t"))},
+                      "no contig in common: the file has 'NC_1', 'NC_2', the reference 'chr1', 'chr2', 'chrM'"),
+    "other contigs in the GTF": (lambda f: {"genes": f.write("x.gtf", f.gtf().replace("chr", "scaffold"))},
+                                 "genes .*x.gtf and the reference have no contig in common"),
+    "other people": (lambda f: {"expression": f.write("x.bed", f.bed(people="Q1\tQ2\tQ3"))},
+                     "no person in common: the one has 'P1', 'P2', 'P3', the other 'Q1'"),
+    "other gene ids": (lambda f: {"genes": f.write("x.gtf", f.gtf().replace("ENSG", "NCBI"))}, "no gene in common"),
+    "other genes annotated": (lambda f: {"annotation": f.write("x.tsv", f.words().replace("ENSG", "NCBI"))},
+                              "annotation .* no gene in common"),
+    "genes elsewhere": (lambda f: {"expression": f.write("x.bed", f.bed().replace("\t1000\t1001", "\t91000\t91001").replace(
+        "\t899\t900", "\t90899\t90900"))}, "2 of 3 genes lie elsewhere .*ENSG00000000003: chr2:501-900 and 2:90900-90900"),
+    "populations of others": (lambda f: {"populations": f.write("x.tsv", "sample\tpop\nQ1\tGBR\n")}, "none of the people"),
+    "missing": (lambda f: {"annotation": f.folder / "nothing.tsv"}, "annotation .*nothing.tsv does not exist"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_named_and_leave_nothing_behind(files, tmp_path, mistake):
+    make, message = MISTAKES[mistake]
+    out = tmp_path / "inputs"
+    with pytest.raises(UserError, match=message):
+        prepare_inputs(files.change(**make(files)), out)
+    assert not out.exists() or list(out.iterdir()) == []
+
+
+def test_cut_short_genotypes(files, tmp_path):
+    whole = files.paths.genotypes.read_bytes()
+    files.paths.genotypes.write_bytes(whole[:-28])
+    with pytest.raises(UserError, match="cut short"):
+        prepare_inputs(files.paths, tmp_path / "inputs")
+
+
+def test_an_index_of_another_file_is_refused_or_reported(files, tmp_path):
+    shutil.copy(files.paths.genes, files.folder / "people.vcf.gz.tbi")
+    with pytest.raises(UserError, match="index"):
+        prepare_inputs(files.paths, tmp_path / "inputs")
+
+
+def test_the_folder_of_the_inputs_is_not_written_into(files):
+    before = contents(files.folder)
+    with pytest.raises(UserError, match="choose another folder"):
+        prepare_inputs(files.paths, files.folder)
+    assert contents(files.folder) == before
+
+
+def test_names_with_odd_characters(files, tmp_path):
+    people = ["a person", "per-son/2", "Zoë"]
+    strange = tmp_path / "my data (old)"
+    strange.mkdir()
+    files.folder = strange
+    changed = InputFiles(
+        reference=files.write("ref 1.fa", files.fasta()),
+        genotypes=files.write("all's.vcf", files.vcf(people=people)),
+        genes=files.write("genes.gtf", files.gtf()),
+        expression=files.write("expression.bed", files.bed(people="\t".join(people))),
+        annotation=files.write("words.tsv", files.words()),
+    )
+    prepare_inputs(changed, tmp_path / "in puts")
+    assert read_people(tmp_path / "in puts")["person"].tolist() == people
+
+
+def test_real_data_from_a_read_only_folder(real_data, tmp_path):
+    folder = real_data / "geuvadis-chr22"
+    started = time.monotonic()
+    command = ["inputs", "--out", str(tmp_path / "inputs")]
+    for option, name in {
+        "reference": "reference.fa.gz",
+        "genotypes": "genotypes.vcf.gz",
+        "genes": "gencode.v19.chr22.gtf.gz",
+        "expression": "expression.rpkm.bed.gz",
+        "annotation": "gene_annotation.tsv",
+    }.items():
+        command += [f"--{option}", str(folder / name)]
+    from gta.inputs import cli
+
+    script = "import argparse\nfrom gta.inputs import cli\n"
+    script += "p = argparse.ArgumentParser()\ncli.add_parser(p.add_subparsers())\na = p.parse_args()\na.run(a)"
+    library = str(Path(cli.__file__).parents[2])
+    subprocess.run([sys.executable, "-c", script, *command], check=True, env={**os.environ, "PYTHONPATH": library})
+    assert time.monotonic() - started < 15
+
+    out = tmp_path / "inputs"
+    people, genes, matrix = read_people(out), read_genes(out), read_expression(out)
+    assert len(people) == 343 and len(set(people["person"]) & set(matrix.columns)) == 343
+    assert matrix.shape == (608, 358)
+    assert set(genes["contig"]) == {"22"}
+    assert genes["gene"].isin(matrix.index).sum() == 598
+    assert read_contigs(out).to_numpy().tolist() == [["22", 22_000_000, "22", "chr22", "chr22"]]
+    # CLTCL1 in GENCODE v19: chr22:19,166,986-19,279,239, minus strand.
+    assert genes.set_index("symbol").loc["CLTCL1", ["tss", "strand"]].tolist() == [19_279_238, "-"]
