@@ -21,7 +21,8 @@ def read_benchmarks(folder: Path) -> pd.DataFrame:
     """All benchmark files of a folder as one table, steps in the order of the stages.
 
     `haplotypes/chr1.tsv` is job `chr1` of step `haplotypes`; `aligner/train/gta.tsv` is job `gta` of step `aligner/train`;
-    `cohort.tsv`, in the folder itself, is step `cohort` with a single job of that name.
+    `cohort.tsv`, in the folder itself, is step `cohort` with a single job of that name. The jobs under `report/` are left out:
+    they still run while this is drawn, and which of them are done would be chance.
 
     Args:
         folder: With files of Snakemake's `benchmark:` (columns `s`, `cpu_time`, `max_rss`; `NA` for a job that was too short to
@@ -34,8 +35,10 @@ def read_benchmarks(folder: Path) -> pd.DataFrame:
         raise UserError(f"The folder of benchmarks {folder} does not exist: give the one that the workflow wrote.")
     parts = []
     for path in sorted(folder.rglob("*.tsv")):
-        table = read_numbers(path, (), ("s", "cpu_time", "max_rss"))
         where = path.relative_to(folder)
+        if where.parts[0] == "report":
+            continue
+        table = read_numbers(path, (), ("s", "cpu_time", "max_rss"))
         step = where.stem if where.parent == Path() else where.parent.as_posix()
         values = (step, where.stem, table["s"], table["cpu_time"], table["max_rss"])
         parts.append(pd.DataFrame(dict(zip(COLUMNS, values, strict=True))))
