@@ -54,4 +54,4 @@ def test_no_two_genes_are_matched_to_one(names, targets):
 
 def test_nearest():
     assert "'HG00096'" in nearest("HG0096", ["HG00096", "NA12878"])
-    assert nearest("zebra", ["HG00096"]) == "the names there look like 'HG00096'."
+    assert nearest("zebra", ["HG00096"]) == "the names there are 'HG00096'"

@@ -89,7 +89,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Half a sentence that helps with an unknown name: `did you mean 'x'?`, or what names there are."""
     listed = list(known)
     near = difflib.get_close_matches(name, listed, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"the names there look like {examples(listed)}."
+    return f"did you mean {near[0]!r}?" if near else f"the names there are {examples(listed)}"
 
 
 def examples(names: Iterable[str], n: int = 3) -> str:
