@@ -26,9 +26,18 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
         yield temporary
         if target.is_dir() and not target.is_symlink():
             shutil.rmtree(target)
+        if temporary.is_file() and not temporary.is_symlink():
+            temporary.chmod(0o666 & ~_umask())  # some writers make files that only their owner may read
         temporary.replace(target)
     finally:
         shutil.rmtree(holder, ignore_errors=True)
+
+
+def _umask() -> int:
+    """The process's mask of file permissions."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def sha256(path: Path | str) -> str:

@@ -25,7 +25,7 @@ from gta.errors import UserError
 from gta.features.store import FeatureStore
 from gta.files import atomic_path
 from gta.language.cache import PromptCache
-from gta.language.models import fingerprint
+from gta.language.models import fingerprint, word_embeddings
 
 #: Haplotypes of validation that are predicted at once.
 VALIDATION_BATCH = 64
@@ -102,7 +102,7 @@ class Training:
         self.gene_mean, self.gene_sd = expression.mean(axis=1), np.maximum(expression.std(axis=1), 1e-3)
         scaling = Scaling.fit([store.gene(cohort.gene_names[i]) for i in train_genes])
         self.data = AlignerData(cohort, store, scaling)
-        words = language_model.get_input_embeddings().weight
+        words = word_embeddings(language_model)
         if words.shape[1] % settings.heads:
             raise UserError(f"aligner.heads: {settings.heads} does not divide the language model's width {words.shape[1]}.")
         config = AlignerConfig(
@@ -120,7 +120,7 @@ class Training:
             language_model_name=language_model_name,
             language_model_sha256=self.language_model_sha256,
         )
-        self.aligner = Aligner(config, prototypes, scaling, float(words.float().pow(2).mean().sqrt()))
+        self.aligner = Aligner(config, prototypes, scaling, float(words.pow(2).mean().sqrt()))
         self.language_model = language_model
         self.reader = make_reader(
             language_model,
@@ -224,14 +224,14 @@ class Training:
                 loss = mean + settings.pair_weight * pairs
                 if not torch.isfinite(loss):
                     raise UserError(
-                        f"The loss became {float(loss)} in epoch {epoch}: lower aligner.learning_rate ({settings.learning_rate:g})."
+                        f"The loss became {loss.item()} in epoch {epoch}: lower aligner.learning_rate."
                     )
                 optimiser.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.aligner.parameters(), 1.0)
                 optimiser.step()
                 schedule.step()
-                losses.append((float(loss), float(mean), float(pairs)))
+                losses.append((loss.item(), mean.item(), pairs.item()))
             row: dict[str, float] = {
                 "epoch": epoch,
                 "step": epoch * steps,
@@ -239,7 +239,7 @@ class Training:
             }
             row |= dict(zip(("train_loss", "train_loss_mean", "train_loss_pairs"), np.mean(losses, axis=0).tolist(), strict=True))
             row |= self.validate()
-            row["learning_rate"] = schedule.get_last_lr()[0]
+            row["learning_rate"] = float(schedule.get_last_lr()[0])
             history.append(row)
             print(
                 f"epoch {epoch}: train {row['train_loss']:.4f}, valid {row['valid_loss']:.4f}, Spearman genes "
@@ -274,7 +274,7 @@ class Training:
             "frozen_weights": sum(p.numel() for p in self.language_model.parameters()) if self.reader.language_model else 0,
             "language_model_sha256_before": self.language_model_sha256,
             "language_model_sha256_after": after,
-            "best_epoch": int(history.loc[history["valid_loss"].idxmin(), "epoch"]),
+            "best_epoch": int(history["epoch"].iloc[int(history["valid_loss"].argmin())]),
             "versions": {
                 "gta": __version__,
                 "python": platform.python_version(),

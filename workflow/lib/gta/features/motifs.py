@@ -97,7 +97,7 @@ def one_hot(sequences: np.ndarray) -> torch.Tensor:
         (B, 4, L) float32, channels A C G T.
     """
     letters = torch.tensor(list(b"ACGT"), dtype=torch.uint8)
-    return (torch.from_numpy(sequences)[:, None, :] == letters[None, :, None]).float()
+    return (torch.tensor(sequences)[:, None, :] == letters[None, :, None]).float()
 
 
 class MotifExtractor:

@@ -93,7 +93,7 @@ def pretrain(texts: list[str], settings: LanguageSettings, seed: int) -> tuple[L
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
         progress.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
     last = losses[-max(1, len(losses) // 10) :]
     return model.eval(), tokenizer, sum(last) / len(last)
