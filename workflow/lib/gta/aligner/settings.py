@@ -19,6 +19,12 @@ class AlignerSettings:
     )
     heads: int = setting(4, "Heads of the attention from features to text prototypes; must divide the model's width.", minimum=1)
     dropout: float = setting(0.1, "Dropout on the projected features during training.", minimum=0, maximum=0.9)
+    select: str = setting(
+        "people",
+        "Which validation loss chooses the best epoch and stops the training: people (differences between validation people on "
+        "training genes), genes (mean of the validation genes), or both. With few validation genes only people is reliable.",
+        choices=("people", "genes", "both"),
+    )
     epochs: int = setting(12, "Passes over the training genes and people at the most.", minimum=1)
     patience: int = setting(4, "Stop after so many epochs without a better validation loss.", minimum=1)
     genes_per_batch: int = setting(8, "Genes in a batch.", minimum=1)

@@ -191,12 +191,20 @@ class Training:
             pair_losses.append(float(pair_loss(change, torch.from_numpy(observed).float(), float(self.gene_sd[gene]))))
             correlations.append(spearman(change.numpy(), observed))
         return {
-            "valid_loss": mean_loss + self.settings.pair_weight * float(np.mean(pair_losses)),
+            "valid_loss": self.selection_loss(mean_loss, float(np.mean(pair_losses))),
             "valid_loss_mean": mean_loss,
             "valid_loss_pairs": float(np.mean(pair_losses)),
             "valid_spearman_genes": spearman(levels, self.gene_mean[valid_genes]),
             "valid_spearman_people": float(np.median(correlations)),
         }
+
+    def selection_loss(self, mean_loss: float, pair_loss: float) -> float:
+        """The validation loss by which the best epoch is chosen."""
+        if self.settings.select == "people":
+            return pair_loss
+        if self.settings.select == "genes":
+            return mean_loss
+        return mean_loss + self.settings.pair_weight * pair_loss
 
     def run(self) -> pd.DataFrame:
         """Train until the validation loss stops falling; the aligner ends with its best weights.
@@ -223,9 +231,7 @@ class Training:
                 mean, pairs = self.batch_loss(requests)
                 loss = mean + settings.pair_weight * pairs
                 if not torch.isfinite(loss):
-                    raise UserError(
-                        f"The loss became {loss.item()} in epoch {epoch}: lower aligner.learning_rate."
-                    )
+                    raise UserError(f"The loss became {loss.item()} in epoch {epoch}: lower aligner.learning_rate.")
                 optimiser.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.aligner.parameters(), 1.0)

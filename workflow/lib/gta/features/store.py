@@ -1,15 +1,12 @@
 """The feature store: features of distinct tiles, and which of them make up each haplotype."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from gta.errors import UserError
-from gta.files import atomic_path, require_file
+from gta.tensors import load_arrays, save_arrays
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class FeatureStore:
         entries = list(self.by_gene.values())
         if not entries:
             raise UserError("There is no window to store features of.")
-        tensors = {
+        arrays = {
             "rows": np.concatenate([entry.rows for entry in entries]),
             "row_counts": np.array([len(entry.rows) for entry in entries], dtype=np.int64),
             "index": np.concatenate([entry.index for entry in entries]),
@@ -82,15 +79,14 @@ class FeatureStore:
             "carriers": np.stack([entry.carriers for entry in entries]),
             "tile_distance": np.stack([entry.tile_distance for entry in entries]),
         }
-        metadata = {
-            "genes": json.dumps(self.genes),
-            "people": json.dumps(self.people),
-            "feature_names": json.dumps(self.feature_names),
-            "tile_length": str(self.tile_length),
+        about = {
+            "genes": self.genes,
+            "people": self.people,
+            "feature_names": self.feature_names,
+            "tile_length": self.tile_length,
             "extractor": self.extractor,
         }
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata=metadata)
+        save_arrays(path, arrays, about)
 
     @classmethod
     def load(cls, path: Path | str) -> "FeatureStore":
@@ -99,26 +95,15 @@ class FeatureStore:
         Raises:
             UserError: if the file is absent, truncated or no feature store.
         """
-        path = require_file(path, "feature store")
-        try:
-            with safe_open(path, framework="numpy") as handle:
-                metadata = handle.metadata() or {}
-                tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a mapping)
-            genes = json.loads(metadata["genes"])
-            rows = np.split(tensors["rows"], np.cumsum(tensors["row_counts"])[:-1])
-            index = np.split(tensors["index"], np.cumsum(tensors["haplotype_counts"])[:-1])
-            return cls(
-                people=json.loads(metadata["people"]),
-                feature_names=[tuple(name) for name in json.loads(metadata["feature_names"])],
-                tile_length=int(metadata["tile_length"]),
-                extractor=metadata["extractor"],
-                by_gene={
-                    gene: GeneFeatures(gene, rows[i], index[i], tensors["carriers"][i], tensors["tile_distance"][i])
-                    for i, gene in enumerate(genes)
-                },
-            )
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise UserError(f"{path} is no complete feature store ({error}): remove it and run again.") from error
+        arrays, about = load_arrays(path, "feature store")
+        rows = np.split(arrays["rows"], np.cumsum(arrays["row_counts"])[:-1])
+        index = np.split(arrays["index"], np.cumsum(arrays["haplotype_counts"])[:-1])
+        by_gene = {
+            gene: GeneFeatures(gene, rows[i], index[i], arrays["carriers"][i], arrays["tile_distance"][i])
+            for i, gene in enumerate(about["genes"])
+        }
+        names = [(matrix, name, pool) for matrix, name, pool in about["feature_names"]]
+        return cls(about["people"], names, about["tile_length"], about["extractor"], by_gene)
 
     @classmethod
     def load_all(cls, paths: list[Path] | list[str]) -> "FeatureStore":

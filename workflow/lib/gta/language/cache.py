@@ -4,18 +4,14 @@ Under a causal mask nothing that follows the prompt can change its keys and valu
 the prompt once per gene is exact.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from transformers import DynamicCache, PreTrainedModel
 
-from gta.errors import UserError
-from gta.files import atomic_path, require_file
 from gta.language.prompts import Prompt
+from gta.tensors import load_arrays, save_arrays
 
 
 @dataclass(frozen=True)
@@ -55,9 +51,8 @@ class PromptCache:
 
     def save(self, path: Path | str) -> None:
         """Write the cache as one safetensors file."""
-        tensors = {"keys": self.keys.contiguous(), "values": self.values.contiguous(), "lengths": self.lengths}
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata={"genes": json.dumps(self.genes), "model": self.model})
+        arrays = {"keys": self.keys.numpy(), "values": self.values.numpy(), "lengths": self.lengths.numpy()}
+        save_arrays(path, arrays, {"genes": self.genes, "model": self.model})
 
     @classmethod
     def load(cls, path: Path | str) -> "PromptCache":
@@ -66,19 +61,9 @@ class PromptCache:
         Raises:
             UserError: if the file is absent, truncated or no prompt cache.
         """
-        path = require_file(path, "prompt cache")
-        try:
-            with safe_open(path, framework="pt") as handle:
-                metadata = handle.metadata() or {}
-                return cls(
-                    genes=json.loads(metadata["genes"]),
-                    keys=handle.get_tensor("keys"),
-                    values=handle.get_tensor("values"),
-                    lengths=handle.get_tensor("lengths"),
-                    model=metadata["model"],
-                )
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise UserError(f"{path} is no complete prompt cache ({error}): remove it and run again.") from error
+        arrays, about = load_arrays(path, "prompt cache")
+        keys, values, lengths = (torch.from_numpy(arrays[name]) for name in ("keys", "values", "lengths"))
+        return cls(about["genes"], keys, values, lengths, about["model"])
 
 
 @torch.no_grad()

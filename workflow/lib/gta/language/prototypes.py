@@ -3,14 +3,12 @@
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from sklearn.cluster import KMeans
 from transformers import PreTrainedModel
 
 from gta.errors import UserError
-from gta.files import atomic_path, require_file
 from gta.language.models import word_embeddings
+from gta.tensors import load_arrays, save_arrays
 
 
 def kmeans_prototypes(model: PreTrainedModel, number: int, seed: int) -> torch.Tensor:
@@ -37,8 +35,7 @@ def kmeans_prototypes(model: PreTrainedModel, number: int, seed: int) -> torch.T
 
 def save_prototypes(prototypes: torch.Tensor, model: str, path: Path) -> None:
     """Write prototypes (K, D), with the fingerprint of their language model."""
-    with atomic_path(path) as temporary:
-        save_file({"prototypes": prototypes.contiguous()}, temporary, metadata={"model": model})
+    save_arrays(path, {"prototypes": prototypes.numpy()}, {"model": model})
 
 
 def load_prototypes(path: Path) -> torch.Tensor:
@@ -47,9 +44,5 @@ def load_prototypes(path: Path) -> torch.Tensor:
     Raises:
         UserError: if the file is absent, truncated or holds something else.
     """
-    path = require_file(path, "prototypes file")
-    try:
-        with safe_open(path, framework="pt") as handle:
-            return handle.get_tensor("prototypes")
-    except SafetensorError as error:
-        raise UserError(f"{path} is no complete file of prototypes ({error}): remove it and run again.") from error
+    arrays, _ = load_arrays(path, "file of prototypes")
+    return torch.from_numpy(arrays["prototypes"])
