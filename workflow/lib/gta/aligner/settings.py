@@ -25,7 +25,12 @@ class AlignerSettings:
         "training genes), genes (mean of the validation genes), or both. With few validation genes only people is reliable.",
         choices=("people", "genes", "both"),
     )
-    epochs: int = setting(12, "Passes over the training genes and people at the most.", minimum=1)
+    epochs: int = setting(12, "Passes over the training genes at the most.", minimum=1)
+    people_per_epoch: int = setting(
+        128,
+        "In each epoch every training gene is read with so many training people, drawn anew; all of them if they are fewer.",
+        minimum=2,
+    )
     patience: int = setting(4, "Stop after so many epochs without a better validation loss.", minimum=1)
     genes_per_batch: int = setting(8, "Genes in a batch.", minimum=1)
     people_per_gene: int = setting(8, "People of each gene in a batch, all pairs of whom are compared.", minimum=2)

@@ -161,11 +161,12 @@ class Training:
         return torch.stack(mean_losses).mean(), torch.stack(pair_losses).mean()
 
     def epoch_batches(self) -> list[list[tuple[int, np.ndarray]]]:
-        """The batches of one epoch: every training person of every training gene once, in random groups."""
+        """The batches of one epoch: every training gene with people drawn at random, in random groups."""
         people = self.cohort.people_numbers("train")
+        drawn = min(len(people), self.settings.people_per_epoch)
         groups = []
         for gene in self.cohort.gene_numbers("train"):
-            order = self.generator.permutation(people)
+            order = self.generator.permutation(people)[:drawn]
             pieces = max(1, len(order) // self.settings.people_per_gene)
             groups += [(int(gene), np.sort(part)) for part in np.array_split(order, pieces)]
         order = self.generator.permutation(len(groups))

@@ -206,9 +206,9 @@ def _account(source: Source, stretch: Stretch, gene: str, window: np.ndarray) ->
     records, resolved = stretch.records, stretch.resolved
     low, high = _touching(records.positions, records.ends, start, end)
     inside = low + np.flatnonzero(records.ends[low:high] > start)
-    calls = records.calls[inside]
-    haploid = ((calls[:, :, 1] == ABSENT) & (calls[:, :, 0] >= 0)).any(axis=0)
-    diploid = ((calls[:, :, 1] != ABSENT) & (calls.max(axis=2, initial=ABSENT) >= 0)).any(axis=0)
+    first, second = records.calls[inside, :, 0], records.calls[inside, :, 1]
+    haploid = ((second == ABSENT) & (first >= 0)).any(axis=0)
+    diploid = ((second >= 0) | ((second != ABSENT) & (first >= 0))).any(axis=0)
     applied = resolved.alleles[inside].any(axis=1)
     length = source.reference.lengths[source.contig]
     row: dict[str, object] = {

@@ -177,12 +177,12 @@ class Genotypes:
             good = (entries <= 9) | (entries == np.uint8(MISSING % 256))
             good &= (parted | (cells[:, :, 1] == ord("/")))[:, :, None] & (cells[:, :, 3:] == ord("\t"))
             calls[plain], phased[plain] = entries.view(np.int8)[:, self._columns], parted[:, self._columns]
-            plain[plain] = good.all(axis=(1, 2))
+            plain[plain] = good.reshape(len(good), -1).all(axis=1)
         for number in np.flatnonzero(~plain).tolist():
             calls[number], phased[number] = self._parse_each(contig, lines[number])
         alts = [tuple(fields[4].upper().encode().split(b",")) if fields[4] != "." else () for fields in lines]
         most = np.fromiter(map(len, alts), dtype=np.int64, count=len(alts))
-        for number in np.flatnonzero((calls.max(axis=(1, 2), initial=0) > most) | (most > MOST_ALTS)).tolist():
+        for number in np.flatnonzero((calls.reshape(len(lines), -1).max(axis=1, initial=0) > most) | (most > MOST_ALTS)).tolist():
             at = self._at(contig, lines[number])
             if most[number] > MOST_ALTS:
                 raise UserError(f"{at} has {most[number]} ALT alleles, more than the {MOST_ALTS} that can be kept: leave it out.")

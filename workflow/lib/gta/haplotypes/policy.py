@@ -92,7 +92,7 @@ def resolve(records: Records, settings: HaplotypeSettings, name: Callable[[int],
         not_snv=not_snv,
         symbolic=symbolic,
         overlapping=overlapping,
-        missing=(records.calls == MISSING).any(axis=2) & usable[:, None],
+        missing=((records.calls[:, :, 0] == MISSING) | (records.calls[:, :, 1] == MISSING)) & usable[:, None],
         unphased=unphased,
     )
 
