@@ -52,7 +52,7 @@ def test_deviation_is_from_the_training_people_s_mean(tiny):
 
 def test_penalty_and_coefficients_equal_brute_force():
     rng = np.random.default_rng(1)
-    x = rng.normal(size=(50, 6)) * np.array([1, 5, 0.1, 2, 1, 0])
+    x = rng.normal(size=(50, 6)) * np.array([1, 5, 0.3, 2, 1, 0])
     y = x @ np.array([0.3, -0.1, 2, 0, 0, 0]) + rng.normal(size=50)
     scale = np.sqrt((x**2).mean(axis=0))
     scale[5] = 1
@@ -65,6 +65,16 @@ def test_penalty_and_coefficients_equal_brute_force():
     best = int(np.argmin(errors))
     assert 0 < best < len(PENALTIES) - 1
     assert ridge_by_gcv(x.T @ x, x.T @ y, float(y @ y), 50) == pytest.approx(coefficients[best], abs=1e-10)
+
+
+def test_feature_that_varies_by_rounding_alone_gets_no_weight_to_speak_of():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(50, 3)) * np.array([1, 1, 1e-7])
+    y = x @ np.array([1, 0.5, 2e6])
+    coefficients = ridge_by_gcv(x.T @ x, x.T @ y, float(y @ y), 50)
+    # In a gene where this feature differs by 1, like the others, the prediction stays of the size of the response.
+    assert abs(coefficients[2]) < 1
+    assert coefficients[:2] == pytest.approx([1, 0.5], abs=0.3)
 
 
 def test_features_that_never_differ_predict_no_deviation():

@@ -15,6 +15,9 @@ from gta.features.store import FeatureStore, GeneFeatures
 
 #: Penalties that are tried, per row of the regression and for features of variance 1.
 PENALTIES = np.geomspace(1e-4, 1e4, 33)
+#: Smallest scale of a feature, as a share of the median one. A motif that hardly varies among the training people, or by rounding
+#: alone, would otherwise be blown up to variance 1, and rule the prediction of a gene in which it does vary.
+SMALLEST_SCALE = 0.1
 
 
 def zones(distance: np.ndarray, settings: RidgeSettings) -> np.ndarray:
@@ -84,7 +87,8 @@ def ridge_by_gcv(gram: np.ndarray, moment: np.ndarray, square: float, rows: int)
     """Ridge coefficients from the normal equations, with the penalty of the least generalised cross-validation error.
 
     Golub, Heath & Wahba, Technometrics 1979: rows * RSS / (rows - trace of the hat matrix)^2. Features are brought to variance
-    1 and neither they nor the response are centred; a feature that is 0 throughout gets the coefficient 0.
+    1, or less if their scale is below SMALLEST_SCALE; neither they nor the response are centred. A feature that is 0 throughout
+    gets the coefficient 0.
 
     Args:
         gram: (D, D) X'X, float64.
@@ -96,7 +100,8 @@ def ridge_by_gcv(gram: np.ndarray, moment: np.ndarray, square: float, rows: int)
         (D,) coefficients of the features as given.
     """
     scale = np.sqrt(np.diag(gram) / rows)
-    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
+    smallest = SMALLEST_SCALE * np.median(scale[scale > 0]) if scale.any() else 1.0
+    inverse = 1 / np.maximum(scale, smallest)
     values, vectors = np.linalg.eigh(gram * np.outer(inverse, inverse))
     values = np.maximum(values, 0)
     rotated = vectors.T @ (moment * inverse)
