@@ -1,0 +1,150 @@
+"""Training: losses by hand, planted truth, frozen language model, same seed same weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from gta.aligner.model import Aligner, prompt_rows
+from gta.aligner.predict import load_for_prediction, predict_cohort
+from gta.aligner.train import pair_loss, spearman
+from gta.cohort.tables import Cohort
+from gta.errors import UserError
+from gta.features.store import FeatureStore
+from gta.language.models import fingerprint
+
+from .conftest import make_cohort, make_language_model, make_prompts, make_store, make_training, write_cohort
+
+
+def test_pair_loss_by_hand() -> None:
+    predicted, observed = torch.tensor([0.0, 1.0, 3.0]), torch.tensor([5.0, 5.0, 6.0])
+    # Differences predicted -1 -3 -2, observed 0 -1 -1, errors in units of sd 2: -.5 -1 -.5; Huber: .125 .5 .125.
+    assert pair_loss(predicted, observed, 2.0).item() == pytest.approx((0.125 + 0.5 + 0.125) / 3)
+    assert pair_loss(observed + 7, observed, 2.0).item() == 0.0
+
+
+def test_spearman_of_a_constant_is_zero() -> None:
+    assert spearman(np.ones(4), np.arange(4.0)) == 0.0
+    assert spearman(np.arange(4.0), np.arange(4.0) ** 3) == 1.0
+
+
+@pytest.mark.parametrize("use", [True, False])
+def test_a_planted_rule_is_learnt_for_unseen_people_and_genes(use: bool) -> None:
+    store = make_store()
+    cohort = make_cohort(store)
+    training = make_training(cohort, store, make_language_model(), language_model=use, epochs=25, patience=25, learning_rate=1e-2)
+    training.run()
+    test = cohort.people_numbers("test")
+    for split, bound in (("train", 0.6), ("test", 0.4)):
+        found = [
+            spearman(training.predict(int(gene), test)[1].detach().numpy(), cohort.expression[gene, test])
+            for gene in cohort.gene_numbers(split)
+        ]
+        assert np.mean(found) > bound, split
+
+
+def test_the_language_model_stays_as_it_was_and_gets_no_gradient(cohort: Cohort, store: FeatureStore, tmp_path: Path) -> None:
+    model = make_language_model()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    training = make_training(cohort, store, model)
+    training.save(training.run(), tmp_path / "trained")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_changed_language_model_is_noticed(cohort: Cohort, store: FeatureStore, tmp_path: Path) -> None:
+    model = make_language_model()
+    training = make_training(cohort, store, model, epochs=1)
+    history = training.run()
+    with torch.no_grad():
+        model.get_input_embeddings().weight[0, 0] += 1
+    with pytest.raises(RuntimeError, match="changed during training"):
+        training.save(history, tmp_path / "trained")
+
+
+def test_same_seed_same_weights_other_seed_other_weights(cohort: Cohort, store: FeatureStore, language_model: PreTrainedModel) -> None:
+    runs = []
+    for seed in (1, 1, 2):
+        training = make_training(cohort, store, language_model, seed=seed, dropout=0.1)
+        history = training.run()
+        runs.append((training.aligner.state_dict(), history.drop(columns="seconds")))
+    assert all(torch.equal(runs[0][0][name], tensor) for name, tensor in runs[1][0].items())
+    assert runs[0][1].equals(runs[1][1])
+    assert not torch.equal(runs[0][0]["project.weight"], runs[2][0]["project.weight"])
+
+
+def test_each_epoch_reads_every_training_gene_with_training_people_only(cohort: Cohort, store: FeatureStore) -> None:
+    training = make_training(cohort, store, make_language_model(), people_per_epoch=12, genes_per_batch=3)
+    seen: dict[int, list[int]] = {}
+    for batch in training.epoch_batches():
+        assert len(batch) <= 3
+        for gene, people in batch:
+            seen.setdefault(gene, []).extend(people.tolist())
+    assert sorted(seen) == cohort.gene_numbers("train").tolist()
+    train = set(cohort.people_numbers("train").tolist())
+    for people in seen.values():
+        assert len(people) == len(set(people)) == 12 and set(people) <= train
+
+
+def test_expression_outside_of_the_training_split_cannot_reach_the_weights(store: FeatureStore) -> None:
+    cohort = make_cohort(store)
+    changed = Cohort(cohort.people, cohort.genes, cohort.expression.copy())
+    changed.expression[:, cohort.people_numbers("test")] = 99.0
+    changed.expression[cohort.gene_numbers("test")] = -99.0
+    weights = []
+    for one in (cohort, changed):
+        training = make_training(one, store, make_language_model())
+        training.run()
+        weights.append(training.aligner.state_dict())
+    assert all(torch.equal(weights[0][name], tensor) for name, tensor in weights[1].items())
+
+
+def test_a_loss_that_explodes_is_a_clear_message(cohort: Cohort, store: FeatureStore, language_model: PreTrainedModel) -> None:
+    training = make_training(cohort, store, language_model)
+    with torch.no_grad():
+        training.aligner.head_mean.weight.fill_(float("nan"))
+    with pytest.raises(UserError, match="lower aligner.learning_rate"):
+        training.run()
+
+
+def test_shuffled_prompts_leave_no_gene_its_own(language_model: PreTrainedModel) -> None:
+    prompts = make_prompts(language_model)
+    genes = prompts.genes[::-1]
+    own = prompt_rows(prompts, genes, "full", 3)
+    assert [prompts.genes[row] for row in own] == genes
+    shuffled = prompt_rows(prompts, genes, "shuffled", 3)
+    assert sorted(shuffled.tolist()) == sorted(own.tolist()) and not (shuffled == own).any()
+    with pytest.raises(UserError, match="no prompt of gene NOPE"):
+        prompt_rows(prompts, ["NOPE"], "full", 1)
+
+
+def test_saved_and_read_back_it_predicts_the_same(store: FeatureStore, tmp_path: Path) -> None:
+    cohort, model = make_cohort(store), make_language_model()
+    training = make_training(cohort, store, model)
+    training.save(training.run(), tmp_path / "trained")
+    model.save_pretrained(tmp_path / "lm")
+    store.save(tmp_path / "c1.safetensors")
+    training.reader.prompts.save(tmp_path / "cache.safetensors")
+    arguments = (write_cohort(cohort, tmp_path / "cohort"), [tmp_path / "c1.safetensors"], tmp_path / "lm", tmp_path / "cache.safetensors")
+    table = predict_cohort(*load_for_prediction(tmp_path / "trained", *arguments))
+    assert len(table) == len(cohort.genes) * len(cohort.people)
+    train = cohort.people_numbers("train")
+    for number in (0, 11):
+        rows = table[table["gene"] == f"G{number}"]
+        mean, deviation = training.predict(number, np.arange(len(cohort.people)))
+        np.testing.assert_allclose(rows["mean"], mean.detach(), rtol=1e-5)
+        np.testing.assert_allclose(rows["deviation"], (deviation - deviation[train].mean()).detach(), atol=1e-5)
+        assert rows["deviation"].to_numpy()[train].mean() == pytest.approx(0, abs=1e-9)
+    # Trained weights only: nothing of the language model is in the file.
+    saved = Aligner.from_pretrained(tmp_path / "trained" / "model")
+    assert fingerprint(model) == saved.config.language_model_sha256
+    assert not any("lm" in name or "layers" in name for name in saved.state_dict())
+
+    make_language_model(seed=9).save_pretrained(tmp_path / "other")
+    with pytest.raises(UserError, match="another language model"):
+        load_for_prediction(tmp_path / "trained", arguments[0], arguments[1], tmp_path / "other", arguments[3])
+    (tmp_path / "trained" / "model" / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(UserError, match="no complete aligner"):
+        load_for_prediction(tmp_path / "trained", *arguments)
