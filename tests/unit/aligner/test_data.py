@@ -8,13 +8,14 @@ from gta.aligner.data import AlignerData, Scaling
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore, GeneFeatures
-
-from .conftest import TILES
+from toy_cohort import TILES
 
 
 def test_scaling_by_hand() -> None:
     rows = np.array([[1.0, 5.0], [3.0, 5.0], [7.0, 5.0]], dtype=np.float32)
-    gene = GeneFeatures("g", rows, np.array([[0, 1], [2, 1]], np.int32), np.zeros((1, 2), np.int32), np.array([-1.0, 1.0], np.float32))
+    gene = GeneFeatures(
+        "g", rows, np.array([[0, 1], [2, 1]], np.int32), np.zeros((1, 2), np.int32), np.array([-1.0, 1.0], np.float32)
+    )
     scaling = Scaling.fit([gene])
     # Reference tiles 1 and 3: mean 2, sd 1. A feature that is constant keeps the scale 1. The only difference is 7 - 1 = 6.
     assert scaling.mean.tolist() == [2.0, 5.0] and scaling.sd.tolist() == [1.0, 1.0]

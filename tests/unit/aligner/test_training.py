@@ -14,8 +14,7 @@ from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore
 from gta.language.models import fingerprint
-
-from .conftest import make_cohort, make_language_model, make_prompts, make_store, make_training, write_cohort
+from toy_cohort import make_cohort, make_language_model, make_prompts, make_store, make_training, write_cohort
 
 
 def test_pair_loss_by_hand() -> None:
@@ -64,7 +63,9 @@ def test_a_changed_language_model_is_noticed(cohort: Cohort, store: FeatureStore
         training.save(history, tmp_path / "trained")
 
 
-def test_same_seed_same_weights_other_seed_other_weights(cohort: Cohort, store: FeatureStore, language_model: PreTrainedModel) -> None:
+def test_same_seed_same_weights_other_seed_other_weights(
+    cohort: Cohort, store: FeatureStore, language_model: PreTrainedModel
+) -> None:
     runs = []
     for seed in (1, 1, 2):
         training = make_training(cohort, store, language_model, seed=seed, dropout=0.1)
@@ -105,7 +106,7 @@ def test_a_loss_that_explodes_is_a_clear_message(cohort: Cohort, store: FeatureS
     training = make_training(cohort, store, language_model)
     with torch.no_grad():
         training.aligner.head_mean.weight.fill_(float("nan"))
-    with pytest.raises(UserError, match="lower aligner.learning_rate"):
+    with pytest.raises(UserError, match="lower aligner"):
         training.run()
 
 
@@ -127,7 +128,12 @@ def test_saved_and_read_back_it_predicts_the_same(store: FeatureStore, tmp_path:
     model.save_pretrained(tmp_path / "lm")
     store.save(tmp_path / "c1.safetensors")
     training.reader.prompts.save(tmp_path / "cache.safetensors")
-    arguments = (write_cohort(cohort, tmp_path / "cohort"), [tmp_path / "c1.safetensors"], tmp_path / "lm", tmp_path / "cache.safetensors")
+    arguments = (
+        write_cohort(cohort, tmp_path / "cohort"),
+        [tmp_path / "c1.safetensors"],
+        tmp_path / "lm",
+        tmp_path / "cache.safetensors",
+    )
     table = predict_cohort(*load_for_prediction(tmp_path / "trained", *arguments))
     assert len(table) == len(cohort.genes) * len(cohort.people)
     train = cohort.people_numbers("train")

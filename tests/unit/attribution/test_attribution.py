@@ -1,0 +1,172 @@
+"""Attribution: exact numbers on a linear toy, enrichment by hand, tracks read back by pyBigWig."""
+
+import numpy as np
+import pandas as pd
+import pyBigWig
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from gta.aligner.data import AlignerData, Batch, Scaling
+from gta.aligner.train import Reader
+from gta.attribution.enrichment import auroc, enrichment, mark_tiles, read_elements
+from gta.attribution.figures import chosen_genes, draw_gene
+from gta.attribution.run import attribute_cohort
+from gta.attribution.tiles import attribute_gene, most_carried
+from gta.attribution.tracks import write_tracks
+from gta.errors import UserError
+from toy_cohort import FEATURES, TILES, make_cohort, make_store
+
+NOBODY = Reader(None, None, None)
+
+
+class Linear(nn.Module):
+    """Mean: the weighted sum of all features; deviation: the same plus that of the differences. Attribution is known exactly."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = torch.arange(1.0, FEATURES + 1)
+
+    def forward(self, batch: Batch, *_: object) -> tuple[torch.Tensor, torch.Tensor]:
+        mean = (batch.features @ self.weights).sum(dim=1)
+        return mean, mean + (batch.difference @ self.weights).sum(dim=1)
+
+
+def test_a_linear_model_is_attributed_exactly() -> None:
+    store = make_store()
+    cohort, model = make_cohort(store), Linear()
+    data = AlignerData(cohort, store, Scaling.fit(list(store.by_gene.values())))
+    found = attribute_gene(model, data, NOBODY, 3, limit=100)  # type: ignore[arg-type]
+    expected = (data.batch([(3, np.array([0]))]).features[0] @ model.weights).numpy()
+    np.testing.assert_allclose(found.gradient_x_input, expected, rtol=1e-4, atol=1e-4)
+    # For a linear model, deleting a tile takes away what the gradient says.
+    np.testing.assert_allclose(found.deletion, expected, rtol=1e-4, atol=1e-4)
+
+    numbers, counts = most_carried(data.carriers(3), 100)
+    batch, reference = data.batch([(3, numbers)]), data.batch([(3, np.array([0]))])
+    differences = ((batch.features - reference.features + batch.difference) @ model.weights).abs().numpy()
+    np.testing.assert_allclose(found.personal, counts @ differences / counts.sum(), rtol=1e-4)
+
+
+def test_most_carried_leaves_out_the_reference_and_the_absent() -> None:
+    carriers = np.array([[0, 2], [2, -1], [1, 2], [3, 3], [1, 0]], dtype=np.int32)
+    numbers, counts = most_carried(carriers, 2)
+    assert numbers.tolist() == [2, 1] and counts.tolist() == [3, 2]
+
+
+def test_the_table_stands_in_reference_order() -> None:
+    store = make_store()
+    cohort, model = make_cohort(store), Linear()
+    data = AlignerData(cohort, store, Scaling.fit(list(store.by_gene.values())))
+    table = attribute_cohort([(model, data, NOBODY)] * 2, cohort, store, 8)  # type: ignore[list-item]
+    assert len(table) == len(cohort.genes) * TILES and (table["n_seeds"] == 2).all()
+    minus = table[table["gene"] == "G0"]
+    assert minus["start"].tolist() == [0, 1000, 2000, 3000, 4000, 5000]
+    assert minus["distance"].tolist() == store.gene("G0").tile_distance.tolist()
+    scaled = (torch.from_numpy(store.gene("G0").haplotype(0)) - data_mean(store)) / data_sd(store)
+    np.testing.assert_allclose(minus["gradient_x_input"], (scaled @ model.weights).numpy(), rtol=1e-4, atol=1e-4)
+
+
+def data_mean(store) -> torch.Tensor:
+    return Scaling.fit(list(store.by_gene.values())).mean
+
+
+def data_sd(store) -> torch.Tensor:
+    return Scaling.fit(list(store.by_gene.values())).sd
+
+
+@pytest.fixture
+def tiles() -> pd.DataFrame:
+    rows = []
+    for gene, first in (("A", 1000), ("B", 5000)):
+        for tile in range(5):
+            start = first + tile * 100
+            rows.append((gene, "c1", start, start + 100, tile, (tile - 2) * 5000.0, float(tile), 0.0, float(5 - tile), 1))
+    columns = ["gene", "contig", "start", "end", "tile", "distance", "gradient_x_input", "deletion", "personal", "n_seeds"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_tiles_are_marked_by_overlap_and_gene(tiles: pd.DataFrame) -> None:
+    elements = pd.DataFrame(
+        {
+            "gene": ["A", "A", "", ""],
+            "contig": ["c1", "c1", "c1", "c2"],
+            "start": [1099, 1200, 5400, 1000],
+            "end": [1101, 1300, 5500, 1500],
+        }
+    )
+    marked = mark_tiles(tiles, elements)
+    assert np.flatnonzero(marked).tolist() == [0, 1, 2, 9]
+
+
+def test_auroc_equals_scikit_learn_and_counts_ties_half() -> None:
+    generator = np.random.default_rng(0)
+    score, positive = generator.integers(0, 5, size=60).astype(float), generator.random(60) < 0.3
+    assert auroc(score, positive) == pytest.approx(roc_auc_score(positive, score))
+    assert auroc(np.array([1.0, 1.0]), np.array([True, False])) == 0.5
+    assert np.isnan(auroc(np.array([1.0, 2.0]), np.array([True, True])))
+
+
+def test_enrichment_by_hand(tiles: pd.DataFrame) -> None:
+    # The last tile of each gene is known: gradient_x_input ranks it first (1), personal last (0), deletion is constant (1/2).
+    elements = pd.DataFrame({"gene": ["A", "B"], "contig": "c1", "start": [1450, 5450], "end": [1460, 5460]})
+    table = enrichment(tiles, elements, bootstraps=50, seed=1).set_index(["region", "measure"])["auroc"]
+    assert table["all", "gradient_x_input"] == 1.0
+    assert table["all", "personal"] == 0.0
+    assert table["all", "deletion"] == 0.5
+    # It is one of the two tiles farthest from the TSS: the other is as far, the three others nearer.
+    assert table["all", "nearness_to_tss"] == pytest.approx(0.5 / 4)
+
+
+def test_no_known_element_gives_an_empty_table(tiles: pd.DataFrame) -> None:
+    nothing = pd.DataFrame(columns=["gene", "contig", "start", "end"])
+    assert enrichment(tiles, nothing, 50, 1).empty
+
+
+def test_elements_are_read_from_bed_and_truth_and_anything_else_is_refused(tmp_path) -> None:
+    (tmp_path / "e.bed").write_text("22\t10\t20\tTF\nchrX\t5\t6\n")
+    assert read_elements(tmp_path / "e.bed").to_numpy().tolist() == [["", "22", 10, 20], ["", "chrX", 5, 6]]
+    (tmp_path / "t.tsv").write_text("gene\tcontig\tstart\tend\teffect\nG\tc1\t1\t2\t.5\n")
+    assert read_elements(tmp_path / "t.tsv").to_numpy().tolist() == [["G", "c1", 1, 2]]
+    for name, text in (("bad.bed", "22\tten\t20\n"), ("bad.tsv", "a\tb\n1\t2\n"), ("empty.bed", "")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(UserError, match=r"neither BED .* nor a truth table"):
+            read_elements(tmp_path / name)
+
+
+def test_tracks_are_read_back_at_the_right_places(tiles: pd.DataFrame, tmp_path) -> None:
+    # The first window is moved over the contig's start: what lies outside is left out.
+    tiles.loc[tiles["gene"] == "A", ["start", "end"]] -= 1150
+    write_tracks(tiles, {"c1": 5450, "c2": 10}, tmp_path)
+    with pyBigWig.open(str(tmp_path / "A.personal.bw")) as track:
+        assert track.chroms() == {"c1": 5450, "c2": 10}
+        assert track.intervals("c1") == ((0, 50, 4.0), (50, 150, 3.0), (150, 250, 2.0), (250, 350, 1.0))
+    with pyBigWig.open(str(tmp_path / "B.gradient_x_input.bw")) as track:
+        assert track.values("c1", 5399, 5402) == [3.0, 4.0, 4.0]
+        assert track.intervals("c1")[-1] == (5400, 5450, 4.0)
+    lines = (tmp_path / "B.personal.bedgraph").read_text().splitlines()
+    assert lines[0].startswith("track type=bedGraph") and lines[1] == "c1\t5000\t5100\t5"
+
+
+def test_figures_of_the_strongest_and_the_named(tiles: pd.DataFrame, tmp_path) -> None:
+    genes = pd.DataFrame(
+        {
+            "gene": ["A", "B"],
+            "symbol": ["AAA", "B&B"],
+            "contig": "c1",
+            "strand": ["+", "-"],
+            "tss": [1250, 5250],
+            "split": ["train", "test"],
+        }
+    )
+    tiles.loc[tiles["gene"] == "B", "personal"] += 1
+    assert chosen_genes(tiles, genes, 1, []) == ["B"]
+    assert chosen_genes(tiles, genes, 1, ["A"]) == ["A", "B"]
+    with pytest.raises(UserError, match="NOPE is not a gene of the cohort"):
+        chosen_genes(tiles, genes, 1, ["NOPE"])
+    elements = pd.DataFrame({"gene": [""], "contig": ["c1"], "start": [5300], "end": [5310]})
+    path = draw_gene("B", tiles, genes, elements, tmp_path)
+    text = path.read_text()
+    assert "unseen gene" in text and "n = 1 known elements" in text
+    assert draw_gene("B", tiles, genes, elements, tmp_path).read_text() == text
