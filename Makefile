@@ -49,7 +49,7 @@ ifeq ($(filter -n --dry-run,$(ARGS)),)
 	else \
 		echo "Nothing to be done: all results are there; report at $(REPORT)."; \
 	fi
-	@$(GTA) evaluation headline --evaluation $(RESULTS)/evaluation
+	@$(GTA) evaluation headline --evaluation $(RESULTS)/evaluation --enrichment $(RESULTS)/attribution/*/enrichment.tsv
 endif
 
 report: $(STAMP) ## make the report of a finished run [CONFIG]
@@ -64,7 +64,7 @@ lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check $(SNAKEFILES)
-	$(BIN)/snakemake --lint > /dev/null
+	$(BIN)/snakemake --lint
 
 format: $(STAMP) ## bring Python and Snakemake files into the common form
 	$(BIN)/ruff format .

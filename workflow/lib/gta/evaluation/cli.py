@@ -44,7 +44,7 @@ Prints the main numbers of an evaluation: one row per model, one column per regi
 the value is above what permuted data give.
 
 reads
-  DIR/summary.tsv
+  DIR/summary.tsv, and enrichment.tsv of attributions if given
 """
 
 
@@ -56,9 +56,11 @@ def _score(arguments: argparse.Namespace) -> None:
 
 
 def _headline(arguments: argparse.Namespace) -> None:
-    from gta.evaluation.headline import headline
+    from gta.evaluation.headline import enrichment_lines, headline
 
     print(headline(arguments.evaluation))
+    for path in arguments.enrichment:
+        print(*enrichment_lines(path), sep="\n")
 
 
 def _seed(text: str) -> int:
@@ -96,4 +98,7 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     headline.add_argument("--evaluation", type=Path, required=True, metavar="DIR", help="folder that `score` wrote")
+    headline.add_argument(
+        "--enrichment", type=Path, nargs="*", default=[], metavar="TSV", help="enrichment.tsv of attributions, to be shown below"
+    )
     headline.set_defaults(run=_headline)

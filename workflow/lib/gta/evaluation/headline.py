@@ -39,6 +39,21 @@ def _cell(row: pd.Series) -> str:
     return f"{row['value']:+.2f} [{row['ci_low']:+.2f}, {row['ci_high']:+.2f}]{star}"
 
 
+def enrichment_lines(path: Path) -> list[str]:
+    """What an attribution's `enrichment.tsv` says, one line per region; none if no element was known.
+
+    Raises:
+        UserError: if the file is absent or lacks a column.
+    """
+    table = read_numbers(path, ("region", "measure"), ("n_genes", "n_positive", "auroc", "ci_low", "ci_high"))
+    lines = []
+    for region, rows in table.groupby("region", sort=False):
+        size = f"{rows['n_positive'].iloc[0]:.0f} tiles with known elements, {rows['n_genes'].iloc[0]:.0f} genes"
+        values = [f"{row.measure} {row.auroc:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]" for row in rows.itertuples()]
+        lines.append(f"Attribution, {region} tiles ({size}), AUROC: {'; '.join(values)}")
+    return lines
+
+
 def headline(folder: Path) -> str:
     """The headline table of an evaluation folder as text.
 
