@@ -43,11 +43,12 @@ def render(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dic
     try:
         compiled = environment.from_string(template)
         rows = {row["gene"]: row for row in annotation.fillna("").astype(str).to_dict("records")}
+        unknown = dict.fromkeys(map(str, annotation.columns), "")
         texts = {}
         for gene in genes:
-            values = rows.get(gene, {"gene": gene, "symbol": gene})
+            values = rows.get(gene, unknown | {"gene": gene, "symbol": gene})
             texts[gene] = " ".join(compiled.render(values).split())
-    except jinja2.TemplateError as error:
+    except (jinja2.TemplateError, TypeError, ValueError) as error:
         raise UserError(f"language.template: {error}; mend the template.") from error
     return texts
 

@@ -15,8 +15,9 @@ class LanguageSettings:
         "a small Llama is pretrained on the annotation text of the run, as in the demo.",
     )
     template: str = setting(
-        "{{ symbol }}: {{ description }}. {{ biotype }} gene.{% if go_bp %} Process: {{ go_bp }}.{% endif %}"
-        "{% if go_mf %} Function: {{ go_mf }}.{% endif %} Expression in lymphoblastoid cells:",
+        "{{ symbol }}{% if description %}: {{ description.rstrip('.') }}{% endif %}. {{ biotype.replace('_', ' ') }} gene."
+        "{% if go_bp %} Process: {{ go_bp }}.{% endif %}{% if go_mf %} Function: {{ go_mf }}.{% endif %} "
+        "Expression in lymphoblastoid cells:",
         "Jinja template of the prompt over the columns of the annotation table (symbol, biotype, description, ...).",
     )
     max_prompt_tokens: int = setting(96, "Prompts are cut to this many tokens; the table of prompts says which.", minimum=4)

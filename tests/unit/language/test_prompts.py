@@ -1,0 +1,112 @@
+"""Prompts and prototypes: text by hand, tokens cut where they should be."""
+
+import pandas as pd
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from gta.errors import UserError
+from gta.language.models import fingerprint, load_frozen, load_tokenizer
+from gta.language.pretrain import pretrain, save, train_tokenizer
+from gta.language.prompts import render, table, tokenize
+from gta.language.prototypes import kmeans_prototypes, load_prototypes, save_prototypes
+from gta.language.settings import LanguageSettings
+
+TEMPLATE = LanguageSettings().template
+ANNOTATION = pd.DataFrame(
+    {
+        "gene": ["G1", "G2"],
+        "symbol": ["COMT", "AC1.2"],
+        "biotype": ["protein_coding", "lincRNA"],
+        "description": ["catechol-O-methyltransferase.", ""],
+        "go_bp": ["dopamine catabolism", ""],
+    }
+)
+TEXTS = [f"gene number {i} encodes a protein of class {i % 5} in the membrane" for i in range(40)]
+
+
+def test_the_default_template_by_hand() -> None:
+    texts = render(TEMPLATE, ANNOTATION, ["G2", "G1", "G3"])
+    assert texts == {
+        "G2": "AC1.2. lincRNA gene. Expression in lymphoblastoid cells:",
+        "G1": "COMT: catechol-O-methyltransferase. protein coding gene. Process: dopamine catabolism. "
+        "Expression in lymphoblastoid cells:",
+        "G3": "G3. gene. Expression in lymphoblastoid cells:",
+    }
+
+
+@pytest.mark.parametrize("template", ["{{ symbol", "{% if %}", "{{ symbol.__class__.__mro__[1].__subclasses__() }}"])
+def test_a_template_with_an_error_is_one_sentence(template: str) -> None:
+    with pytest.raises(UserError, match=r"language\.template"):
+        render(template, ANNOTATION, ["G1"])
+
+
+def test_tokens_are_cut_and_marked() -> None:
+    tokenizer = train_tokenizer(TEXTS, 300)
+    prompts = tokenize({"long": TEXTS[0], "short": "gene", "empty": ""}, tokenizer, 5)
+    assert [len(prompt.tokens) for prompt in prompts][0] == 5
+    assert [prompt.truncated for prompt in prompts] == [True, False, False]
+    assert all(prompt.tokens[0] == tokenizer.bos_token_id for prompt in prompts)
+    assert prompts[2].tokens == [tokenizer.bos_token_id]
+    whole = tokenize({"long": TEXTS[0]}, tokenizer, 100)[0]
+    assert whole.tokens[:5] == prompts[0].tokens and tokenizer.decode(whole.tokens[1:]) == TEXTS[0]
+    assert table(prompts)["n_tokens"].tolist() == [5, len(prompts[1].tokens), 1]
+
+
+def test_pretraining_learns_is_seeded_and_survives_saving(tmp_path) -> None:
+    settings = LanguageSettings(
+        vocabulary=300, hidden_size=16, layers=1, heads=2, pretraining_steps=30, pretraining_learning_rate=1e-2
+    )
+    model, tokenizer, loss = pretrain(TEXTS, settings, seed=1)
+    # Without learning, the loss is that of guessing among all words.
+    assert loss < 0.7 * torch.log(torch.tensor(float(len(tokenizer))))
+    again, _, _ = pretrain(TEXTS, settings, seed=1)
+    assert fingerprint(again) == fingerprint(model)
+    save(model, tokenizer, tmp_path / "model")
+    back = load_frozen(tmp_path / "model")
+    assert fingerprint(back) == fingerprint(model)
+    assert not any(parameter.requires_grad for parameter in back.parameters()) and not back.training
+    assert load_tokenizer(tmp_path / "model")(TEXTS[3])["input_ids"] == tokenizer(TEXTS[3])["input_ids"]
+
+
+def test_too_few_texts_and_odd_widths_are_refused() -> None:
+    with pytest.raises(UserError, match="at least 16 annotated genes, not 3"):
+        pretrain(TEXTS[:3], LanguageSettings(), 1)
+    with pytest.raises(UserError, match="even whole number"):
+        pretrain(TEXTS, LanguageSettings(hidden_size=18, heads=4), 1)
+
+
+def test_prototypes_are_the_centres_of_planted_clusters(tmp_path) -> None:
+    model = LlamaForCausalLM(
+        LlamaConfig(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=30)
+    )
+    centres = torch.eye(8)[:3] * 5
+    with torch.no_grad():
+        noise = 0.01 * torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
+        model.get_input_embeddings().weight.copy_(centres.repeat(10, 1) + noise)
+    found = kmeans_prototypes(model, 3, seed=1)
+    nearest = torch.cdist(centres, found).min(dim=1)
+    assert nearest.values.max() < 0.05 and len(set(nearest.indices.tolist())) == 3
+    save_prototypes(found, "sha", tmp_path / "p.safetensors")
+    assert torch.equal(load_prototypes(tmp_path / "p.safetensors"), found)
+    with pytest.raises(UserError, match="more than the 30 words"):
+        kmeans_prototypes(model, 31, seed=1)
+
+
+def test_the_real_pretrained_model_reads_prompts(real_data) -> None:
+    folder = real_data / "models" / "stories260k-llama"
+    model, tokenizer = load_frozen(folder), load_tokenizer(folder)
+    tokens = torch.tensor([tokenizer("Once upon a time, there was a little girl named")["input_ids"]])
+    with torch.no_grad():
+        logits = model(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits
+    # Every word of the vocabulary would have 6.2 nats if it knew nothing.
+    loss = torch.nn.functional.cross_entropy(logits[0, :-1], tokens[0, 1:])
+    assert loss < 2.5
+
+
+@pytest.mark.parametrize("content", [None, "{}", "not json"])
+def test_a_folder_without_a_model_is_one_sentence(tmp_path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(UserError, match=r"no config\.json|holds no causal language model"):
+        load_frozen(tmp_path)
