@@ -44,7 +44,7 @@ def test_a_template_with_an_error_is_one_sentence(template: str) -> None:
 def test_tokens_are_cut_and_marked() -> None:
     tokenizer = train_tokenizer(TEXTS, 300)
     prompts = tokenize({"long": TEXTS[0], "short": "gene", "empty": ""}, tokenizer, 5)
-    assert [len(prompt.tokens) for prompt in prompts][0] == 5
+    assert len(prompts[0].tokens) == 5
     assert [prompt.truncated for prompt in prompts] == [True, False, False]
     assert all(prompt.tokens[0] == tokenizer.bos_token_id for prompt in prompts)
     assert prompts[2].tokens == [tokenizer.bos_token_id]
@@ -85,8 +85,8 @@ def test_prototypes_are_the_centres_of_planted_clusters(tmp_path) -> None:
         noise = 0.01 * torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
         model.get_input_embeddings().weight.copy_(centres.repeat(10, 1) + noise)
     found = kmeans_prototypes(model, 3, seed=1)
-    nearest = torch.cdist(centres, found).min(dim=1)
-    assert nearest.values.max() < 0.05 and len(set(nearest.indices.tolist())) == 3
+    distance, index = torch.cdist(centres, found).min(dim=1)
+    assert distance.max() < 0.05 and len(set(index.tolist())) == 3
     save_prototypes(found, "sha", tmp_path / "p.safetensors")
     assert torch.equal(load_prototypes(tmp_path / "p.safetensors"), found)
     with pytest.raises(UserError, match="more than the 30 words"):
