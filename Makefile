@@ -20,7 +20,7 @@ SNAKEMAKE := $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES)
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
 
-.PHONY: help setup demo run report test lint format clean distclean
+.PHONY: help setup demo run report test lint unlock format clean distclean
 
 help: ## show this
 	@echo "Targets (variables in brackets):"
@@ -49,11 +49,11 @@ ifeq ($(filter -n --dry-run,$(ARGS)),)
 	else \
 		echo "Nothing to be done: all results are there; report at $(REPORT)."; \
 	fi
-	@$(GTA) evaluation headline --evaluation $(RESULTS)/evaluation --enrichment $(RESULTS)/attribution/*/enrichment.tsv
+	@$(GTA) evaluation headline --evaluation $(RESULTS)/evaluation --enrichment $$(ls $(RESULTS)/attribution/*/enrichment.tsv)
 endif
 
 report: $(STAMP) ## make the report of a finished run [CONFIG]
-	@$(SNAKEMAKE) --report $(REPORT)
+	@$(SNAKEMAKE) --report $(REPORT) $(ARGS)
 	@echo "Report at $(REPORT): open it in a browser."
 
 test: $(STAMP) ## run all tests [ARGS]
@@ -65,6 +65,9 @@ lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check $(SNAKEFILES)
 	$(BIN)/snakemake --lint
+
+unlock: $(STAMP) ## free the folder after a run that was killed [CONFIG]
+	@$(SNAKEMAKE) --unlock $(ARGS)
 
 format: $(STAMP) ## bring Python and Snakemake files into the common form
 	$(BIN)/ruff format .

@@ -14,6 +14,7 @@ from gta.features.store import FeatureStore, GeneFeatures
 from gta.language.cache import PromptCache, read_prompts
 from gta.language.models import fingerprint
 from gta.language.prompts import Prompt
+from gta.language.prototypes import Prototypes
 
 GENES, PEOPLE, HAPLOTYPES, TILES, FEATURES, CAUSAL = 12, 40, 9, 6, 5, 2
 
@@ -97,6 +98,7 @@ def make_prompts(model: PreTrainedModel) -> PromptCache:
 
 def make_training(cohort: Cohort, store: FeatureStore, model: PreTrainedModel, seed: int = 1, **settings: object) -> Training:
     """A training run, set up."""
-    prototypes = torch.randn(7, 16, generator=torch.Generator().manual_seed(5)) * 0.02
+    vectors = torch.randn(7, 16, generator=torch.Generator().manual_seed(5)) * 0.02
+    prototypes = Prototypes(vectors, fingerprint(model))
     chosen = AlignerSettings(**{"heads": 2, "epochs": 2, "people_per_gene": 6, "dropout": 0.0, **settings})  # type: ignore[arg-type]
     return Training(cohort, store, model, "tiny", make_prompts(model), prototypes, chosen, seed)

@@ -1,6 +1,8 @@
 rule aligner_train:
     input:
         cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
         features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
         model=RUN.language_model,
         cache="<results>/language/prompt_cache.safetensors",
@@ -35,7 +37,11 @@ rule aligner_train:
 rule aligner_predict:
     input:
         trained="<results>/aligner/{model}/seed{seed}/training.json",
+        settings="<results>/aligner/{model}/seed{seed}/model/config.json",
+        weights="<results>/aligner/{model}/seed{seed}/model/model.safetensors",
         cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
         features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
         model=RUN.language_model,
         cache="<results>/language/prompt_cache.safetensors",

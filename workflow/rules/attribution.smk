@@ -2,8 +2,12 @@ rule attribution:
     input:
         **RUN.known_elements,
         inputs="<results>/inputs/inputs.json",
+        contigs="<results>/inputs/contigs.tsv",
         trained=collect("<results>/aligner/{{model}}/seed{seed}/training.json", seed=RUN.seeds),
+        weights=collect("<results>/aligner/{{model}}/seed{seed}/model/model.safetensors", seed=RUN.seeds),
         cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
         features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
         model=RUN.language_model,
         cache="<results>/language/prompt_cache.safetensors",

@@ -1,6 +1,8 @@
 rule baselines_elastic_net:
     input:
         cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
         panels=collect("<results>/haplotypes/{contig}.npz", contig=RUN.contigs),
     output:
         predictions="<results>/predictions/elastic_net.parquet",
@@ -30,6 +32,8 @@ rule baselines_elastic_net:
 rule baselines_ridge:
     input:
         cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
         features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
     output:
         predictions="<results>/predictions/ridge.parquet",

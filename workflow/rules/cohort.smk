@@ -1,6 +1,11 @@
 rule cohort:
     input:
         inputs="<results>/inputs/inputs.json",
+        checksums="<results>/inputs/checksums.tsv",
+        genes="<results>/inputs/genes.tsv",
+        people="<results>/inputs/people.tsv",
+        expression="<results>/inputs/expression.parquet",
+        contigs="<results>/inputs/contigs.tsv",
     output:
         people="<results>/cohort/people.tsv",
         genes="<results>/cohort/genes.tsv",

@@ -1,6 +1,8 @@
 rule evaluation_score:
     input:
         cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
         predictions=collect("<results>/predictions/{predictor}.parquet", predictor=RUN.predictors),
     output:
         per_gene="<results>/evaluation/per_gene.tsv",

@@ -1,6 +1,8 @@
 rule features:
     input:
         inputs="<results>/inputs/inputs.json",
+        checksums="<results>/inputs/checksums.tsv",
+        factors=RUN.factor_files,
         cohort="<results>/cohort/genes.tsv",
         panels="<results>/haplotypes/{contig}.npz",
     output:
@@ -13,7 +15,7 @@ rule features:
         "<benchmarks>/features/{contig}.tsv"
     conda:
         "../../envs/language.yaml"
-    threads: 4
+    threads: 1
     resources:
         mem_mb=memory(6000),
         runtime=480,

@@ -1,7 +1,9 @@
 rule haplotypes:
     input:
         inputs="<results>/inputs/inputs.json",
+        checksums="<results>/inputs/checksums.tsv",
         cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
     output:
         panels="<results>/haplotypes/{contig}.npz",
         account="<results>/haplotypes/{contig}.account.tsv",

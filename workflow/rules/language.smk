@@ -18,6 +18,7 @@ rule language_pretrain:
         options=lambda wildcards: RUN.options(
             "language",
             "template",
+            "max_prompt_tokens",
             "vocabulary",
             "hidden_size",
             "layers",
@@ -37,6 +38,7 @@ rule language_prompts:
         annotation="<results>/inputs/annotation.tsv",
         cohort="<results>/cohort/genes.tsv",
         model=RUN.language_model,
+        model_files=RUN.language_model_files,
     output:
         prompts="<results>/language/prompts.tsv",
         cache="<results>/language/prompt_cache.safetensors",
@@ -64,6 +66,7 @@ rule language_prompts:
 rule language_prototypes:
     input:
         model=RUN.language_model,
+        model_files=RUN.language_model_files,
     output:
         prototypes="<results>/language/prototypes.safetensors",
     log:

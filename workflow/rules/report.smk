@@ -1,6 +1,7 @@
 rule report_cohort:
     input:
         cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
     output:
         figure=report(
             "<results>/cohort/figures/cohort.svg",
@@ -57,6 +58,8 @@ rule report_learning_curves:
 rule report_across_genes:
     input:
         cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
         predictions=collect("<results>/predictions/{predictor}.parquet", predictor=RUN.predictors),
         summary="<results>/evaluation/summary.tsv",
     output:

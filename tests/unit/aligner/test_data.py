@@ -12,18 +12,23 @@ from toy_cohort import TILES
 
 
 def test_scaling_by_hand() -> None:
-    rows = np.array([[1.0, 5.0], [3.0, 5.0], [7.0, 5.0]], dtype=np.float32)
+    rows = np.array([[1.0, 5.0], [3.0, 5.0], [7.0, 5.0], [99.0, 9.0]], dtype=np.float32)
     gene = GeneFeatures(
-        "g", rows, np.array([[0, 1], [2, 1]], np.int32), np.zeros((1, 2), np.int32), np.array([-1.0, 1.0], np.float32)
+        "g",
+        rows,
+        np.array([[0, 1], [2, 1], [0, 3]], np.int32),
+        np.array([[0, 1], [1, -1], [0, 2]], np.int32),
+        np.array([-1.0, 1.0], np.float32),
     )
-    scaling = Scaling.fit([gene])
+    scaling = Scaling.fit([gene], np.array([0, 1]))
+    # The third haplotype is carried by the third person only, who is not of training.
     # Reference tiles 1 and 3: mean 2, sd 1. A feature that is constant keeps the scale 1. The only difference is 7 - 1 = 6.
     assert scaling.mean.tolist() == [2.0, 5.0] and scaling.sd.tolist() == [1.0, 1.0]
     assert scaling.difference_sd.tolist() == [6.0, 1.0]
 
 
 def test_tiles_run_in_the_gene_direction_and_differences_are_from_the_reference(cohort: Cohort, store: FeatureStore) -> None:
-    scaling = Scaling.fit([store.gene("G0")])
+    scaling = Scaling.fit([store.gene("G0")], np.arange(40))
     data = AlignerData(cohort, store, scaling)
     for number in (0, 1):  # on the minus and the plus strand
         gene = store.gene(f"G{number}")
@@ -40,7 +45,7 @@ def test_tiles_run_in_the_gene_direction_and_differences_are_from_the_reference(
 def test_person_means_of_two_one_and_equal_haplotypes(cohort: Cohort, store: FeatureStore) -> None:
     gene = store.gene("G0")
     gene.carriers[:3] = [[2, 5], [4, -1], [5, 5]]
-    data = AlignerData(cohort, store, Scaling.fit([gene]))
+    data = AlignerData(cohort, store, Scaling.fit([gene], np.arange(40)))
     people = np.array([0, 1, 2])
     haplotypes = data.haplotypes(0, people)
     assert haplotypes.tolist() == [2, 4, 5]
@@ -51,4 +56,4 @@ def test_person_means_of_two_one_and_equal_haplotypes(cohort: Cohort, store: Fea
 def test_features_of_other_people_are_refused(cohort: Cohort, store: FeatureStore) -> None:
     store.people.reverse()
     with pytest.raises(UserError, match="other people"):
-        AlignerData(cohort, store, Scaling.fit([store.gene("G0")]))
+        AlignerData(cohort, store, Scaling.fit([store.gene("G0")], np.arange(40)))

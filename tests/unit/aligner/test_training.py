@@ -9,11 +9,13 @@ from transformers import PreTrainedModel
 
 from gta.aligner.model import Aligner, prompt_rows
 from gta.aligner.predict import load_for_prediction, predict_cohort
-from gta.aligner.train import pair_loss, spearman
+from gta.aligner.settings import AlignerSettings
+from gta.aligner.train import Training, make_reader, pair_loss, spearman
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore
 from gta.language.models import fingerprint
+from gta.language.prototypes import Prototypes
 from toy_cohort import make_cohort, make_language_model, make_prompts, make_store, make_training, write_cohort
 
 
@@ -108,6 +110,20 @@ def test_a_loss_that_explodes_is_a_clear_message(cohort: Cohort, store: FeatureS
         training.aligner.head_mean.weight.fill_(float("nan"))
     with pytest.raises(UserError, match="lower aligner"):
         training.run()
+
+
+def test_prototypes_and_prompts_of_another_model_and_too_long_windows_are_refused(cohort: Cohort, store: FeatureStore) -> None:
+    model = make_language_model()
+    training = make_training(cohort, store, model)
+    prompts, own = training.reader.prompts, fingerprint(model)
+    assert prompts is not None
+    with pytest.raises(UserError, match="made by another language model"):
+        make_reader(model, prompts, cohort.gene_names, 6, True, "full", 1, "other")
+    with pytest.raises(UserError, match="tokens, but the language model reads 2048"):
+        make_reader(model, prompts, cohort.gene_names, 4000, True, "full", 1, own)
+    foreign = Prototypes(torch.zeros(7, 16), "other")
+    with pytest.raises(UserError, match="text prototypes were made from another"):
+        Training(cohort, store, model, "tiny", prompts, foreign, AlignerSettings(heads=2), 1)
 
 
 def test_shuffled_prompts_leave_no_gene_its_own(language_model: PreTrainedModel) -> None:

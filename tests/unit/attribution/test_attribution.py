@@ -36,7 +36,7 @@ class Linear(nn.Module):
 def test_a_linear_model_is_attributed_exactly() -> None:
     store = make_store()
     cohort, model = make_cohort(store), Linear()
-    data = AlignerData(cohort, store, Scaling.fit(list(store.by_gene.values())))
+    data = AlignerData(cohort, store, Scaling.fit(list(store.by_gene.values()), np.arange(40)))
     found = attribute_gene(model, data, NOBODY, 3, limit=100)  # type: ignore[arg-type]
     expected = (data.batch([(3, np.array([0]))]).features[0] @ model.weights).numpy()
     np.testing.assert_allclose(found.gradient_x_input, expected, rtol=1e-4, atol=1e-4)
@@ -49,16 +49,21 @@ def test_a_linear_model_is_attributed_exactly() -> None:
     np.testing.assert_allclose(found.personal, counts @ differences / counts.sum(), rtol=1e-4)
 
 
-def test_most_carried_leaves_out_the_reference_and_the_absent() -> None:
-    carriers = np.array([[0, 2], [2, -1], [1, 2], [3, 3], [1, 0]], dtype=np.int32)
+def test_most_carried_counts_haplotypes_not_the_absent_and_draws_lots_among_equals() -> None:
+    carriers = np.array([[0, 2], [2, -1], [1, 2], [3, 3], [4, 5]], dtype=np.int32)
     numbers, counts = most_carried(carriers, 2)
-    assert numbers.tolist() == [2, 1] and counts.tolist() == [3, 2]
+    assert numbers.tolist() == [2, 3] and counts.tolist() == [3, 2]
+    numbers, counts = most_carried(carriers, 4)
+    assert set(numbers[2:].tolist()) < {0, 1, 4, 5} and counts.tolist() == [3, 2, 1, 1]
+    assert most_carried(carriers, 4)[0].tolist() == numbers.tolist()
+    many = most_carried(np.arange(200, dtype=np.int32).reshape(-1, 2), 20)[0]
+    assert many.max() > 100
 
 
 def test_the_table_stands_in_reference_order() -> None:
     store = make_store()
     cohort, model = make_cohort(store), Linear()
-    data = AlignerData(cohort, store, Scaling.fit(list(store.by_gene.values())))
+    data = AlignerData(cohort, store, Scaling.fit(list(store.by_gene.values()), np.arange(40)))
     table = attribute_cohort([(model, data, NOBODY)] * 2, cohort, store, 8)  # type: ignore[list-item]
     assert len(table) == len(cohort.genes) * TILES and (table["n_seeds"] == 2).all()
     minus = table[table["gene"] == "G0"]
@@ -69,11 +74,11 @@ def test_the_table_stands_in_reference_order() -> None:
 
 
 def data_mean(store) -> torch.Tensor:
-    return Scaling.fit(list(store.by_gene.values())).mean
+    return Scaling.fit(list(store.by_gene.values()), np.arange(40)).mean
 
 
 def data_sd(store) -> torch.Tensor:
-    return Scaling.fit(list(store.by_gene.values())).sd
+    return Scaling.fit(list(store.by_gene.values()), np.arange(40)).sd
 
 
 @pytest.fixture

@@ -31,6 +31,11 @@ def test_one_hot_of_unknown_bases_is_zero() -> None:
     assert torch.equal(one_hot(letters("ACGTN")[None]), expected)
 
 
+def test_an_unphased_heterozygote_is_half_of_each_base() -> None:
+    # R = A or G, Y = C or T.
+    assert one_hot(letters("RY")[None])[0].T.tolist() == [[0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5]]
+
+
 def test_best_and_summed_match_by_hand() -> None:
     # A matrix of width 1 that likes A (score 2) and hates the rest (-1); its reverse complement likes T.
     matrix = np.full((4, 1), -1.0, dtype=np.float32)

@@ -8,7 +8,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from gta.errors import UserError
 from gta.language.models import fingerprint, load_frozen, load_tokenizer
 from gta.language.pretrain import pretrain, save, train_tokenizer
-from gta.language.prompts import render, table, tokenize
+from gta.language.prompts import complete, render, table, tokenize
 from gta.language.prototypes import kmeans_prototypes, load_prototypes, save_prototypes
 from gta.language.settings import LanguageSettings
 
@@ -26,12 +26,13 @@ TEXTS = [f"gene number {i} encodes a protein of class {i % 5} in the membrane" f
 
 
 def test_the_default_template_by_hand() -> None:
-    texts = render(TEMPLATE, ANNOTATION, ["G2", "G1", "G3"])
+    genes = pd.DataFrame({"gene": ["G1", "G3"], "symbol": ["COMT", "NEW"], "biotype": ["protein_coding", "snoRNA"]})
+    texts = render(TEMPLATE, complete(ANNOTATION, genes), ["G2", "G1", "G3"])
     assert texts == {
         "G2": "AC1.2. lincRNA gene. Expression in lymphoblastoid cells:",
         "G1": "COMT: catechol-O-methyltransferase. protein coding gene. Process: dopamine catabolism. "
         "Expression in lymphoblastoid cells:",
-        "G3": "G3. gene. Expression in lymphoblastoid cells:",
+        "G3": "NEW. snoRNA gene. Expression in lymphoblastoid cells:",
     }
 
 
@@ -85,10 +86,11 @@ def test_prototypes_are_the_centres_of_planted_clusters(tmp_path) -> None:
         noise = 0.01 * torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
         model.get_input_embeddings().weight.copy_(centres.repeat(10, 1) + noise)
     found = kmeans_prototypes(model, 3, seed=1)
-    distance, index = torch.cdist(centres, found).min(dim=1)
+    distance, index = torch.cdist(centres, found.vectors).min(dim=1)
     assert distance.max() < 0.05 and len(set(index.tolist())) == 3
-    save_prototypes(found, "sha", tmp_path / "p.safetensors")
-    assert torch.equal(load_prototypes(tmp_path / "p.safetensors"), found)
+    save_prototypes(found, tmp_path / "p.safetensors")
+    back = load_prototypes(tmp_path / "p.safetensors")
+    assert torch.equal(back.vectors, found.vectors) and back.model == fingerprint(model)
     with pytest.raises(UserError, match="more than the 30 words"):
         kmeans_prototypes(model, 31, seed=1)
 

@@ -37,7 +37,7 @@ class Scaling:
     Attributes:
         mean: Mean over the tiles of the reference haplotypes.
         sd: Standard deviation over the same.
-        difference_sd: Root mean square of the non-zero differences from the reference, in units of `sd`.
+        difference_sd: Root mean square of the non-zero differences of distinct tiles from the reference, in units of `sd`.
     """
 
     mean: torch.Tensor
@@ -45,16 +45,16 @@ class Scaling:
     difference_sd: torch.Tensor
 
     @classmethod
-    def fit(cls, genes: list[GeneFeatures]) -> "Scaling":
-        """Fit on the given (training) genes."""
+    def fit(cls, genes: list[GeneFeatures], people: np.ndarray) -> "Scaling":
+        """Fit on the given (training) genes and the haplotypes of the given (training) people, as numbers."""
         reference = np.concatenate([gene.haplotype(0) for gene in genes]).astype(np.float64)
         mean, sd = reference.mean(axis=0), reference.std(axis=0)
         sd[sd < 1e-6] = 1.0
         squares, counts = np.zeros_like(mean), np.zeros_like(mean)
         for gene in genes:
-            used, tiles = np.unique(
-                np.stack([gene.index.ravel(), np.tile(np.arange(gene.index.shape[1]), len(gene.index))]), axis=1
-            )
+            carried = np.unique(gene.carriers[people])
+            index = gene.index[carried[carried >= 0]]
+            used, tiles = np.unique(np.stack([index.ravel(), np.tile(np.arange(index.shape[1]), len(index))]), axis=1)
             difference = (gene.rows[used] - gene.haplotype(0)[tiles]).astype(np.float64) / sd
             squares += (difference**2).sum(axis=0)
             counts += (difference != 0).sum(axis=0)

@@ -76,7 +76,7 @@ def load_for_prediction(
         config.features,
     ):
         raise UserError(f"{trained} was trained on other features than those given: compute the features with the same settings.")
-    reader = make_reader(
-        model, PromptCache.load(cache), cohort.gene_names, config.language_model, config.prompt, config.seed, sha256
-    )
-    return aligner, AlignerData(cohort, store, aligner.scaling), reader, cohort
+    data = AlignerData(cohort, store, aligner.scaling)
+    prompts = PromptCache.load(cache)
+    reader = make_reader(model, prompts, cohort.gene_names, data.tiles, config.language_model, config.prompt, config.seed, sha256)
+    return aligner, data, reader, cohort

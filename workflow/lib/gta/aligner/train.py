@@ -1,5 +1,6 @@
 """Training the aligner."""
 
+import copy
 import json
 import platform
 import sys
@@ -26,6 +27,7 @@ from gta.features.store import FeatureStore
 from gta.files import atomic_path
 from gta.language.cache import PromptCache
 from gta.language.models import fingerprint, word_embeddings
+from gta.language.prototypes import Prototypes
 
 #: Haplotypes of validation that are predicted at once.
 VALIDATION_BATCH = 64
@@ -44,6 +46,7 @@ def make_reader(
     language_model: PreTrainedModel,
     prompts: PromptCache,
     genes: list[str],
+    tiles: int,
     use: bool,
     mode: str,
     seed: int,
@@ -52,10 +55,17 @@ def make_reader(
     """The reader of a model of the configuration.
 
     Raises:
-        UserError: if the prompts were read by another language model.
+        UserError: if the prompts were read by another language model, or prompt and tiles are longer than it reads.
     """
     if not use:
         return Reader(None, None, None)
+    limit = getattr(language_model.config, "max_position_embeddings", None)
+    longest = int(prompts.lengths.max()) + tiles
+    if limit is not None and longest > limit:
+        raise UserError(
+            f"A prompt and the {tiles} tiles of a window are {longest} tokens, but the language model reads {limit} at the most: "
+            "lower language.max_prompt_tokens or raise features.tile_length."
+        )
     if prompts.model != sha256:
         raise UserError("The prompt cache was made by another language model: make the prompts again.")
     return Reader(language_model, prompts, prompt_rows(prompts, genes, mode, seed))
@@ -87,7 +97,7 @@ class Training:
         language_model: PreTrainedModel,
         language_model_name: str,
         prompts: PromptCache,
-        prototypes: torch.Tensor,
+        prototypes: Prototypes,
         settings: AlignerSettings,
         seed: int,
     ):
@@ -96,11 +106,17 @@ class Training:
         self.cohort, self.settings, self.seed = cohort, settings, seed
         self.generator = np.random.default_rng(seed)
         self.language_model_sha256 = fingerprint(language_model)
+        if prototypes.model != self.language_model_sha256:
+            raise UserError("The text prototypes were made from another language model: make them again.")
         train_genes = cohort.gene_numbers("train")
         train_people = cohort.people_numbers("train")
+        if len(cohort.people_numbers("valid")) < 2:
+            raise UserError("Training needs at least two validation people: raise cohort.valid_people.")
         expression = cohort.expression[:, train_people]
         self.gene_mean, self.gene_sd = expression.mean(axis=1), np.maximum(expression.std(axis=1), 1e-3)
-        scaling = Scaling.fit([store.gene(cohort.gene_names[i]) for i in train_genes])
+        if store.people != cohort.people_names:
+            raise UserError("The features were computed for other people than the cohort's: compute them again.")
+        scaling = Scaling.fit([store.gene(cohort.gene_names[i]) for i in train_genes], train_people)
         self.data = AlignerData(cohort, store, scaling)
         words = word_embeddings(language_model)
         if words.shape[1] % settings.heads:
@@ -120,12 +136,13 @@ class Training:
             language_model_name=language_model_name,
             language_model_sha256=self.language_model_sha256,
         )
-        self.aligner = Aligner(config, prototypes, scaling, float(words.pow(2).mean().sqrt()))
+        self.aligner = Aligner(config, prototypes.vectors, scaling, float(words.pow(2).mean().sqrt()))
         self.language_model = language_model
         self.reader = make_reader(
             language_model,
             prompts,
             cohort.gene_names,
+            self.data.tiles,
             settings.language_model,
             settings.prompt,
             seed,
@@ -223,7 +240,7 @@ class Training:
             optimiser, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.1
         )
         history: list[dict[str, float]] = []
-        best, best_weights, since_best = float("inf"), self.aligner.state_dict(), 0
+        best, best_weights, since_best = float("inf"), copy.deepcopy(self.aligner.state_dict()), 0
         started = time.monotonic()
         for epoch in range(1, settings.epochs + 1):
             self.aligner.train()
@@ -256,7 +273,7 @@ class Training:
             )
             if row["valid_loss"] < best:
                 best, since_best = row["valid_loss"], 0
-                best_weights = {name: tensor.clone() for name, tensor in self.aligner.state_dict().items()}
+                best_weights = copy.deepcopy(self.aligner.state_dict())
             else:
                 since_best += 1
                 if since_best >= settings.patience:

@@ -40,17 +40,19 @@ def _read(aligner: Aligner, reader: Reader, batch: Batch) -> tuple[torch.Tensor,
 
 
 def most_carried(carriers: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
-    """The haplotypes with most carriers, reference excluded.
+    """The haplotypes with most carriers.
 
     Args:
         carriers: (P, 2) int32, -1 where there is no second haplotype.
         limit: How many at the most.
 
     Returns:
-        Their numbers, and how often each is carried; by falling count, then number.
+        Their numbers, and how often each is carried; by falling count. Among equals the choice is random, with a fixed seed: by
+        number, the first people of the VCF, often of one population, would be chosen.
     """
-    numbers, counts = np.unique(carriers[carriers > 0], return_counts=True)
-    order = np.lexsort((numbers, -counts))[:limit]
+    numbers, counts = np.unique(carriers[carriers >= 0], return_counts=True)
+    lots = np.random.default_rng(0).permutation(len(numbers))
+    order = np.lexsort((lots, -counts))[:limit]
     return numbers[order], counts[order]
 
 

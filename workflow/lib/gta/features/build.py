@@ -90,12 +90,14 @@ def build_store(
         raise UserError(
             f"features.tile_length: {settings.tile_length} bp does not divide the window of {length} bp; choose a divisor of it."
         )
-    block_length = math.gcd(settings.tile_length, BLOCK)
     extractor = MotifExtractor(load_motifs(settings.jaspar_release, settings.factors))
     by_gene: dict[str, GeneFeatures] = {}
     account = []
     for gene in tqdm(genes.itertuples(), total=len(genes), desc="windows", file=sys.stderr, mininterval=5):
         panel = panels.panel(str(gene.gene))
+        # Blocks are walked from their own left edges: with indels they would not add up to the tile.
+        has_indels = any(len(alt) != len(ref) for ref, alts in zip(panel.refs, panel.alts, strict=True) for alt in alts)
+        block_length = settings.tile_length if has_indels else math.gcd(settings.tile_length, BLOCK)
         blocks, block_index = panel.tiles(reference, block_length, extractor.margin)
         rows, index = tile_features(extractor, blocks, block_index, settings.tile_length)
         tiles = index.shape[1]

@@ -16,6 +16,22 @@ PSEUDOCOUNT = 1.0
 #: Frequencies of A, C, G, T expected outside of motifs: those of the human genome.
 BACKGROUND = (0.295, 0.205, 0.205, 0.295)
 POOLS = ("max", "lse")
+#: Share of A, C, G, T in each ASCII letter, (256, 4) float32.
+BASES = torch.zeros(256, 4)
+for _letter, _bases in {
+    "A": "A",
+    "C": "C",
+    "G": "G",
+    "T": "T",
+    "R": "AG",
+    "Y": "CT",
+    "S": "CG",
+    "W": "AT",
+    "K": "GT",
+    "M": "AC",
+}.items():
+    for _base in _bases:
+        BASES[ord(_letter), "ACGT".index(_base)] = 1 / len(_bases)
 
 
 @dataclass(frozen=True)
@@ -88,7 +104,10 @@ def _read_factors(path: Path, known: set[str]) -> set[str]:
 
 
 def one_hot(sequences: np.ndarray) -> torch.Tensor:
-    """One-hot of ASCII sequences; every letter but A, C, G, T becomes zeros, which scores as background.
+    """One-hot of ASCII sequences.
+
+    The codes of two bases, which stand for unphased heterozygotes, become half of each; every other letter but A, C, G, T
+    becomes zeros, which scores as background.
 
     Args:
         sequences: (B, L) uint8, upper case.
@@ -96,8 +115,7 @@ def one_hot(sequences: np.ndarray) -> torch.Tensor:
     Returns:
         (B, 4, L) float32, channels A C G T.
     """
-    letters = torch.tensor(list(b"ACGT"), dtype=torch.uint8)
-    return (torch.tensor(sequences)[:, None, :] == letters[None, :, None]).float()
+    return BASES[torch.tensor(sequences).long()].transpose(1, 2)
 
 
 class MotifExtractor:

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from gta.settings import setting
 
+#: Sets of transcription factors that are known by name; anything else is the path of a list.
+NAMED_FACTORS = ("lymphoblastoid", "all")
+
 
 @dataclass(frozen=True)
 class FeatureSettings:

@@ -79,12 +79,14 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     from gta.inputs.tables import read_annotation
     from gta.language.cache import read_prompts
     from gta.language.models import fingerprint, load_frozen, load_tokenizer
-    from gta.language.prompts import render, table, tokenize
+    from gta.language.prompts import complete, render, table, tokenize
 
     chosen = settings.from_arguments(LanguageSettings, arguments)
     if chosen.model is None:
         raise UserError("--model is needed: give the folder of the language model.")
-    texts = render(chosen.template, read_annotation(arguments.inputs / "annotation.tsv"), read_genes(arguments.cohort)["gene"])
+    genes = read_genes(arguments.cohort)
+    annotation = complete(read_annotation(arguments.inputs / "annotation.tsv"), genes)
+    texts = render(chosen.template, annotation, genes["gene"])
     prompts = tokenize(texts, load_tokenizer(chosen.model), chosen.max_prompt_tokens)
     model = load_frozen(chosen.model)
     read_prompts(model, prompts, fingerprint(model)).save(arguments.cache)
@@ -100,11 +102,10 @@ def run_prompts(arguments: argparse.Namespace) -> None:
 def run_prototypes(arguments: argparse.Namespace) -> None:
     """Write the text prototypes."""
     from gta.errors import UserError
-    from gta.language.models import fingerprint, load_frozen
+    from gta.language.models import load_frozen
     from gta.language.prototypes import kmeans_prototypes, save_prototypes
 
     chosen = settings.from_arguments(LanguageSettings, arguments)
     if chosen.model is None:
         raise UserError("--model is needed: give the folder of the language model.")
-    model = load_frozen(chosen.model)
-    save_prototypes(kmeans_prototypes(model, chosen.prototypes, arguments.seed), fingerprint(model), arguments.out)
+    save_prototypes(kmeans_prototypes(load_frozen(chosen.model), chosen.prototypes, arguments.seed), arguments.out)

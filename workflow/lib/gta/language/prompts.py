@@ -28,12 +28,23 @@ class Prompt:
     truncated: bool
 
 
+def complete(annotation: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
+    """The annotation with a row for every gene: one without annotation has the symbol and biotype of the GTF and no text.
+
+    Args:
+        annotation: Table with a column `gene`.
+        genes: `cohort/genes.tsv`.
+    """
+    bare = genes.loc[~genes["gene"].isin(annotation["gene"]), ["gene", "symbol", "biotype"]]
+    return pd.concat([annotation, bare], ignore_index=True).fillna("")
+
+
 def render(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dict[str, str]:
     """The text of each gene.
 
     Args:
         template: Jinja template over the columns of the annotation; empty cells are empty strings.
-        annotation: Table with a column `gene`; a gene without a row gets a prompt made of its name alone.
+        annotation: Table with a row for every gene.
         genes: The genes wanted.
 
     Raises:
@@ -43,11 +54,7 @@ def render(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dic
     try:
         compiled = environment.from_string(template)
         rows = {row["gene"]: row for row in annotation.fillna("").astype(str).to_dict("records")}
-        unknown = dict.fromkeys(map(str, annotation.columns), "")
-        texts = {}
-        for gene in genes:
-            values = rows.get(gene, unknown | {"gene": gene, "symbol": gene})
-            texts[gene] = " ".join(compiled.render(values).split())
+        texts = {gene: " ".join(compiled.render(rows[gene]).split()) for gene in genes}
     except (jinja2.TemplateError, TypeError, ValueError) as error:
         raise UserError(f"language.template: {error}; mend the template.") from error
     return texts

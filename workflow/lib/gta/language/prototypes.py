@@ -1,5 +1,6 @@
 """Text prototypes: a few vectors that stand for the language model's vocabulary."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -7,11 +8,24 @@ from sklearn.cluster import KMeans
 from transformers import PreTrainedModel
 
 from gta.errors import UserError
-from gta.language.models import word_embeddings
+from gta.language.models import fingerprint, word_embeddings
 from gta.tensors import load_arrays, save_arrays
 
 
-def kmeans_prototypes(model: PreTrainedModel, number: int, seed: int) -> torch.Tensor:
+@dataclass(frozen=True)
+class Prototypes:
+    """Text prototypes of a language model.
+
+    Attributes:
+        vectors: (K, D) float32.
+        model: Fingerprint of the language model.
+    """
+
+    vectors: torch.Tensor
+    model: str
+
+
+def kmeans_prototypes(model: PreTrainedModel, number: int, seed: int) -> Prototypes:
     """K-means centres of the model's word embeddings.
 
     Args:
@@ -20,8 +34,8 @@ def kmeans_prototypes(model: PreTrainedModel, number: int, seed: int) -> torch.T
         seed: Seed of the k-means++ start.
 
     Returns:
-        (K, D) float32. Time-LLM (arXiv:2310.01728) learns a linear map over the vocabulary instead; centres need no training
-        and lie where words lie.
+        K prototypes. Time-LLM (arXiv:2310.01728) learns a linear map over the vocabulary instead; centres need no training and
+        lie where words lie.
 
     Raises:
         UserError: if there are more prototypes than words.
@@ -30,19 +44,19 @@ def kmeans_prototypes(model: PreTrainedModel, number: int, seed: int) -> torch.T
     if number > len(words):
         raise UserError(f"language.prototypes: {number} is more than the {len(words)} words of the vocabulary; ask for fewer.")
     centres = KMeans(n_clusters=number, n_init=1, random_state=seed).fit(words).cluster_centers_
-    return torch.from_numpy(centres).float()
+    return Prototypes(torch.from_numpy(centres).float(), fingerprint(model))
 
 
-def save_prototypes(prototypes: torch.Tensor, model: str, path: Path) -> None:
-    """Write prototypes (K, D), with the fingerprint of their language model."""
-    save_arrays(path, {"prototypes": prototypes.numpy()}, {"model": model})
+def save_prototypes(prototypes: Prototypes, path: Path) -> None:
+    """Write prototypes."""
+    save_arrays(path, {"prototypes": prototypes.vectors.numpy()}, {"model": prototypes.model})
 
 
-def load_prototypes(path: Path) -> torch.Tensor:
-    """Read prototypes, (K, D) float32.
+def load_prototypes(path: Path) -> Prototypes:
+    """Read prototypes.
 
     Raises:
         UserError: if the file is absent, truncated or holds something else.
     """
-    arrays, _ = load_arrays(path, "file of prototypes")
-    return torch.from_numpy(arrays["prototypes"])
+    arrays, about = load_arrays(path, "file of prototypes")
+    return Prototypes(torch.from_numpy(arrays["prototypes"]), about["model"])

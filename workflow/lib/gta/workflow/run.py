@@ -2,8 +2,10 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from gta.features.settings import NAMED_FACTORS
 from gta.settings import as_options
 from gta.simulate.names import contig_names
 from gta.workflow.settings import BASELINES, SECTIONS, AlignerSettings, DataSettings, SimulateSettings
@@ -55,6 +57,21 @@ class Run:
     def input_files(self) -> dict[str, str]:
         """The files that the stage `inputs` reads, by the name of its option."""
         return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key != "elements"}
+
+    @property
+    def language_model_files(self) -> list[str]:
+        """The files of the user's language model: a change within its folder must be noticed. None if the run pretrains one."""
+        folder = self.sections["language"].model
+        if folder is None:
+            return []
+        names = ("config.json", "tokenizer*", "*.safetensors")
+        return sorted(str(path) for name in names for path in Path(folder).glob(name))
+
+    @property
+    def factor_files(self) -> list[str]:
+        """The user's list of transcription factors, if the features are scanned by one."""
+        factors = self.sections["features"].factors
+        return [] if factors in NAMED_FACTORS else [factors]
 
     @property
     def known_elements(self) -> dict[str, str]:
