@@ -1,0 +1,186 @@
+"""The whole workflow on a tiny simulated cohort: it finishes, does nothing twice, gives the same bytes, survives being killed."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from running import REPOSITORY, TINY, command, environment, run_in
+
+pytestmark = pytest.mark.slow
+
+
+def run_tiny(folder: Path, *words: object) -> str:
+    """Run the tiny configuration to its end; gives what Snakemake said."""
+    done = run_in(folder, "--configfile", TINY, "--cores", 2, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a finished run."""
+    folder = tmp_path_factory.mktemp("finished")
+    run_tiny(folder)
+    return folder / "results" / "tiny"
+
+
+def files(folder: Path) -> dict[str, float]:
+    """Every file below a folder with its time of change."""
+    return {str(path.relative_to(folder)): path.lstat().st_mtime for path in folder.rglob("*") if not path.is_dir()}
+
+
+def test_results_are_where_the_contract_says(finished: Path) -> None:
+    made = set(files(finished))
+    contract = (REPOSITORY / "docs" / "contracts.md").read_text()
+    for folder, names in {
+        "simulated": ["reference.fa", "genotypes.vcf.gz", "truth_elements.tsv", "truth_variants.tsv", "truth_genes.tsv"],
+        "inputs": [
+            "inputs.json",
+            "genes.tsv",
+            "expression.parquet",
+            "annotation.tsv",
+            "people.tsv",
+            "contigs.tsv",
+            "checksums.tsv",
+        ],
+        "cohort": ["people.tsv", "genes.tsv", "expression.parquet", "gene_statistics.tsv", "dropped.tsv", "summary.tsv"],
+        "language": ["prompts.tsv", "prompt_cache.safetensors", "prototypes.safetensors"],
+        "evaluation": ["per_gene.tsv", "per_person.tsv", "summary.tsv", "comparisons.tsv"],
+    }.items():
+        for name in names:
+            assert f"{folder}/{name}" in made
+            assert name in contract
+    assert {"haplotypes/sim1.npz", "features/sim2.safetensors", "predictions/gta.seed1.parquet"} <= made
+    assert {"predictions/elastic_net.parquet", "predictions/ridge.parquet", "attribution/gta/tiles.tsv"} <= made
+
+
+def test_nothing_half_written_is_left(finished: Path) -> None:
+    assert not [path for path in finished.rglob("*") if path.name.startswith(".writing-") or path.suffix == ".tmp"]
+    assert not [path for path in finished.rglob("*") if path.is_file() and path.suffix != ".log" and not path.stat().st_size]
+
+
+def test_every_step_left_its_log_and_its_benchmark(finished: Path) -> None:
+    logs = {path.relative_to(finished / "logs").with_suffix("") for path in (finished / "logs").rglob("*.log")}
+    benchmarks = {path.relative_to(finished / "benchmarks").with_suffix("") for path in (finished / "benchmarks").rglob("*.tsv")}
+    assert logs == benchmarks
+    assert {Path("cohort"), Path("features/sim1"), Path("aligner/train/gta.seed1")} <= logs
+
+
+def test_every_model_is_evaluated(finished: Path) -> None:
+    summary = pd.read_csv(finished / "evaluation" / "summary.tsv", sep="\t")
+    assert set(summary["model"]) == {"gta", "elastic_net", "ridge"}
+
+
+def test_second_run_does_nothing(finished: Path) -> None:
+    before = files(finished)
+    said = run_tiny(finished.parent.parent)
+    assert "Nothing to be done" in said
+    assert files(finished) == before
+
+
+def test_change_of_a_late_setting_repeats_late_steps_only(finished: Path) -> None:
+    said = run_tiny(finished.parent.parent, "-n", "--config", "evaluation={min_genes: 4}")
+    jobs = set(re.findall(r"^(\w+) +\d+$", said, flags=re.MULTILINE)) - {"total", "default"}
+    assert "evaluation_score" in jobs
+    assert all(name == "evaluation_score" or name.startswith("report_") for name in jobs), jobs
+
+
+def test_report_holds_every_category(finished: Path) -> None:
+    page = finished / "report.html"
+    run_tiny(finished.parent.parent, "--report", page)
+    text = page.read_text()
+    for category in ("1 Cohort", "2 Haplotypes", "3 Language", "4 Training", "5 Evaluation", "6 Attribution", "7 Runtimes"):
+        assert category in text
+    assert "The data are simulated" in text
+
+
+def test_second_run_elsewhere_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    # The names of the folders are such that a missing quotation mark would show.
+    folder = tmp_path / "it's a $HOME"
+    folder.mkdir()
+    run_tiny(folder, "--config", "results=my results/tiny (2)")
+    again = folder / "my results" / "tiny (2)"
+    compared = 0
+    for stage in ("cohort", "language", "predictions", "evaluation", "attribution"):
+        for path in sorted((finished / stage).rglob("*")):
+            if path.suffix in (".tsv", ".parquet", ".bedgraph") and path.name != "runtimes.tsv":
+                assert (again / path.relative_to(finished)).read_bytes() == path.read_bytes(), path
+                compared += 1
+    assert compared > 15
+
+
+def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a file is there, while a process runs."""
+    for _ in range(1200):
+        if path.exists():
+            return
+        assert process.poll() is None, "Snakemake ended too early"
+        time.sleep(0.1)
+    raise AssertionError(f"{path} never came")
+
+
+@pytest.fixture
+def running(finished: Path, tmp_path: Path) -> Iterator[tuple[Path, "subprocess.Popen[bytes]"]]:
+    """A run that has just begun to compute features; everything before is finished."""
+    folder = tmp_path / "killed"
+    shutil.copytree(finished.parent.parent, folder, symlinks=True)
+    results = folder / "results" / "tiny"
+    shutil.rmtree(results / "features")
+    log = results / "logs" / "features" / "sim1.log"
+    log.unlink()
+    words = command("--configfile", TINY, "--cores", 1, "results/tiny/features/sim1.safetensors")
+    with subprocess.Popen(
+        words, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        wait_for(log, process)
+        yield results, process
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def job_of(process: "subprocess.Popen[bytes]") -> psutil.Process:
+    """The command of the rule that runs, without the shell around it."""
+    while process.poll() is None:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if child.cmdline()[1:4] == ["-m", "gta", "features"]:
+                    return child
+    raise AssertionError("Snakemake ended too early")
+
+
+def finish_and_compare(results: Path, finished: Path) -> None:
+    """Start again, and see that the features are those of the undisturbed run."""
+    folder = results.parent.parent
+    run_tiny(folder, "results/tiny/features/sim1.safetensors")
+    for name in ("sim1.safetensors", "sim1.summary.tsv", "sim1.features.tsv"):
+        assert (results / "features" / name).read_bytes() == (finished / "features" / name).read_bytes(), name
+
+
+def test_job_that_is_killed_fails_the_run_and_is_repeated(
+    running: tuple[Path, "subprocess.Popen[bytes]"], finished: Path
+) -> None:
+    results, process = running
+    job_of(process).kill()
+    assert process.wait(timeout=120) == 1
+    assert not (results / "features" / "sim1.safetensors").exists()
+    finish_and_compare(results, finished)
+
+
+def test_run_that_is_killed_whole_goes_on_after_unlocking(
+    running: tuple[Path, "subprocess.Popen[bytes]"], finished: Path
+) -> None:
+    results, process = running
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=60)
+    assert not (results / "features" / "sim1.safetensors").exists()
+    run_tiny(results.parent.parent, "--unlock")
+    finish_and_compare(results, finished)
