@@ -1,5 +1,7 @@
 """Attribution: exact numbers on a linear toy, enrichment by hand, tracks read back by pyBigWig."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyBigWig
@@ -10,7 +12,7 @@ from torch import nn
 
 from gta.aligner.data import AlignerData, Batch, Scaling
 from gta.aligner.train import Reader
-from gta.attribution.enrichment import auroc, enrichment, mark_tiles, read_elements
+from gta.attribution.enrichment import auroc, enrichment, mark_tiles, read_elements, require_shared_contigs
 from gta.attribution.figures import chosen_genes, draw_gene
 from gta.attribution.run import attribute_cohort
 from gta.attribution.tiles import attribute_gene, most_carried
@@ -138,6 +140,13 @@ def test_elements_are_read_from_bed_and_truth_and_anything_else_is_refused(tmp_p
         (tmp_path / name).write_text(text)
         with pytest.raises(UserError, match=r"neither BED .* nor a truth table"):
             read_elements(tmp_path / name)
+
+
+def test_elements_on_foreign_contigs_are_refused() -> None:
+    elements = pd.DataFrame({"gene": [""], "contig": ["chr22"], "start": [1], "end": [2]})
+    require_shared_contigs(elements, ["21", "chr22"], Path("e.bed"))
+    with pytest.raises(UserError, match="it has 'chr22', the reference '22'"):
+        require_shared_contigs(elements, ["22"], Path("e.bed"))
 
 
 def test_tracks_are_read_back_at_the_right_places(tiles: pd.DataFrame, tmp_path) -> None:

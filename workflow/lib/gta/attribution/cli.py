@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     import torch
 
     from gta.aligner.predict import load_for_prediction
-    from gta.attribution.enrichment import enrichment, read_elements
+    from gta.attribution.enrichment import enrichment, read_elements, require_shared_contigs
     from gta.attribution.figures import chosen_genes, draw_gene
     from gta.attribution.run import attribute_cohort
     from gta.attribution.tracks import write_tracks
@@ -76,6 +76,8 @@ def run(arguments: argparse.Namespace) -> None:
     contigs = read_table(arguments.inputs / "contigs.tsv", ("contig", "length"))
     known = arguments.truth or arguments.elements
     elements = read_elements(known) if known else pd.DataFrame(columns=["gene", "contig", "start", "end"])
+    if known:
+        require_shared_contigs(elements, contigs["contig"].tolist(), known)
     tiles = attribute_cohort(trained, cohort, store, chosen.haplotypes)
     enriched = enrichment(tiles, elements, chosen.bootstraps, arguments.seed)
     arguments.out.mkdir(parents=True, exist_ok=True)

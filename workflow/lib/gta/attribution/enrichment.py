@@ -38,6 +38,20 @@ def read_elements(path: Path) -> pd.DataFrame:
     return table
 
 
+def require_shared_contigs(elements: pd.DataFrame, contigs: list[str], path: Path) -> None:
+    """Refuse elements none of which lies on a contig of the reference.
+
+    Raises:
+        UserError: with an example of both names.
+    """
+    known = set(elements["contig"])
+    if known and not known & set(contigs):
+        raise UserError(
+            f"No element of {path} is on a contig of the reference: it has {sorted(known)[0]!r}, the reference {contigs[0]!r}; "
+            "rename the contigs in the file of elements."
+        )
+
+
 def mark_tiles(tiles: pd.DataFrame, elements: pd.DataFrame) -> np.ndarray:
     """Which tiles overlap a known element of their gene (or of no gene in particular).
 
