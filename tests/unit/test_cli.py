@@ -1,11 +1,14 @@
 """The command line as a whole."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import gta
 from gta import __version__
 from gta.cli import STAGES, build_parser, main
 
@@ -43,7 +46,8 @@ def test_help_needs_nothing_heavy() -> None:
         "import sys, gta.cli; gta.cli.build_parser();"
         "print([name for name in ('torch', 'pandas', 'numpy', 'pysam') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    variables = {**os.environ, "PYTHONPATH": str(Path(gta.__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -53,8 +57,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"gta {__version__}\n"
 
 
-def test_mistake_is_one_line_without_traceback(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["evaluation", "headline", "--evaluation", f"{tmp_path}/nowhere"]
+def test_mistake_is_one_line_without_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluation", "headline", "--evaluation", str(tmp_path / "nowhere")]
     assert main(words) == 1
     captured = capsys.readouterr()
     assert captured.out == ""

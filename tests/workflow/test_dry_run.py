@@ -1,9 +1,9 @@
 """What would run: both shipped configurations, from the root and from elsewhere, quickly."""
 
 import re
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -34,12 +34,19 @@ def jobs(said: str) -> dict[str, int]:
     return {name: n for name, n in counts.items() if name not in ("total", "all", "default") and not name.startswith("report_")}
 
 
+def seconds_of_children() -> float:
+    """CPU seconds of all processes that ended so far."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def test_demo_is_the_default_and_takes_no_time_to_plan(snakemake: Snakemake, tmp_path: Path) -> None:
-    start = time.process_time()
+    before = seconds_of_children()
     done = snakemake("-n")
+    # Two seconds on a quiet machine, most of them Snakemake's own imports.
+    assert seconds_of_children() - before < 4
     assert done.returncode == 0, done.stderr
     assert jobs(done.stdout + done.stderr) == DEMO
-    assert time.process_time() - start < 3
     assert not (tmp_path / "results").exists()
 
 
@@ -66,7 +73,7 @@ def test_real_data(snakemake: Snakemake, real_data: Path) -> None:
 def test_another_configuration_does_not_mix_with_the_demo(snakemake: Snakemake) -> None:
     done = snakemake("-n", "--configfile", TINY)
     assert done.returncode == 0, done.stderr
-    assert jobs(done.stdout + done.stderr)["aligner_train"] == 2
+    assert jobs(done.stdout + done.stderr)["aligner_train"] == 1
     assert "results/demo" not in done.stdout + done.stderr
 
 
