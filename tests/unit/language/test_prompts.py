@@ -36,7 +36,9 @@ def test_the_default_template_by_hand() -> None:
     }
 
 
-@pytest.mark.parametrize("template", ["{{ symbol", "{% if %}", "{{ symbol.__class__.__mro__[1].__subclasses__() }}"])
+@pytest.mark.parametrize(
+    "template", ["{{ symbol", "", "{{ nope }}", "{{ 1 / 0 }}", "{% if %}", "{{ symbol.__class__.__mro__[1].__subclasses__() }}"]
+)
 def test_a_template_with_an_error_is_one_sentence(template: str) -> None:
     with pytest.raises(UserError, match=r"language\.template"):
         render(template, ANNOTATION, ["G1"])
@@ -110,5 +112,5 @@ def test_the_real_pretrained_model_reads_prompts(real_data) -> None:
 def test_a_folder_without_a_model_is_one_sentence(tmp_path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "config.json").write_text(content)
-    with pytest.raises(UserError, match=r"no config\.json|holds no causal language model"):
+    with pytest.raises(UserError, match=r"no config\.json|holds no whole causal language model"):
         load_frozen(tmp_path)

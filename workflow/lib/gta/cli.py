@@ -60,4 +60,13 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        # A full disk, a folder without permission, a file in the place of a folder: not a mistake of the code.
+        if arguments.debug or (error.filename is None and error.errno is None):
+            raise
+        where = f" {error.filename}" if error.filename is not None else ""
+        print(
+            f"error: The system refused{where}: {error.strerror}; check the path, its permissions and the disk.", file=sys.stderr
+        )
+        return 1
     return 0

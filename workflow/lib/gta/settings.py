@@ -8,6 +8,7 @@ A stage declares a frozen dataclass with `setting(default, help, ...)` for each 
 import argparse
 import dataclasses
 import difflib
+import math
 import shlex
 import types
 import typing
@@ -71,6 +72,8 @@ def _check_value(name: str, value: Any, field: dataclasses.Field[Any], kind: typ
         value = float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise UserError(f"{name}: {value!r} is not {_JSON_TYPES[kind]}; write a value of that type.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{name}: {value} is not a number that can be used; write a finite one.")
     choices, low, high = field.metadata["choices"], field.metadata["minimum"], field.metadata["maximum"]
     if choices is not None and value not in choices:
         raise UserError(f"{name}: {value!r} is none of {', '.join(map(repr, choices))}; choose one of these.")

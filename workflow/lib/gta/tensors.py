@@ -28,12 +28,13 @@ def save_arrays(path: Path | str, arrays: dict[str, np.ndarray], about: dict[str
         save_file(contiguous, temporary, metadata={KEY: json.dumps(about, sort_keys=True)})
 
 
-def load_arrays(path: Path | str, what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load_arrays(path: Path | str, what: str, names: tuple[str, ...]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read what `save_arrays` wrote.
 
     Args:
         path: The file.
         what: What it should be, for the message: "feature store".
+        names: Arrays that it must hold.
 
     Raises:
         UserError: if the file is absent, truncated or something else.
@@ -42,6 +43,6 @@ def load_arrays(path: Path | str, what: str) -> tuple[dict[str, np.ndarray], dic
     try:
         with safe_open(path, framework="numpy") as handle:
             about = json.loads((handle.metadata() or {})[KEY])
-            return {name: handle.get_tensor(name) for name in handle.keys()}, about  # noqa: SIM118 (not a mapping)
+            return {name: handle.get_tensor(name) for name in names}, about
     except (SafetensorError, KeyError, ValueError) as error:
         raise UserError(f"{path} is no complete {what} ({error}): remove it and run again.") from error

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gta.errors import UserError
-from gta.files import require_file
-from gta.inputs.tables import read_table
+from gta.inputs.tables import read_matrix, read_table
 
 
 def read_genes(folder: Path) -> pd.DataFrame:
@@ -44,8 +43,8 @@ class Cohort:
             UserError: if a file is absent or the files do not belong together.
         """
         people, genes = read_people(folder), read_genes(folder)
-        path = require_file(folder / "expression.parquet", "expression matrix")
-        matrix = pd.read_parquet(path).set_index("gene")
+        path = folder / "expression.parquet"
+        matrix = read_matrix(path)
         if list(matrix.index) != list(genes["gene"]) or list(matrix.columns) != list(people["person"]):
             raise UserError(f"{path} is not of the same cohort as genes.tsv and people.tsv beside it: make the cohort again.")
         return cls(people, genes, matrix.to_numpy(dtype=np.float64))

@@ -116,6 +116,8 @@ def _codes(column: pa.ChunkedArray, names: pd.Series, kind: str, path: Path) -> 
 def _matrix(path: Path, cohort: Cohort) -> NDArray[np.float64]:
     """All predictions of a file: (genes, people) of the cohort, rounded; NaN where the file has no row."""
     table = _read_pairs(path)
+    if table.num_rows == 0:
+        raise UserError(f"{path} holds no prediction: make the predictions anew.")
     if not pa.types.is_floating(table.schema.field("predicted").type):
         raise UserError(f"{path}: the column 'predicted' does not hold decimal numbers: make the predictions anew.")
     genes = _codes(table.column("gene"), cohort.genes["gene"], "gene", path)

@@ -83,8 +83,10 @@ def build_store(
         The store, and a table of how much scanning de-duplication saved, per gene.
 
     Raises:
-        UserError: if the tile length does not divide the windows' length.
+        UserError: if there is no window, or the tile length does not divide the windows' length.
     """
+    if genes.empty:
+        raise UserError(f"The cohort has no gene on contig {panels.contig} as it was given: check --contig and --haplotypes.")
     length = int(genes["window_end"].iloc[0] - genes["window_start"].iloc[0])
     if length % settings.tile_length:
         raise UserError(

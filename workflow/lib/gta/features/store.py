@@ -8,6 +8,9 @@ import numpy as np
 from gta.errors import UserError
 from gta.tensors import load_arrays, save_arrays
 
+#: The arrays of a store's file.
+ARRAYS = ("rows", "row_counts", "index", "haplotype_counts", "carriers", "tile_distance")
+
 
 @dataclass(frozen=True)
 class GeneFeatures:
@@ -95,7 +98,7 @@ class FeatureStore:
         Raises:
             UserError: if the file is absent, truncated or no feature store.
         """
-        arrays, about = load_arrays(path, "feature store")
+        arrays, about = load_arrays(path, "feature store", ARRAYS)
         rows = np.split(arrays["rows"], np.cumsum(arrays["row_counts"])[:-1])
         index = np.split(arrays["index"], np.cumsum(arrays["haplotype_counts"])[:-1])
         by_gene = {

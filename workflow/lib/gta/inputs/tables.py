@@ -63,4 +63,17 @@ def read_contigs(inputs: Path) -> pd.DataFrame:
 
 def read_expression(inputs: Path) -> pd.DataFrame:
     """`expression.parquet` of an inputs folder: index gene, one float64 column per person, TPM or RPKM."""
-    return pd.read_parquet(require_file(inputs / "expression.parquet", "expression matrix")).set_index("gene")
+    return read_matrix(inputs / "expression.parquet")
+
+
+def read_matrix(path: Path) -> pd.DataFrame:
+    """A matrix of genes (rows, by name) and people (columns) in Parquet.
+
+    Raises:
+        UserError: if the file is absent, truncated or something else.
+    """
+    require_file(path, "expression matrix")
+    try:
+        return pd.read_parquet(path).set_index("gene")
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"The expression matrix {path} is not whole ({error}): remove it and run again.") from error

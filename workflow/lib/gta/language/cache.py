@@ -61,7 +61,7 @@ class PromptCache:
         Raises:
             UserError: if the file is absent, truncated or no prompt cache.
         """
-        arrays, about = load_arrays(path, "prompt cache")
+        arrays, about = load_arrays(path, "prompt cache", ("keys", "values", "lengths"))
         keys, values, lengths = (torch.from_numpy(arrays[name]) for name in ("keys", "values", "lengths"))
         return cls(about["genes"], keys, values, lengths, about["model"])
 

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from gta.errors import UserError
@@ -19,7 +20,9 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder} holds no tokenizer that transformers can read: {_first_line(error)}") from error
+        raise UserError(
+            f"{folder} holds no tokenizer, or a broken config.json ({_first_line(error)}): download the model again."
+        ) from error
 
 
 def load_frozen(folder: Path | str) -> PreTrainedModel:
@@ -35,8 +38,10 @@ def load_frozen(folder: Path | str) -> PreTrainedModel:
         model = AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder} holds no causal language model in safetensors: {_first_line(error)}") from error
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(
+            f"{folder} holds no whole causal language model in safetensors ({_first_line(error)}): download it again."
+        ) from error
     model.requires_grad_(False)
     return model.eval()
 

@@ -55,8 +55,13 @@ def render(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dic
         compiled = environment.from_string(template)
         rows = {row["gene"]: row for row in annotation.fillna("").astype(str).to_dict("records")}
         texts = {gene: " ".join(compiled.render(rows[gene]).split()) for gene in genes}
-    except (jinja2.TemplateError, TypeError, ValueError) as error:
+    except Exception as error:  # a template can fail in any way that Python can
         raise UserError(f"language.template: {error}; mend the template.") from error
+    if not any(texts.values()):
+        raise UserError(
+            "language.template: every prompt is empty; use the columns of the annotation, which are "
+            f"{', '.join(map(str, annotation.columns))}."
+        )
     return texts
 
 

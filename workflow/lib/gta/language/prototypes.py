@@ -58,5 +58,5 @@ def load_prototypes(path: Path) -> Prototypes:
     Raises:
         UserError: if the file is absent, truncated or holds something else.
     """
-    arrays, about = load_arrays(path, "file of prototypes")
+    arrays, about = load_arrays(path, "file of prototypes", ("prototypes",))
     return Prototypes(torch.from_numpy(arrays["prototypes"]), about["model"])
