@@ -19,7 +19,7 @@ from gta.tensors import load_arrays, save_arrays
 def test_a_file_in_the_place_of_the_folder_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("gene\tvalue\nG1\t0.5\n")
     table = str(tmp_path / "file")
-    assert main(["report", "table", "--tsv", table, "--title", "T", "--out", f"{table}/inside.html"]) == 1
+    assert main(["report", "table", "--tsv", table, "--title", "T", "--description", "D", "--out", f"{table}/inside.html"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("error: The system refused") and "file" in said and "check the path" in said
 

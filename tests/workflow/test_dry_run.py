@@ -1,7 +1,6 @@
 """What would run: both shipped configurations, from the root and from elsewhere, quickly."""
 
 import re
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -34,17 +33,8 @@ def jobs(said: str) -> dict[str, int]:
     return {name: n for name, n in counts.items() if name not in ("total", "all", "default") and not name.startswith("report_")}
 
 
-def seconds_of_children() -> float:
-    """CPU seconds of all processes that ended so far."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def test_demo_is_the_default_and_takes_no_time_to_plan(snakemake: Snakemake, tmp_path: Path) -> None:
-    before = seconds_of_children()
+def test_demo_is_the_default(snakemake: Snakemake, tmp_path: Path) -> None:
     done = snakemake("-n")
-    # Two seconds on a quiet machine, most of them Snakemake's own imports.
-    assert seconds_of_children() - before < 4
     assert done.returncode == 0, done.stderr
     assert jobs(done.stdout + done.stderr) == DEMO
     assert not (tmp_path / "results").exists()
