@@ -63,6 +63,16 @@ class Scaling:
         return cls(*(torch.from_numpy(array.astype(np.float32)) for array in (mean, sd, difference_sd)))
 
 
+def require_same_people(store: FeatureStore, cohort: Cohort) -> None:
+    """Refuse features of other people, whose numbers would not be those of the cohort.
+
+    Raises:
+        UserError: if the people or their order differ.
+    """
+    if store.people != cohort.people_names:
+        raise UserError("The features were computed for other people than the cohort's: compute them again.")
+
+
 class AlignerData:
     """Features of the cohort's genes, scaled, and batches of haplotypes from them.
 
@@ -73,8 +83,7 @@ class AlignerData:
     """
 
     def __init__(self, cohort: Cohort, store: FeatureStore, scaling: Scaling):
-        if store.people != cohort.people_names:
-            raise UserError("The features were computed for other people than the cohort's: compute them again.")
+        require_same_people(store, cohort)
         self.genes = cohort.gene_names
         self.people = cohort.people_names
         entries = [store.gene(gene) for gene in self.genes]

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from gta import __version__
-from gta.aligner.data import AlignerData, Scaling
+from gta.aligner.data import AlignerData, Scaling, require_same_people
 from gta.aligner.model import Aligner, AlignerConfig, prompt_rows
 from gta.aligner.settings import AlignerSettings
 from gta.cohort.tables import Cohort
@@ -114,8 +114,7 @@ class Training:
             raise UserError("Training needs at least two validation people: raise cohort.valid_people.")
         expression = cohort.expression[:, train_people]
         self.gene_mean, self.gene_sd = expression.mean(axis=1), np.maximum(expression.std(axis=1), 1e-3)
-        if store.people != cohort.people_names:
-            raise UserError("The features were computed for other people than the cohort's: compute them again.")
+        require_same_people(store, cohort)
         scaling = Scaling.fit([store.gene(cohort.gene_names[i]) for i in train_genes], train_people)
         self.data = AlignerData(cohort, store, scaling)
         words = word_embeddings(language_model)
