@@ -74,7 +74,7 @@ def test_command_exists_and_has_its_options(rule: Rule) -> None:
 
 
 def find_parser(words: list[str]) -> argparse.ArgumentParser:
-    """The parser of a command such as `language prompts`."""
+    """The parser of a command such as `language prepare`."""
     parser = build_parser()
     for word in words:
         if parser._subparsers is None:

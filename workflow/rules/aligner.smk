@@ -36,9 +36,9 @@ rule aligner_train:
 
 rule aligner_predict:
     input:
-        trained="<results>/aligner/{model}/seed{seed}/training.json",
-        settings="<results>/aligner/{model}/seed{seed}/model/config.json",
-        weights="<results>/aligner/{model}/seed{seed}/model/model.safetensors",
+        trained=collect("<results>/aligner/{{model}}/seed{seed}/training.json", seed=RUN.seeds),
+        settings=collect("<results>/aligner/{{model}}/seed{seed}/model/config.json", seed=RUN.seeds),
+        weights=collect("<results>/aligner/{{model}}/seed{seed}/model/model.safetensors", seed=RUN.seeds),
         cohort="<results>/cohort/genes.tsv",
         people="<results>/cohort/people.tsv",
         expression="<results>/cohort/expression.parquet",
@@ -46,22 +46,22 @@ rule aligner_predict:
         model=RUN.language_model,
         cache="<results>/language/prompt_cache.safetensors",
     output:
-        predictions="<results>/predictions/{model}.seed{seed}.parquet",
+        predictions=collect("<results>/predictions/{{model}}.seed{seed}.parquet", seed=RUN.seeds),
     log:
-        "<logs>/aligner/predict/{model}.seed{seed}.log",
+        "<logs>/aligner/predict/{model}.log",
     benchmark:
-        "<benchmarks>/aligner/predict/{model}.seed{seed}.tsv"
+        "<benchmarks>/aligner/predict/{model}.tsv"
     conda:
         "../../envs/language.yaml"
     threads: 1
     resources:
         mem_mb=memory(6000),
-        runtime=120,
+        runtime=240,
     params:
-        trained=subpath(input.trained, parent=True),
+        trained=lambda wildcards, input: [str(Path(path).parent) for path in input.trained],
         cohort=subpath(input.cohort, parent=True),
     message:
-        "Predicting every gene of every person with {wildcards.model}, seed {wildcards.seed}"
+        "Predicting every gene of every person with {wildcards.model}"
     shell:
         "python -m gta aligner predict --trained {params.trained:q} --cohort {params.cohort:q}"
         " --features {input.features:q} --model {input.model:q} --cache {input.cache:q}"

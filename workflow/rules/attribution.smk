@@ -28,7 +28,7 @@ rule attribution:
         "<benchmarks>/attribution/{model}.tsv"
     conda:
         "../../envs/language.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory(6000),
         runtime=480,

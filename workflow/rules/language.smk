@@ -33,7 +33,7 @@ rule language_pretrain:
         " --seed {params.seed:q} --threads {threads} --out {output.model:q} &> {log:q}"
 
 
-rule language_prompts:
+rule language_prepare:
     input:
         annotation="<results>/inputs/annotation.tsv",
         cohort="<results>/cohort/genes.tsv",
@@ -42,10 +42,11 @@ rule language_prompts:
     output:
         prompts="<results>/language/prompts.tsv",
         cache="<results>/language/prompt_cache.safetensors",
+        prototypes="<results>/language/prototypes.safetensors",
     log:
-        "<logs>/language/prompts.log",
+        "<logs>/language/prepare.log",
     benchmark:
-        "<benchmarks>/language/prompts.tsv"
+        "<benchmarks>/language/prepare.tsv"
     conda:
         "../../envs/language.yaml"
     threads: 1
@@ -55,35 +56,11 @@ rule language_prompts:
     params:
         inputs=subpath(input.annotation, parent=True),
         cohort=subpath(input.cohort, parent=True),
-        options=lambda wildcards: RUN.options("language", "template", "max_prompt_tokens"),
-    message:
-        "Writing the prompt of every gene and letting the language model read it"
-    shell:
-        "python -m gta language prompts --cohort {params.cohort:q} --inputs {params.inputs:q} --model {input.model:q}"
-        " {params.options} --prompts {output.prompts:q} --cache {output.cache:q} &> {log:q}"
-
-
-rule language_prototypes:
-    input:
-        model=RUN.language_model,
-        model_files=RUN.language_model_files,
-    output:
-        prototypes="<results>/language/prototypes.safetensors",
-    log:
-        "<logs>/language/prototypes.log",
-    benchmark:
-        "<benchmarks>/language/prototypes.tsv"
-    conda:
-        "../../envs/language.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(4000),
-        runtime=60,
-    params:
+        folder=subpath(output.prompts, parent=True),
         seed=RUN.seed,
-        options=lambda wildcards: RUN.options("language", "prototypes"),
+        options=lambda wildcards: RUN.options("language", "template", "max_prompt_tokens", "prototypes"),
     message:
-        "Making text prototypes from the language model's vocabulary"
+        "Letting the language model read the prompt of every gene, and making text prototypes from its vocabulary"
     shell:
-        "python -m gta language prototypes --model {input.model:q} {params.options} --seed {params.seed:q}"
-        " --out {output.prototypes:q} &> {log:q}"
+        "python -m gta language prepare --cohort {params.cohort:q} --inputs {params.inputs:q} --model {input.model:q}"
+        " {params.options} --seed {params.seed:q} --threads {threads} --out {params.folder:q} &> {log:q}"

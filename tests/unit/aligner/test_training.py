@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from transformers import PreTrainedModel
 
 from gta.aligner.model import Aligner, prompt_rows
-from gta.aligner.predict import load_for_prediction, predict_cohort
+from gta.aligner.predict import load_trained, predict_cohort
 from gta.aligner.settings import AlignerSettings
 from gta.aligner.train import Training, make_reader, pair_loss, spearman
+from gta.cli import main
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore
@@ -142,15 +144,9 @@ def test_saved_and_read_back_it_predicts_the_same(store: FeatureStore, tmp_path:
     training = make_training(cohort, store, model)
     training.save(training.run(), tmp_path / "trained")
     model.save_pretrained(tmp_path / "lm")
-    store.save(tmp_path / "c1.safetensors")
     training.reader.prompts.save(tmp_path / "cache.safetensors")
-    arguments = (
-        write_cohort(cohort, tmp_path / "cohort"),
-        [tmp_path / "c1.safetensors"],
-        tmp_path / "lm",
-        tmp_path / "cache.safetensors",
-    )
-    table = predict_cohort(*load_for_prediction(tmp_path / "trained", *arguments))
+    folders, cache = [tmp_path / "trained"], tmp_path / "cache.safetensors"
+    table = predict_cohort(load_trained(folders, cohort, store, tmp_path / "lm", cache)[0], cohort)
     assert len(table) == len(cohort.genes) * len(cohort.people)
     train = cohort.people_numbers("train")
     for number in (0, 11):
@@ -166,7 +162,28 @@ def test_saved_and_read_back_it_predicts_the_same(store: FeatureStore, tmp_path:
 
     make_language_model(seed=9).save_pretrained(tmp_path / "other")
     with pytest.raises(UserError, match="another language model"):
-        load_for_prediction(tmp_path / "trained", arguments[0], arguments[1], tmp_path / "other", arguments[3])
+        load_trained(folders, cohort, store, tmp_path / "other", cache)
     (tmp_path / "trained" / "model" / "model.safetensors").write_bytes(b"cut")
     with pytest.raises(UserError, match="no complete aligner"):
-        load_for_prediction(tmp_path / "trained", *arguments)
+        load_trained(folders, cohort, store, tmp_path / "lm", cache)
+
+
+def test_predict_command_writes_a_table_for_each_seed(store: FeatureStore, tmp_path: Path) -> None:
+    cohort, model = make_cohort(store), make_language_model()
+    trained, out = [tmp_path / "one", tmp_path / "two"], [tmp_path / "1.parquet", tmp_path / "2.parquet"]
+    for seed, folder in enumerate(trained, start=1):
+        training = make_training(cohort, store, model, seed=seed)
+        training.save(training.run(), folder)
+    model.save_pretrained(tmp_path / "lm")
+    store.save(tmp_path / "c1.safetensors")
+    training.reader.prompts.save(tmp_path / "cache.safetensors")
+    words = ["aligner", "predict", "--cohort", write_cohort(cohort, tmp_path / "cohort"), "--model", tmp_path / "lm"]
+    words += ["--features", tmp_path / "c1.safetensors", "--cache", tmp_path / "cache.safetensors", "--trained", *trained]
+    assert main([str(word) for word in [*words, "--out", out[0]]]) == 1
+    assert not out[0].exists()
+    assert main([str(word) for word in [*words, "--out", *out]]) == 0
+    one, two = map(pd.read_parquet, out)
+    assert len(one) == len(two) == len(cohort.genes) * len(cohort.people)
+    loaded = load_trained(trained, cohort, store, tmp_path / "lm", tmp_path / "cache.safetensors")
+    pd.testing.assert_frame_equal(two, predict_cohort(loaded[1], cohort))
+    assert not np.allclose(one["predicted"], two["predicted"])

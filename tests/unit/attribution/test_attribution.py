@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from gta.aligner.data import AlignerData, Batch, Scaling
+from gta.aligner.predict import Trained
 from gta.aligner.train import Reader
 from gta.attribution.enrichment import auroc, enrichment, mark_tiles, read_elements, require_shared_contigs
 from gta.attribution.figures import chosen_genes, draw_gene
@@ -66,7 +67,7 @@ def test_the_table_stands_in_reference_order() -> None:
     store = make_store()
     cohort, model = make_cohort(store), Linear()
     data = AlignerData(cohort, store, Scaling.fit(list(store.by_gene.values()), np.arange(40)))
-    table = attribute_cohort([(model, data, NOBODY)] * 2, cohort, store, 8)  # type: ignore[list-item]
+    table = attribute_cohort([Trained(model, data, NOBODY)] * 2, cohort, store, 8)  # type: ignore[arg-type]
     assert len(table) == len(cohort.genes) * TILES and (table["n_seeds"] == 2).all()
     minus = table[table["gene"] == "G0"]
     assert minus["start"].tolist() == [0, 1000, 2000, 3000, 4000, 5000]

@@ -10,7 +10,7 @@ from gta.aligner.settings import AlignerSettings
 EPILOG = """\
 actions:
   train    writes the trained aligner, its learning curve, and a record with the checksums of the frozen weights before and after
-  predict  writes predictions for every gene and person of a cohort (natural-log units)
+  predict  writes predictions for every gene and person of a cohort (natural-log units), one table per trained folder
 
 example:
   gta aligner train --cohort results/demo/cohort --features results/demo/features/sim1.safetensors \\
@@ -46,10 +46,12 @@ def add_parser(stages: Any) -> None:
     settings.add_arguments(parser, AlignerSettings)
     parser.set_defaults(run=run_train)
 
-    parser = actions.add_parser("predict", help="predict a cohort with a trained model")
+    parser = actions.add_parser("predict", help="predict a cohort with trained models")
     _add_common(parser)
-    parser.add_argument("--trained", type=Path, required=True, help="folder written by `gta aligner train`")
-    parser.add_argument("--out", type=Path, required=True, help="predictions to write, .parquet")
+    parser.add_argument("--trained", type=Path, nargs="+", required=True, help="folders written by `gta aligner train`")
+    parser.add_argument(
+        "--out", type=Path, nargs="+", required=True, help="predictions to write, .parquet, one for each trained folder"
+    )
     parser.set_defaults(run=run_predict)
 
 
@@ -82,11 +84,21 @@ def run_predict(arguments: argparse.Namespace) -> None:
     """Predict."""
     import torch
 
-    from gta.aligner.predict import load_for_prediction, predict_cohort
+    from gta.aligner.predict import load_trained, predict_cohort
+    from gta.cohort.tables import Cohort
+    from gta.errors import UserError
+    from gta.features.store import FeatureStore
     from gta.files import atomic_path
 
+    if len(arguments.trained) != len(arguments.out):
+        raise UserError(
+            f"--trained names {len(arguments.trained)} folders and --out {len(arguments.out)} files: give one for each."
+        )
     torch.set_num_threads(arguments.threads)
-    trained = load_for_prediction(arguments.trained, arguments.cohort, arguments.features, arguments.model, arguments.cache)
-    predictions = predict_cohort(*trained)
-    with atomic_path(arguments.out) as temporary:
-        predictions.to_parquet(temporary, index=False)
+    cohort, store = Cohort.load(arguments.cohort), FeatureStore.load_all(arguments.features)
+    for trained, out in zip(
+        load_trained(arguments.trained, cohort, store, arguments.model, arguments.cache), arguments.out, strict=True
+    ):
+        predictions = predict_cohort(trained, cohort)
+        with atomic_path(out) as temporary:
+            predictions.to_parquet(temporary, index=False)

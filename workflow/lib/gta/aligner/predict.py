@@ -1,6 +1,7 @@
 """Predicting expression of people with a trained aligner."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,26 @@ from gta.language.cache import PromptCache
 from gta.language.models import fingerprint, load_frozen
 
 
-def predict_cohort(aligner: Aligner, data: AlignerData, reader: Reader, cohort: Cohort) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Trained:
+    """A trained aligner and what it predicts from.
+
+    Attributes:
+        aligner: The aligner of one seed.
+        data: The features of the cohort, scaled as in its training.
+        reader: Language model and prompts.
+    """
+
+    aligner: Aligner
+    data: AlignerData
+    reader: Reader
+
+
+def predict_cohort(trained: Trained, cohort: Cohort) -> pd.DataFrame:
     """Predictions for every gene and person of a cohort.
 
     Args:
-        aligner: The trained aligner.
-        data: The features of the cohort, scaled as in training.
-        reader: Language model and prompts.
+        trained: The trained aligner.
         cohort: The cohort.
 
     Returns:
@@ -34,7 +48,8 @@ def predict_cohort(aligner: Aligner, data: AlignerData, reader: Reader, cohort: 
     train = cohort.people_numbers("train")
     parts = []
     for number, gene in enumerate(tqdm(cohort.gene_names, desc="genes", file=sys.stderr, mininterval=5)):
-        mean, deviation = (values.double().numpy() for values in predict_people(aligner, data, reader, number, everybody))
+        predicted = predict_people(trained.aligner, trained.data, trained.reader, number, everybody)
+        mean, deviation = (values.double().numpy() for values in predicted)
         deviation = deviation - deviation[train].mean()
         parts.append(
             pd.DataFrame(
@@ -50,33 +65,38 @@ def predict_cohort(aligner: Aligner, data: AlignerData, reader: Reader, cohort: 
     return pd.concat(parts, ignore_index=True)
 
 
-def load_for_prediction(
-    trained: Path, cohort_folder: Path, features: list[Path], language_model: Path, cache: Path
-) -> tuple[Aligner, AlignerData, Reader, Cohort]:
-    """Read a trained aligner and everything that it predicts from.
+def load_trained(folders: list[Path], cohort: Cohort, store: FeatureStore, language_model: Path, cache: Path) -> list[Trained]:
+    """Read trained aligners; the language model and its prompts are read once for all of them.
 
     Args:
-        trained: Folder written by `gta aligner train`.
-        cohort_folder: Folder written by `gta cohort`.
-        features: Feature stores of all contigs.
+        folders: Folders written by `gta aligner train`.
+        cohort: The cohort.
+        store: Its features, of all contigs.
         language_model: Folder of the language model.
         cache: Prompt cache.
 
     Raises:
-        UserError: if the features or the language model are not those that the aligner was trained with.
+        UserError: if the features or the language model are not those that an aligner was trained with.
     """
-    aligner = Aligner.from_pretrained(trained / "model")
-    cohort, store, model = Cohort.load(cohort_folder), FeatureStore.load_all(features), load_frozen(language_model)
-    config, sha256 = aligner.config, fingerprint(model)
-    if sha256 != config.language_model_sha256:
-        raise UserError(f"{trained} was trained with another language model than {language_model}: give that one.")
-    if (store.extractor, store.tile_length, len(store.feature_names)) != (
-        config.extractor,
-        config.tile_length,
-        config.features,
-    ):
-        raise UserError(f"{trained} was trained on other features than those given: compute the features with the same settings.")
-    data = AlignerData(cohort, store, aligner.scaling)
-    prompts = PromptCache.load(cache)
-    reader = make_reader(model, prompts, cohort.gene_names, data.tiles, config.language_model, config.prompt, config.seed, sha256)
-    return aligner, data, reader, cohort
+    aligners = [Aligner.from_pretrained(folder / "model") for folder in folders]
+    model, prompts = load_frozen(language_model), PromptCache.load(cache)
+    sha256 = fingerprint(model)
+    trained = []
+    for folder, aligner in zip(folders, aligners, strict=True):
+        config = aligner.config
+        if sha256 != config.language_model_sha256:
+            raise UserError(f"{folder} was trained with another language model than {language_model}: give that one.")
+        if (store.extractor, store.tile_length, len(store.feature_names)) != (
+            config.extractor,
+            config.tile_length,
+            config.features,
+        ):
+            raise UserError(
+                f"{folder} was trained on other features than those given: compute the features with the same settings."
+            )
+        data = AlignerData(cohort, store, aligner.scaling)
+        reader = make_reader(
+            model, prompts, cohort.gene_names, data.tiles, config.language_model, config.prompt, config.seed, sha256
+        )
+        trained.append(Trained(aligner, data, reader))
+    return trained

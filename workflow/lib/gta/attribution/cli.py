@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     import pandas as pd
     import torch
 
-    from gta.aligner.predict import load_for_prediction
+    from gta.aligner.predict import load_trained
     from gta.attribution.enrichment import enrichment, read_elements, require_shared_contigs
     from gta.attribution.figures import chosen_genes, draw_gene
     from gta.attribution.run import attribute_cohort
@@ -69,10 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(AttributionSettings, arguments)
     cohort, store = Cohort.load(arguments.cohort), FeatureStore.load_all(arguments.features)
-    trained = [
-        load_for_prediction(folder, arguments.cohort, arguments.features, arguments.model, arguments.cache)[:3]
-        for folder in arguments.trained
-    ]
+    trained = load_trained(arguments.trained, cohort, store, arguments.model, arguments.cache)
     contigs = read_table(arguments.inputs / "contigs.tsv", ("contig", "length"))
     known = arguments.truth or arguments.elements
     elements = read_elements(known) if known else pd.DataFrame(columns=["gene", "contig", "start", "end"])

@@ -17,6 +17,9 @@ from matplotlib import pyplot as plt  # noqa: E402 (the backend must be chosen f
 
 RAISES, LOWERS, PERSONAL, KNOWN = "#0072B2", "#D55E00", "#444444", "#009E73"
 
+#: Rows in which the names of neighbouring genes may stand, and the share of the figure's width that a letter takes.
+LABEL_ROWS, LABEL_ROOM = 3, 0.007
+
 
 def chosen_genes(tiles: pd.DataFrame, genes: pd.DataFrame, number: int, wanted: list[str]) -> list[str]:
     """The genes to draw: those named, and those with the largest personal attribution.
@@ -53,7 +56,7 @@ def draw_gene(gene: str, tiles: pd.DataFrame, genes: pd.DataFrame, elements: pd.
     tss, low, high = int(about["tss"]), int(rows["start"].iloc[0]), int(rows["end"].iloc[-1])
     kilobases = (rows["start"].to_numpy() - tss) / 1000
     width = (rows["end"] - rows["start"]).to_numpy() / 1000
-    figure, axes = plt.subplots(3, 1, figsize=(10, 5.2), sharex=True, height_ratios=[3, 2, 1], layout="constrained")
+    figure, axes = plt.subplots(3, 1, figsize=(10, 5.6), sharex=True, height_ratios=[3, 2, 1.4], layout="constrained")
 
     deletion = rows["deletion"].to_numpy()
     colours = np.where(deletion >= 0, RAISES, LOWERS)
@@ -72,19 +75,25 @@ def draw_gene(gene: str, tiles: pd.DataFrame, genes: pd.DataFrame, elements: pd.
         axes[2].plot([(left + right) / 2], [0.3], marker="|", markersize=9, color=KNOWN)
         for axis in axes[:2]:
             axis.axvspan(left, right, color=KNOWN, alpha=0.25, linewidth=0.8)
-    neighbours = genes[(genes["contig"] == about["contig"]) & genes["tss"].between(low, high - 1)]
+    neighbours = genes[(genes["contig"] == about["contig"]) & genes["tss"].between(low, high - 1)].sort_values("tss")
+    room = (high - low) / 1000 * LABEL_ROOM
+    free = [-np.inf] * LABEL_ROWS
     for neighbour in neighbours.itertuples():
         at, own = (int(neighbour.tss) - tss) / 1000, neighbour.gene == gene
-        axes[2].plot([at], [0.75], marker=">" if neighbour.strand == "+" else "<", color="black" if own else "grey", markersize=7)
+        # The lowest row where no name is in the way, else the one that is free soonest.
+        row = next((row for row, until in enumerate(free) if until <= at), int(np.argmin(free)))
+        free[row] = at + room * (3 + len(str(neighbour.symbol)))
+        height, colour = 1 + row, "black" if own else "grey"
+        axes[2].plot([at], [height], marker=">" if neighbour.strand == "+" else "<", color=colour, markersize=6)
         axes[2].annotate(
-            str(neighbour.symbol), (at, 0.75), xytext=(6, 0), textcoords="offset points", va="center", fontsize=7,
-            color="black" if own else "grey", fontweight="bold" if own else "normal",
+            str(neighbour.symbol), (at, height), xytext=(6, 0), textcoords="offset points", va="center", fontsize=7,
+            color=colour, fontweight="bold" if own else "normal",
         )  # fmt: skip
     for axis in axes:
         axis.axvline(0, color="black", linewidth=0.8, linestyle=":")
         axis.spines[["top", "right"]].set_visible(False)
-    axes[2].set_ylim(0, 1.05)
-    axes[2].set_yticks([0.3, 0.75], ["elements", "TSS"])
+    axes[2].set_ylim(-0.2, LABEL_ROWS + 0.7)
+    axes[2].set_yticks([0.3, (1 + LABEL_ROWS) / 2], ["elements", "TSS"])
     axes[2].set_xlim((low - tss) / 1000, (high - tss) / 1000)
     axes[2].set_xlabel(
         f"distance from the TSS of {about['symbol']} (kb; {about['contig']}:{tss + 1:,}, gene on the {about['strand']} strand)"

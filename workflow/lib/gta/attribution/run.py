@@ -6,21 +6,17 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from gta.aligner.data import AlignerData
-from gta.aligner.model import Aligner
-from gta.aligner.train import Reader
+from gta.aligner.predict import Trained
 from gta.attribution.tiles import MEASURES, attribute_gene
 from gta.cohort.tables import Cohort
 from gta.features.store import FeatureStore
 
 
-def attribute_cohort(
-    trained: list[tuple[Aligner, AlignerData, Reader]], cohort: Cohort, store: FeatureStore, haplotypes: int
-) -> pd.DataFrame:
+def attribute_cohort(trained: list[Trained], cohort: Cohort, store: FeatureStore, haplotypes: int) -> pd.DataFrame:
     """The table of tiles: every tile of every gene's window, in reference order.
 
     Args:
-        trained: The aligner, its data and its reader, of each seed.
+        trained: The trained aligner of each seed.
         cohort: The cohort.
         store: The features.
         haplotypes: Haplotypes for the personal attribution.
@@ -33,7 +29,7 @@ def attribute_cohort(
     for number, gene in enumerate(
         tqdm(cohort.genes.itertuples(), total=len(cohort.genes), desc="genes", file=sys.stderr, mininterval=5)
     ):
-        runs = [attribute_gene(aligner, data, reader, number, haplotypes) for aligner, data, reader in trained]
+        runs = [attribute_gene(one.aligner, one.data, one.reader, number, haplotypes) for one in trained]
         distance = store.gene(str(gene.gene)).tile_distance
         # The aligner's tiles stand in the gene's direction, the table's in that of the reference.
         back = np.argsort(np.argsort(distance, kind="stable"), kind="stable")

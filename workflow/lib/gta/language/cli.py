@@ -9,13 +9,15 @@ from gta.language.settings import LanguageSettings
 
 EPILOG = """\
 actions:
-  pretrain    writes a Hugging Face folder with a small Llama trained on the annotation text (only where no model is given)
-  prompts     writes each gene's prompt and the language model's keys and values of it
-  prototypes  writes the text prototypes: k-means centres of the vocabulary's embeddings
+  pretrain  writes a Hugging Face folder with a small Llama trained on the annotation text (only where no model is given)
+  prepare   lets the language model read once what training reads again and again; writes to --out
+              prompts.tsv               each gene's prompt as text, and its number of tokens
+              prompt_cache.safetensors  the language model's keys and values of each prompt
+              prototypes.safetensors    the text prototypes: k-means centres of the vocabulary's embeddings
 
 example:
-  gta language prompts --cohort results/demo/cohort --inputs results/demo/inputs --model results/demo/language/model \\
-      --prompts prompts.tsv --cache prompt_cache.safetensors
+  gta language prepare --cohort results/demo/cohort --inputs results/demo/inputs \\
+      --model results/demo/language/model --out prepared
 """
 
 
@@ -38,19 +40,14 @@ def add_parser(stages: Any) -> None:
     settings.add_arguments(parser, LanguageSettings)
     parser.set_defaults(run=run_pretrain)
 
-    parser = actions.add_parser("prompts", help="write prompts and their keys and values")
+    parser = actions.add_parser("prepare", help="write prompts, their keys and values, and text prototypes")
     parser.add_argument("--cohort", type=Path, required=True, help="folder written by `gta cohort`")
     parser.add_argument("--inputs", type=Path, required=True, help="folder written by `gta inputs`")
-    parser.add_argument("--prompts", type=Path, required=True, help="table of prompts to write, .tsv")
-    parser.add_argument("--cache", type=Path, required=True, help="prompt cache to write, .safetensors")
-    settings.add_arguments(parser, LanguageSettings)
-    parser.set_defaults(run=run_prompts)
-
-    parser = actions.add_parser("prototypes", help="write the text prototypes")
     parser.add_argument("--seed", type=int, default=1, help="seed of k-means [1]")
-    parser.add_argument("--out", type=Path, required=True, help="prototypes to write, .safetensors")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads [1]")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     settings.add_arguments(parser, LanguageSettings)
-    parser.set_defaults(run=run_prototypes)
+    parser.set_defaults(run=run_prepare)
 
 
 def run_pretrain(arguments: argparse.Namespace) -> None:
@@ -71,16 +68,20 @@ def run_pretrain(arguments: argparse.Namespace) -> None:
     print(f"{len(texts)} texts, {model.num_parameters()} weights, {len(tokenizer)} words, loss {loss:.3f} nats per token")
 
 
-def run_prompts(arguments: argparse.Namespace) -> None:
-    """Write prompts and prompt cache."""
+def run_prepare(arguments: argparse.Namespace) -> None:
+    """Write prompts, prompt cache and text prototypes."""
+    import torch
+
     from gta.cohort.tables import read_genes
     from gta.errors import UserError
-    from gta.files import atomic_path
+    from gta.files import staged_files
     from gta.inputs.tables import read_annotation
     from gta.language.cache import read_prompts
     from gta.language.models import fingerprint, load_frozen, load_tokenizer
     from gta.language.prompts import complete, render, table, tokenize
+    from gta.language.prototypes import kmeans_prototypes, save_prototypes
 
+    torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(LanguageSettings, arguments)
     if chosen.model is None:
         raise UserError("--model is needed: give the folder of the language model.")
@@ -89,23 +90,12 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     texts = render(chosen.template, annotation, genes["gene"])
     prompts = tokenize(texts, load_tokenizer(chosen.model), chosen.max_prompt_tokens)
     model = load_frozen(chosen.model)
-    read_prompts(model, prompts, fingerprint(model)).save(arguments.cache)
-    with atomic_path(arguments.prompts) as temporary:
-        table(prompts).to_csv(temporary, sep="\t", index=False)
+    with staged_files(arguments.out) as folder:
+        read_prompts(model, prompts, fingerprint(model)).save(folder / "prompt_cache.safetensors")
+        table(prompts).to_csv(folder / "prompts.tsv", sep="\t", index=False)
+        save_prototypes(kmeans_prototypes(model, chosen.prototypes, arguments.seed), folder / "prototypes.safetensors")
     lengths = sorted(len(prompt.tokens) for prompt in prompts)
     cut = sum(prompt.truncated for prompt in prompts)
     print(
         f"{len(prompts)} prompts of {lengths[0]} to {lengths[-1]} tokens (median {lengths[len(lengths) // 2]}), {cut} cut short"
     )
-
-
-def run_prototypes(arguments: argparse.Namespace) -> None:
-    """Write the text prototypes."""
-    from gta.errors import UserError
-    from gta.language.models import load_frozen
-    from gta.language.prototypes import kmeans_prototypes, save_prototypes
-
-    chosen = settings.from_arguments(LanguageSettings, arguments)
-    if chosen.model is None:
-        raise UserError("--model is needed: give the folder of the language model.")
-    save_prototypes(kmeans_prototypes(load_frozen(chosen.model), chosen.prototypes, arguments.seed), arguments.out)
