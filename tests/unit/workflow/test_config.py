@@ -67,10 +67,10 @@ def test_models_are_the_aligner_with_their_own_keys_on_top() -> None:
 
 def test_options_hold_what_commands_know_and_no_more() -> None:
     run = check({**SIMULATED, "models": {"gta": {}}, "cohort": {"include_people": ["P001", "P002"]}})
-    assert "--include-people P001 P002" in run.options("cohort")
+    assert "--include-people=P001 --include-people=P002" in run.options("cohort")
     assert "--models" not in run.options("attribution")
     assert "--seeds" not in run.model_options("gta")
-    assert run.options("language", "prototypes") == "--prototypes 64"
+    assert run.options("language", "prototypes") == "--prototypes=64"
 
 
 def test_text_from_the_command_line_is_read_as_what_is_needed() -> None:

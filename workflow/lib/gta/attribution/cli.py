@@ -45,8 +45,8 @@ def add_parser(stages: Any) -> None:
         "--elements", type=Path, help="known regulatory elements, .bed or .bed.gz (contigs named as in the reference)"
     )
     parser.add_argument("--truth", type=Path, help="planted elements of a simulation, .tsv")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads [1]")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the resampling of genes [1]")
+    settings.add_threads(parser)
+    settings.add_seed(parser, "the resampling of genes")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     settings.add_arguments(parser, AttributionSettings)
     parser.set_defaults(run=run)

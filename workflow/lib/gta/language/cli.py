@@ -32,8 +32,8 @@ def add_parser(stages: Any) -> None:
 
     parser = actions.add_parser("pretrain", help="pretrain a small Llama on the annotation text")
     parser.add_argument("--annotation", type=Path, required=True, help="annotation table written by `gta inputs`")
-    parser.add_argument("--seed", type=int, default=1, help="seed of weights and order [1]")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads [1]")
+    settings.add_seed(parser, "weights and order")
+    settings.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     settings.add_arguments(parser, LanguageSettings)
     parser.set_defaults(run=run_pretrain)
@@ -47,7 +47,7 @@ def add_parser(stages: Any) -> None:
     parser.set_defaults(run=run_prompts)
 
     parser = actions.add_parser("prototypes", help="write the text prototypes")
-    parser.add_argument("--seed", type=int, default=1, help="seed of k-means [1]")
+    settings.add_seed(parser, "k-means")
     parser.add_argument("--out", type=Path, required=True, help="prototypes to write, .safetensors")
     settings.add_arguments(parser, LanguageSettings)
     parser.set_defaults(run=run_prototypes)
