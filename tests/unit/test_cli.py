@@ -85,9 +85,7 @@ def options(parser: object, words: list[str]) -> set[str]:
         ("--threads", "two", "'two' is not a whole number from 1 on"),
     ],
 )
-def test_seeds_and_threads_are_checked_alike(
-    option: str, value: str, expected: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_seeds_and_threads_are_checked_alike(option: str, value: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     # The seed of `simulate` is one of its settings, which are checked after parsing.
     tried = [words for words in COMMANDS if words != ["simulate"] and option in options(build_parser(), words)]
     assert len(tried) >= 5

@@ -1,7 +1,9 @@
 """Files: nothing half-written in place of a result."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +30,17 @@ def test_earlier_file_survives_a_failure(tmp_path: Path) -> None:
         raise ZeroDivisionError
     assert target.read_text() == "earlier"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("writer", [atomic_path, staged_files])
+def test_a_failure_leaves_no_folder_behind(tmp_path: Path, writer: Callable[..., Any]) -> None:
+    with pytest.raises(ZeroDivisionError), writer(tmp_path / "new" / "inside"):
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ZeroDivisionError), writer(tmp_path / "new" / "inside"):
+        (tmp_path / "new" / "by another").touch()
+        raise ZeroDivisionError
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["by another"]
 
 
 def test_folder_replaces_an_earlier_one_whole(tmp_path: Path) -> None:

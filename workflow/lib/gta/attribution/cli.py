@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from gta.aligner.predict import load_for_prediction
     from gta.attribution.enrichment import enrichment, read_elements, require_shared_contigs
-    from gta.attribution.figures import chosen_genes, draw_gene
+    from gta.attribution.figures import chosen_genes, draw_gene, require_genes
     from gta.attribution.run import attribute_cohort
     from gta.attribution.tracks import write_tracks
     from gta.cohort.tables import Cohort, read_table
@@ -68,7 +68,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(AttributionSettings, arguments)
-    cohort, store = Cohort.load(arguments.cohort), FeatureStore.load_all(arguments.features)
+    cohort = Cohort.load(arguments.cohort)
+    require_genes(chosen.figure_genes, cohort.genes)
+    store = FeatureStore.load_all(arguments.features)
     trained = [
         load_for_prediction(folder, arguments.cohort, arguments.features, arguments.model, arguments.cache)[:3]
         for folder in arguments.trained
@@ -83,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     with atomic_path(arguments.out / "figures") as folder:
         folder.mkdir()
-        for gene in chosen_genes(tiles, cohort.genes, chosen.figures, chosen.figure_genes):
+        for gene in chosen_genes(tiles, chosen.figures, chosen.figure_genes):
             draw_gene(gene, tiles, cohort.genes, elements, folder)
     with atomic_path(arguments.out / "tracks") as folder:
         folder.mkdir()

@@ -1,6 +1,7 @@
 """Plain, gzip or bgzip: what a file is, whether it is whole, and how to read or re-compress it."""
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +91,24 @@ def open_text(path: Path, what: str) -> Iterator[TextIO]:
         )
         with opened as handle:
             yield cast(TextIO, handle)
+
+
+def require_last_line_whole(path: Path, what: str) -> None:
+    """Refuse a plain text file whose last line has no end: a compressed file tells when it is cut short, a plain one only so.
+
+    Args:
+        path: Plain, gzip or bgzip file, not empty.
+        what: What the file is, for the error's text.
+    """
+    if compression_of(path, what) != "plain":
+        return
+    with path.open("rb") as handle:
+        handle.seek(-1, os.SEEK_END)
+        if handle.read() not in b"\r\n":
+            raise UserError(
+                f"The {what} {path} ends in the middle of a line, so it may be cut short: copy or download it again, or add a"
+                " line break at its end if it is whole."
+            )
 
 
 def first_bytes(path: Path, what: str, n: int = 64) -> bytes:

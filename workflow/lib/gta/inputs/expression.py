@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gta.errors import UserError
-from gta.inputs.compression import open_text
+from gta.inputs.compression import open_text, require_last_line_whole
 
 WHAT = "expression matrix"
 N_LEADING = 6
@@ -50,6 +50,7 @@ def read_expression(path: Path) -> Expression:
     """
     leading: list[tuple[str, str, int, int]] = []
     rows: list[npt.NDArray[np.float64]] = []
+    require_last_line_whole(path, WHAT)
     with open_text(path, WHAT) as handle:
         line = handle.readline()
         header_number = 1

@@ -8,15 +8,32 @@ from typing import Any
 import pysam
 
 from gta.errors import UserError
-from gta.inputs.compression import bgzip_copy, compression_of, first_bytes, open_text
+from gta.inputs.compression import bgzip_copy, compression_of, first_bytes, open_text, require_last_line_whole
 from gta.inputs.htslib import captured_messages
-from gta.inputs.reference import link_index
 
 WHAT = "genotype file"
 #: Records of each contig whose REF allele is compared with the reference.
 RECORDS_COMPARED = 50
 #: A larger share of REF alleles that are not in the reference means another genome build, not a few odd records.
 TOLERATED_MISMATCHES = 0.1
+
+
+def link_index(source: Path, link: Path, suffix: str) -> bool:
+    """Link the index file that stands beside `source`, if it is there and not older than it.
+
+    Args:
+        source: The user's file.
+        link: Where it is linked.
+        suffix: What the index adds to the file's name: ".tbi".
+
+    Returns:
+        Whether it was linked.
+    """
+    index = Path(f"{source}{suffix}")
+    if not index.is_file() or index.stat().st_size == 0 or index.stat().st_mtime < source.stat().st_mtime:
+        return False
+    Path(f"{link}{suffix}").symlink_to(index.absolute())
+    return True
 
 
 def place_genotypes(source: Path, folder: Path) -> str:
@@ -38,6 +55,7 @@ def place_genotypes(source: Path, folder: Path) -> str:
         raise UserError(f"The {WHAT} {source} is neither VCF nor BCF (a VCF starts with '##fileformat=VCF'): check the path.")
     if is_bcf and kind != "bgzip":
         raise UserError(f"The {WHAT} {source} is an uncompressed BCF: compress it with `bcftools view -Ob -o out.bcf`.")
+    require_last_line_whole(source, WHAT)
     _check_people(source, people_of_bcf(source) if is_bcf else people_of_vcf(source))
 
     name = "genotypes.bcf" if is_bcf else "genotypes.vcf.gz"
@@ -47,7 +65,7 @@ def place_genotypes(source: Path, folder: Path) -> str:
     else:
         bgzip_copy(source, target, WHAT)
     suffixes = (".csi",) if is_bcf else (".tbi", ".csi")
-    if kind != "bgzip" or not any(link_index(source, target, (suffix,)) for suffix in suffixes):
+    if kind != "bgzip" or not any(link_index(source, target, suffix) for suffix in suffixes):
         _build_index(source, target, is_bcf)
     return name
 

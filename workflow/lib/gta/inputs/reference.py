@@ -11,28 +11,10 @@ from gta.inputs.htslib import captured_messages
 WHAT = "reference"
 
 
-def link_index(source: Path, link: Path, suffixes: tuple[str, ...]) -> bool:
-    """Link the index files that stand beside `source`, if all are there and none is older than it.
-
-    Args:
-        source: The user's file.
-        link: Where it is linked.
-        suffixes: What is added to the file's name: (".fai", ".gzi").
-
-    Returns:
-        Whether they were linked.
-    """
-    indexes = [Path(f"{source}{suffix}") for suffix in suffixes]
-    age = source.stat().st_mtime
-    if not all(index.is_file() and index.stat().st_size and index.stat().st_mtime >= age for index in indexes):
-        return False
-    for index, suffix in zip(indexes, suffixes, strict=True):
-        Path(f"{link}{suffix}").symlink_to(index.absolute())
-    return True
-
-
 def place_reference(source: Path, folder: Path) -> str:
     """Put the reference and its index into a folder: a link, or a bgzip copy of a gzip file.
+
+    The index is always built here: that of the user may be of another file, and says nothing of a contig that occurs twice.
 
     Args:
         source: FASTA: plain, bgzip or gzip.
@@ -49,13 +31,11 @@ def place_reference(source: Path, folder: Path) -> str:
         raise UserError(f"The {WHAT} {source} is not FASTA (its first character is not '>'): check the path.")
     name = "reference.fa" if kind == "plain" else "reference.fa.gz"
     target = folder / name
-    suffixes = (".fai",) if kind == "plain" else (".fai", ".gzi")
     if kind == "gzip":
         bgzip_copy(source, target, WHAT)
     else:
         target.symlink_to(source.absolute())
-    if kind == "gzip" or not link_index(source, target, suffixes):
-        _build_index(source, target)
+    _build_index(source, target)
     return name
 
 
