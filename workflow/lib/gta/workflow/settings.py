@@ -106,5 +106,6 @@ __all__ = [
     "CohortSection",
     "DataSettings",
     "GeneralSettings",
+    "LanguageSettings",
     "SimulateSettings",
 ]
