@@ -18,7 +18,12 @@ Compression = Literal["plain", "gzip", "bgzip"]
 #: The empty block that ends every whole BGZF file (SAM specification, section 4.1.2).
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
-_OTHER_FORMATS = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+}
 _COPY_BYTES = 1 << 20
 
 
@@ -39,7 +44,9 @@ def compression_of(path: Path, what: str) -> Compression:
         raise UserError(f"The {what} {path} is empty: check how it was made or downloaded.")
     for magic, name in _OTHER_FORMATS.items():
         if start.startswith(magic):
-            raise UserError(f"The {what} {path} is compressed with {name}: unpack it, then compress it with bgzip.")
+            raise UserError(f"The {what} {path} is {name}: unpack it or save it as plain text; bgzip may compress it again.")
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"The {what} {path} is text in UTF-16: convert it with `iconv -f UTF-16 -t UTF-8`.")
     if not start.startswith(b"\x1f\x8b"):
         return "plain"
     if not (start[3] & 4 and start[12:14] == b"BC"):

@@ -27,8 +27,9 @@ def place_reference(source: Path, folder: Path) -> str:
         UserError: for a file that is no FASTA, is cut short, or names a contig twice.
     """
     kind = compression_of(source, WHAT)
-    if not first_bytes(source, WHAT).startswith(b">"):
-        raise UserError(f"The {WHAT} {source} is not FASTA (its first character is not '>'): check the path.")
+    start = first_bytes(source, WHAT)
+    if not start.startswith(b">"):
+        raise UserError(f"The {WHAT} {source} is not FASTA (it begins {start[:20]!r}, not with '>'): check the path.")
     name = "reference.fa" if kind == "plain" else "reference.fa.gz"
     target = folder / name
     if kind == "gzip":
@@ -45,6 +46,10 @@ def _build_index(source: Path, target: Path) -> None:
             pysam.faidx(str(target))
     except pysam.SamtoolsError as error:
         reason = " ".join(line for line in messages if line.startswith("[E::")) or "samtools faidx failed"
+        if "File truncated" in reason:
+            raise UserError(
+                f"The {WHAT} {source} ends with the name of a contig that has no sequence: copy or download it again."
+            ) from error
         raise UserError(
             f"The {WHAT} {source} cannot be indexed ({reason}): lines of a sequence must be of one length; check the file."
         ) from error
@@ -57,10 +62,13 @@ def contig_lengths(path: Path) -> dict[str, int]:
     """Length of each contig in bp, in the order of the file.
 
     Raises:
-        UserError: if the indexed FASTA cannot be opened.
+        UserError: if the indexed FASTA cannot be opened, or a contig has no name.
     """
     try:
         with captured_messages(), pysam.FastaFile(str(path)) as fasta:
-            return dict(zip(fasta.references, fasta.lengths, strict=True))
+            lengths = dict(zip(fasta.references, fasta.lengths, strict=True))
     except (OSError, ValueError) as error:
         raise UserError(f"The {WHAT} {path.resolve()} or its index is damaged ({error}): index it again.") from error
+    if "" in lengths:
+        raise UserError(f"The {WHAT} {path.resolve()} has a sequence without a name (a line with '>' alone): name or remove it.")
+    return lengths
