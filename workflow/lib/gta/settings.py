@@ -81,9 +81,9 @@ def _check_value(name: str, value: Any, field: dataclasses.Field[Any], kind: typ
     if choices is not None and value not in choices:
         raise UserError(f"{name}: {value!r} is none of {', '.join(map(repr, choices))}; choose one of these.")
     if low is not None and value < low:
-        raise UserError(f"{name}: {value} is below the smallest allowed value, {low:g}.")
+        raise UserError(f"{name}: {value} is below the smallest allowed value, {low:,}.")
     if high is not None and value > high:
-        raise UserError(f"{name}: {value} is above the largest allowed value, {high:g}.")
+        raise UserError(f"{name}: {value} is above the largest allowed value, {high:,}.")
     return value
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gta import settings
-from gta.baselines.settings import ElasticNetSettings, RidgeSettings
+from gta.baselines.settings import ElasticNetSettings, RidgeSettings, check
 
 ELASTIC_NET_EPILOG = """\
 Reads  cohort/                 expression (natural log), splits of genes and people
@@ -97,6 +97,7 @@ def run_ridge(arguments: argparse.Namespace) -> None:
     from gta.features.store import FeatureStore
 
     chosen = settings.from_arguments(RidgeSettings, arguments)
+    check(chosen)
     cohort = Cohort.load(arguments.cohort)
     store = FeatureStore.load_all(arguments.features)
     write_predictions(fit_cohort(cohort, store, chosen), arguments.out)

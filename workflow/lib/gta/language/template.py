@@ -25,12 +25,16 @@ def compile_template(template: str, columns: Sequence[str]) -> jinja2.Template:
     Raises:
         UserError: for an error of syntax or an unknown name.
     """
+    if not template.strip():
+        raise UserError("language.template: it is empty; write what the language model shall read about a gene.")
     environment = jinja2.sandbox.SandboxedEnvironment(autoescape=False)
     try:
         tree = environment.parse(template)
         compiled = environment.from_string(template)
     except jinja2.TemplateSyntaxError as error:
         raise UserError(f"language.template: {error.message} (line {error.lineno}); mend the template.") from error
+    if any(jinja2.meta.find_referenced_templates(tree)):
+        raise UserError("language.template: it refers to another template, which cannot be read here; write all of it in one.")
     optional = set(_asked_for(tree))
     for name in sorted(jinja2.meta.find_undeclared_variables(tree) - set(columns) - set(environment.globals)):
         near = difflib.get_close_matches(name, columns, n=1, cutoff=0.8)

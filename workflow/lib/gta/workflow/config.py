@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from gta.baselines.settings import check as check_ridge
 from gta.cohort.settings import check as check_cohort
 from gta.errors import UserError
 from gta.features.factors import read_factors
@@ -74,6 +75,7 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
     _refuse_unknown(baselines, tuple(BASELINES), "baselines")
     for name, cls in BASELINES.items():
         sections[name] = _settings(cls, _section(baselines, name, "baselines."), f"baselines.{name}")
+    _within("baselines.ridge", check_ridge, sections["ridge"])
 
     base = Path(general.data_dir).expanduser() if general.data_dir else Path()
     sections["language"] = _resolve_language_model(sections["language"], base)
@@ -150,6 +152,8 @@ def _refuse_unknown(values: Mapping[str, Any], known: tuple[str, ...], where: st
 def _refuse_special(path: str, key: str) -> None:
     if path.startswith("-"):
         raise UserError(f"{key}: the path {path!r} begins with a dash, as options of commands do; rename the folder or file.")
+    if path.startswith("~"):
+        raise UserError(f"{key}: the path {path!r} begins with ~, which only a shell understands; write the whole path.")
     found = _SPECIAL.search(path)
     if found:
         raise UserError(
@@ -223,10 +227,16 @@ def _check_consistency(run: Run) -> None:
 
 def _check_files(run: Run, data_dir: str | None) -> None:
     """Every file of the user that the run reads is there."""
+    if Path(run.results).exists() and not Path(run.results).is_dir():
+        raise UserError(f"results: {run.results} is a file; name a folder.")
     files = {} if run.simulation is not None else dataclasses.asdict(run.data)
+    seen: dict[Path, str] = {}
     for key, path in files.items():
         if path is None:
             continue
+        other = seen.setdefault(Path(path).resolve(), key)
+        if other != key:
+            raise UserError(f"data.{key}: {path} is the file that was given as data.{other}; each needs its own.")
         if data_dir is None and not Path(path).is_absolute() and not Path(path).exists():
             raise UserError(
                 f"data.{key}: there is no {path} in the working directory; say which folder holds the data:"
