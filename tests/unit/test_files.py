@@ -53,6 +53,20 @@ def test_folder_replaces_an_earlier_one_whole(tmp_path: Path) -> None:
     assert [path.name for path in target.iterdir()] == ["new.json"]
 
 
+@pytest.mark.parametrize("other", ["calls.vcf", "folder/inside.json"])
+def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path, other: str) -> None:
+    target = tmp_path / "precious"
+    (target / other).parent.mkdir(parents=True)
+    (target / other).touch()
+    with pytest.raises(UserError, match="precious is a folder: give the path of a file"), atomic_path(target) as temporary:
+        temporary.write_text("a file")
+    with pytest.raises(UserError, match="precious would be replaced whole, but holds"), atomic_path(target) as temporary:
+        temporary.mkdir()
+        (temporary / "new.json").write_text("new")
+    assert (target / other).exists()
+    assert list(tmp_path.iterdir()) == [target]
+
+
 def test_others_may_read_what_a_cautious_writer_made(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "x") as temporary:
         temporary.touch(mode=0o600)

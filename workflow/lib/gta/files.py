@@ -34,16 +34,37 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
 
     Works for a file and for a directory (the block creates it). The suffixes of the target are kept, because many writers
     choose their format by them.
+
+    Raises:
+        UserError: if the target is a folder and the result a file, or if the folder holds something that is no earlier result.
     """
     target = Path(target)
     with _holder(target.parent) as holder:
         temporary = holder / target.name
         yield temporary
         if target.is_dir() and not target.is_symlink():
+            _refuse_loss(target, temporary)
             shutil.rmtree(target)
         if temporary.is_file() and not temporary.is_symlink():
             temporary.chmod(0o666 & ~_umask())  # some writers make files that only their owner may read
         temporary.replace(target)
+
+
+def _refuse_loss(old: Path, new: Path) -> None:
+    """Refuse to replace a folder that holds anything unlike what the new one holds, judged by name and ending.
+
+    Raises:
+        UserError: naming what would be lost.
+    """
+    if not new.is_dir():
+        raise UserError(f"{old} is a folder: give the path of a file to write.")
+    names = {path.name for path in new.iterdir()}
+    endings = {path.suffix for path in new.iterdir() if path.is_file()}
+    for path in sorted(old.iterdir()):
+        if path.name not in names and (path.is_dir() or path.suffix not in endings):
+            raise UserError(
+                f"{old} would be replaced whole, but holds {path.name}, which is no result of this step: name another."
+            )
 
 
 def _umask() -> int:

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from gta.aligner.data import Batch, Scaling
 from gta.errors import UserError
+from gta.files import require_file
 from gta.language.cache import PromptCache
 
 
@@ -151,8 +152,9 @@ class Aligner(nn.Module):
         Raises:
             UserError: if the folder is absent, incomplete or of another version.
         """
+        path = require_file(folder / "config.json", "description of an aligner")
         try:
-            config = _config(folder / "config.json")
+            config = _config(path)
             weights = load_file(folder / "model.safetensors")
             scaling = Scaling(weights["feature_mean"], weights["feature_sd"], weights["difference_sd"])
             aligner = cls(config, weights["prototypes"], scaling, float(weights["token_scale"]))

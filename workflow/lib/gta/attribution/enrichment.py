@@ -27,7 +27,13 @@ def read_elements(path: Path) -> pd.DataFrame:
         UserError: if the file is neither.
     """
     if path.name.endswith(".tsv"):
-        return read_table(path, ("gene", "contig", "start", "end"), ("start", "end"))[["gene", "contig", "start", "end"]]
+        columns = ("gene", "contig", "start", "end")
+        try:
+            return read_table(path, columns, ("start", "end"))[list(columns)]
+        except UserError as error:
+            raise UserError(
+                f"{error} A file named .tsv must be the truth of a simulation; give other elements as .bed."
+            ) from error
     rows = []
     with open_text(path, WHAT) as handle:
         for number, line in enumerate(handle, start=1):

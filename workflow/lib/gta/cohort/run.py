@@ -1,6 +1,5 @@
 """The work of the cohort stage: choose, split, correct, write."""
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from gta.cohort.genes import choose_genes
 from gta.cohort.people import choose_people, split_people
 from gta.cohort.settings import CohortSettings, check
 from gta.files import require_file, staged_files
-from gta.inputs.tables import read_contigs, read_expression, read_genes, read_people, write_table
+from gta.inputs.tables import read_contigs, read_expression, read_genes, read_names, read_people, write_table
 
 GENE_COLUMNS = ["gene", "symbol", "biotype", "contig", "strand", "tss", "window_start", "window_end", "block", "split"]
 
@@ -39,7 +38,7 @@ def make_cohort(inputs: Path, out: Path, settings: CohortSettings, seed: int) ->
         UserError: for settings that do not fit the inputs.
     """
     check(settings)
-    names = json.loads(require_file(inputs / "inputs.json", "list of the inputs").read_text())
+    reference = require_file(inputs / read_names(inputs)["reference"], "reference")
     genes, contigs, everybody, matrix = read_genes(inputs), read_contigs(inputs), read_people(inputs), read_expression(inputs)
 
     chosen, dropped_people = choose_people(list(everybody["person"]), list(matrix.columns), settings)
@@ -50,7 +49,7 @@ def make_cohort(inputs: Path, out: Path, settings: CohortSettings, seed: int) ->
     given = matrix[chosen].to_numpy(dtype=np.float64)
     tpm = to_tpm(given) if settings.unit == "rpkm" else given
     fraction = pd.Series((tpm[:, training] > 0).mean(axis=1), index=matrix.index)
-    candidates, dropped_genes = choose_genes(genes, contigs, fraction, inputs / names["reference"], settings)
+    candidates, dropped_genes = choose_genes(genes, contigs, fraction, reference, settings)
     kept, leaking = split_genes(candidates, settings, seed, log)
     dropped_genes |= leaking
 
