@@ -1,6 +1,5 @@
 """Reading the cohort: who, which genes, and the expression to predict."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +13,13 @@ from gta.inputs.tables import read_matrix, read_table
 def read_genes(folder: Path) -> pd.DataFrame:
     """`genes.tsv` of a cohort folder."""
     columns = ("gene", "symbol", "contig", "strand", "tss", "window_start", "window_end", "split")
-    return _some(folder / "genes.tsv", columns, ("tss", "window_start", "window_end", "block"))
+    return read_table(folder / "genes.tsv", columns, ("tss", "window_start", "window_end", "block"))
 
 
 def read_people(folder: Path) -> pd.DataFrame:
-    """`people.tsv` of a cohort folder."""
-    return _some(folder / "people.tsv", ("person", "population", "split"))
-
-
-def _some(path: Path, columns: Sequence[str], integers: Sequence[str] = ()) -> pd.DataFrame:
-    """A table that has rows."""
-    table = read_table(path, columns, integers)
+    """`people.tsv` of a cohort folder; without anybody in it, it is refused."""
+    path = folder / "people.tsv"
+    table = read_table(path, ("person", "population", "split"))
     if table.empty:
         raise UserError(f"{path} has a header but no rows: make the cohort again.")
     return table
