@@ -136,6 +136,13 @@ def test_populations(files, tmp_path):
     assert table.to_numpy().tolist() == [["P1", "GBR", "male"], ["P2", "unknown", ""], ["P3", "YRI", "female"]]
 
 
+def holed(path: Path) -> Path:
+    """A bgzip file of which a piece before the end marker is missing."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-500] + whole[-28:])
+    return path
+
+
 def indexed(path: Path) -> Path:
     pysam.faidx(str(path))
     return path
@@ -152,6 +159,7 @@ MISTAKES = {
     "one file for two": (lambda f: {"annotation": f.paths.expression}, "--annotation .*bed is the file .* --expression"),
     "annotation for matrix": (lambda f: {"expression": f.write("x.bed", f.words())}, "does not begin with the header `#chr"),
     "genotypes for matrix": (lambda f: {"expression": f.write("x.bed", f.vcf())}, "x.bed does not begin with the header"),
+    "damage before the end marker": (lambda f: {"reference": holed(f.bgzip("x.fa.gz", f.fasta()))}, "x.fa.gz is cut short or"),
     "contig without a sequence": (lambda f: {"reference": f.write("x.fa", f.fasta() + ">chr9\n")}, "has no sequence"),
     "contig without a name": (lambda f: {"reference": f.write("x.fa", ">\nACGT\n" + f.fasta())}, "a sequence without a name"),
     "header of spaces": (lambda f: {"genotypes": f.write("x.vcf", f.vcf().replace("\t", " "))}, "not separated by tabs"),

@@ -46,6 +46,8 @@ def _build_index(source: Path, target: Path) -> None:
             pysam.faidx(str(target))
     except pysam.SamtoolsError as error:
         reason = " ".join(line for line in messages if line.startswith("[E::")) or "samtools faidx failed"
+        if "bgzf" in reason:
+            raise UserError(f"The {WHAT} {source} is cut short or damaged inside: copy or download it again.") from error
         if "File truncated" in reason:
             raise UserError(
                 f"The {WHAT} {source} ends with the name of a contig that has no sequence: copy or download it again."
