@@ -14,7 +14,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-RESULTS := $(or $(shell sed -n 's/^results: *//p' $(CONFIG)),results/demo)
+RESULTS := $(or $(shell sed -n 's/^results: *//p' $(CONFIG) 2> /dev/null),results/demo)
 REPORT := $(RESULTS)/report.html
 SNAKEMAKE := $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES)
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
@@ -42,6 +42,7 @@ demo: ## run the demo, make its report and show the headline [CORES, ARGS]
 	@$(MAKE) --no-print-directory run CONFIG=config/demo.yaml
 
 run: $(STAMP) ## the same for another configuration [CONFIG, CORES, ARGS]
+	@[ -f $(CONFIG) ] || { echo "There is no configuration $(CONFIG): check the path in CONFIG=..." >&2; exit 1; }
 	@$(SNAKEMAKE) $(ARGS)
 ifeq ($(filter -n --dry-run,$(ARGS)),)
 	@if [ -n "$$(find $(RESULTS) workflow/report -type f -newer $(REPORT) -print -quit 2>&1)" ]; then \

@@ -68,6 +68,34 @@ def test_mistake_is_one_line_without_traceback(tmp_path: Path, capsys: pytest.Ca
     assert "Traceback" in capsys.readouterr().err
 
 
+def options(parser: object, words: list[str]) -> set[str]:
+    """The long options of a command."""
+    for word in words:
+        parser = parser._subparsers._group_actions[0].choices[word]  # type: ignore[attr-defined]
+    return {option for action in parser._actions for option in action.option_strings}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--seed", "-1", "'-1' is not a whole number from 0 to 4294967295"),
+        ("--seed", "4294967296", "'4294967296' is not a whole number from 0 to"),
+        ("--seed", "1.5", "'1.5' is not a whole number"),
+        ("--threads", "0", "'0' is not a whole number from 1 on"),
+        ("--threads", "two", "'two' is not a whole number from 1 on"),
+    ],
+)
+def test_seeds_and_threads_are_checked_alike(option: str, value: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    # The seed of `simulate` is one of its settings, which are checked after parsing.
+    tried = [words for words in COMMANDS if words != ["simulate"] and option in options(build_parser(), words)]
+    assert len(tried) >= 5
+    for words in tried:
+        with pytest.raises(SystemExit) as ended:
+            main([*words, option, value])
+        assert ended.value.code == 2
+        assert expected in capsys.readouterr().err
+
+
 def test_wrong_usage_exits_2() -> None:
     with pytest.raises(SystemExit) as ended:
         main(["cohort"])

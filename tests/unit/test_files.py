@@ -1,7 +1,9 @@
 """Files: nothing half-written in place of a result."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,17 @@ def test_earlier_file_survives_a_failure(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("writer", [atomic_path, staged_files])
+def test_a_failure_leaves_no_folder_behind(tmp_path: Path, writer: Callable[..., Any]) -> None:
+    with pytest.raises(ZeroDivisionError), writer(tmp_path / "new" / "inside"):
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ZeroDivisionError), writer(tmp_path / "new" / "inside"):
+        (tmp_path / "new" / "by another").touch()
+        raise ZeroDivisionError
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["by another"]
+
+
 def test_folder_replaces_an_earlier_one_whole(tmp_path: Path) -> None:
     target = tmp_path / "model"
     target.mkdir()
@@ -38,6 +51,20 @@ def test_folder_replaces_an_earlier_one_whole(tmp_path: Path) -> None:
         temporary.mkdir()
         (temporary / "new.json").write_text("new")
     assert [path.name for path in target.iterdir()] == ["new.json"]
+
+
+@pytest.mark.parametrize("other", ["calls.vcf", "folder/inside.json"])
+def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path, other: str) -> None:
+    target = tmp_path / "precious"
+    (target / other).parent.mkdir(parents=True)
+    (target / other).touch()
+    with pytest.raises(UserError, match="precious is a folder: give the path of a file"), atomic_path(target) as temporary:
+        temporary.write_text("a file")
+    with pytest.raises(UserError, match="precious would be replaced whole, but holds"), atomic_path(target) as temporary:
+        temporary.mkdir()
+        (temporary / "new.json").write_text("new")
+    assert (target / other).exists()
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_others_may_read_what_a_cautious_writer_made(tmp_path: Path) -> None:

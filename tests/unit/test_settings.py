@@ -97,13 +97,13 @@ def test_help_shows_defaults_and_percent_signs() -> None:
         Example,
         length=st.integers(64, 10_000),
         share=st.floats(0, 1),
-        # A word that begins with a dash is taken for an option.
+        # Before Python 3.13 argparse drops a value of two dashes.
         name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20).filter(
-            lambda text: not text.startswith("-")
+            lambda text: text != "--"
         ),
         model=st.none() | st.just("folder with 'quotes' and $HOME"),
         deep=st.booleans(),
-        people=st.lists(st.sampled_from(["A", "a b", "{x}", "\"q'", "é"]), max_size=3),
+        people=st.lists(st.sampled_from(["A", "a b", "{x}", "\"q'", "é", "-P1", "--seed", ""]), max_size=3),
         sizes=st.lists(st.integers(1, 9), max_size=3),
         mode=st.sampled_from([None, "a", "b"]),
     )

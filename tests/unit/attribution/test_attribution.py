@@ -14,7 +14,7 @@ from gta.aligner.data import AlignerData, Batch, Scaling
 from gta.aligner.predict import Trained
 from gta.aligner.train import Reader
 from gta.attribution.enrichment import auroc, enrichment, mark_tiles, read_elements, require_shared_contigs
-from gta.attribution.figures import chosen_genes, draw_gene
+from gta.attribution.figures import chosen_genes, draw_gene, require_genes
 from gta.attribution.run import attribute_cohort
 from gta.attribution.tiles import attribute_gene, most_carried
 from gta.attribution.tracks import write_tracks
@@ -132,15 +132,31 @@ def test_no_known_element_gives_an_empty_table(tiles: pd.DataFrame) -> None:
     assert enrichment(tiles, nothing, 50, 1).empty
 
 
-def test_elements_are_read_from_bed_and_truth_and_anything_else_is_refused(tmp_path) -> None:
+def test_elements_are_read_from_bed_and_truth(tmp_path) -> None:
     (tmp_path / "e.bed").write_text("22\t10\t20\tTF\nchrX\t5\t6\n")
     assert read_elements(tmp_path / "e.bed").to_numpy().tolist() == [["", "22", 10, 20], ["", "chrX", 5, 6]]
     (tmp_path / "t.tsv").write_text("gene\tcontig\tstart\tend\teffect\nG\tc1\t1\t2\t.5\n")
     assert read_elements(tmp_path / "t.tsv").to_numpy().tolist() == [["G", "c1", 1, 2]]
-    for name, text in (("bad.bed", "22\tten\t20\n"), ("bad.tsv", "a\tb\n1\t2\n"), ("empty.bed", "")):
-        (tmp_path / name).write_text(text)
-        with pytest.raises(UserError, match=r"neither BED .* nor a truth table"):
-            read_elements(tmp_path / name)
+    (tmp_path / "e.bed").write_text("# made by hand\ntrack name=x\n22\t10\t10\r\n")
+    assert read_elements(tmp_path / "e.bed").to_numpy().tolist() == [["", "22", 10, 10]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("e.bed", "22\t1\t2\n22\tten\t20\n", r"e.bed, line 2, is not BED \('22\\tten\\t20'\)"),
+        ("e.bed", "22\t20\t10\n", "line 1, .* start <= end are needed"),
+        ("e.bed", "22\t-1\t10\n", "line 1, is not BED"),
+        ("e.bed", "22 1 10\n", "line 1, is not BED .* separated by tabs"),
+        ("e.bed", "", "e.bed is empty"),
+        ("e.bed", "#chr\tstart\tend\n", "e.bed names no element"),
+        ("t.tsv", "a\tb\n1\t2\n", "t.tsv has no column gene"),
+    ],
+)
+def test_broken_elements_are_named_by_line(name: str, text: str, message: str, tmp_path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_elements(tmp_path / name)
 
 
 def test_elements_on_foreign_contigs_are_refused() -> None:
@@ -176,10 +192,10 @@ def test_figures_of_the_strongest_and_the_named(tiles: pd.DataFrame, tmp_path) -
         }
     )
     tiles.loc[tiles["gene"] == "B", "personal"] += 1
-    assert chosen_genes(tiles, genes, 1, []) == ["B"]
-    assert chosen_genes(tiles, genes, 1, ["A"]) == ["A", "B"]
+    assert chosen_genes(tiles, 1, []) == ["B"]
+    assert chosen_genes(tiles, 1, ["A"]) == ["A", "B"]
     with pytest.raises(UserError, match="NOPE is not a gene of the cohort"):
-        chosen_genes(tiles, genes, 1, ["NOPE"])
+        require_genes(["A", "NOPE"], genes)
     elements = pd.DataFrame({"gene": [""], "contig": ["c1"], "start": [5300], "end": [5310]})
     path = draw_gene("B", tiles, genes, elements, tmp_path)
     text = path.read_text()

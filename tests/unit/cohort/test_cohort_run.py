@@ -193,12 +193,45 @@ def test_genes_that_are_rarely_expressed_are_dropped_by_training_people(inputs, 
 def test_mistakes_are_named_and_leave_nothing_behind(inputs, tmp_path, values, message):
     with pytest.raises(UserError, match=message):
         make_cohort(inputs.folder, tmp_path / "cohort", changed(**values), 1)
-    assert not (tmp_path / "cohort").exists() or not list((tmp_path / "cohort").iterdir())
+    assert not (tmp_path / "cohort").exists()
 
 
 def test_a_folder_that_is_no_inputs_folder(tmp_path):
     with pytest.raises(UserError, match=r"list of the inputs .* does not exist"):
         make_cohort(tmp_path, tmp_path / "cohort", SETTINGS, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("inputs.json", "{}", "does not name a reference and genotypes; run `gta inputs` again"),
+        ("inputs.json", "{", "does not name a reference"),
+        ("inputs.json", "[]", "does not name a reference"),
+        ("inputs.json", '{"reference": "no.fa", "genotypes": "x"}', "reference .*no.fa does not exist"),
+        ("reference.fa.fai", "c1\n", "cannot be opened through its index"),
+        ("genes.tsv", "", "genes.tsv is empty: check the path"),
+        ("people.tsv", "person\n", "people.tsv has no column population"),
+    ],
+)
+def test_damage_to_the_inputs_folder_is_named(inputs, tmp_path, name, text, message):
+    (inputs.folder / name).write_text(text)
+    with pytest.raises(UserError, match=message):
+        make_cohort(inputs.folder, tmp_path / "cohort", SETTINGS, 1)
+
+
+def test_numbers_that_are_none_are_shown(inputs, tmp_path):
+    path = inputs.folder / "genes.tsv"
+    path.write_text(path.read_text().replace("\t40000\t", "\t4e4\t"))
+    with pytest.raises(UserError, match=r"genes.tsv has '4e4' in the column (start|tss), where whole numbers are needed"):
+        make_cohort(inputs.folder, tmp_path / "cohort", SETTINGS, 1)
+
+
+def test_an_empty_cohort_is_refused_by_whoever_reads_it(inputs, tmp_path):
+    make_cohort(inputs.folder, tmp_path / "cohort", SETTINGS, 1)
+    path = tmp_path / "cohort" / "people.tsv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    with pytest.raises(UserError, match=r"people\.tsv has a header but no rows"):
+        Cohort.load(tmp_path / "cohort")
 
 
 def test_a_contig_without_genotypes(inputs, tmp_path):

@@ -1,12 +1,14 @@
 """The motif extractor against sums by hand, Biopython's scanner and its own long tiles."""
 
 import numpy as np
+import pyjaspar
 import pytest
 import torch
 from Bio.motifs.matrix import PositionSpecificScoringMatrix
 
 from gta.errors import UserError
 from gta.features.motifs import BACKGROUND, Motif, MotifExtractor, load_motifs, log_odds, one_hot
+from gta.features.settings import JASPAR_RELEASES
 
 
 def letters(text: str) -> np.ndarray:
@@ -128,3 +130,7 @@ def test_an_unknown_factor_is_named(tmp_path) -> None:
     path.write_text("CTCF\nNOSUCHFACTOR\n")
     with pytest.raises(UserError, match="NOSUCHFACTOR"):
         load_motifs("JASPAR2024", str(path))
+
+
+def test_releases_of_the_settings_are_those_of_the_package() -> None:
+    assert set(pyjaspar.jaspar_releases) <= set(JASPAR_RELEASES) and len(JASPAR_RELEASES) == 7

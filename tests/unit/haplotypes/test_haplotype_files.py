@@ -69,6 +69,14 @@ def test_windows_of_one_stretch_share_records(world):
     assert len(panels.positions) == 3
 
 
+def test_windows_without_any_record_are_the_reference(make_world):
+    world = make_world(SEQUENCE * 100, [(6, "C", "T", ["0|1", "0|0"])], windows=[(0, 20), (9000, 9020)])
+    panels, account = world.build()
+    assert panels.positions.tolist() == [5]
+    assert panels.panel("g2").carriers.max() <= 0
+    assert account["gene"].tolist() == ["g1", "g2"]
+
+
 @pytest.mark.parametrize("form", ["csi", "bcf"])
 def test_other_files_give_the_same_panels(make_world, form):
     built = [make_world(SEQUENCE, RECORDS, people=THREE, form=each).build(variants="all")[0] for each in ("vcf.gz", form)]

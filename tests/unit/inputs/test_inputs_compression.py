@@ -60,7 +60,13 @@ def test_damage_in_the_middle(three_kinds, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "is empty"), (b"PK\x03\x04rest", "compressed with zip"), (b"BZh9rest", "bzip2"), (b"caf\xe9\n", "not text in UTF-8")],
+    [
+        (b"", "is empty"),
+        (b"PK\x03\x04rest", "zip archive or a spreadsheet"),
+        (b"\xff\xfea\0", "UTF-16"),
+        (b"BZh9rest", "bzip2"),
+        (b"caf\xe9\n", "not text in UTF-8"),
+    ],
 )
 def test_files_that_are_something_else(tmp_path, content, message):
     path = tmp_path / "file"

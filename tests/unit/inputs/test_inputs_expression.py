@@ -26,7 +26,7 @@ def test_values_are_kept_to_the_last_bit(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "header", ["#Chr\tstart\tend\tpid\tgid\tstrand\tP1\tP2\n", "## made today\n#Chr\tStart\tEnd\tTargetID\tx\ty\tP1\tP2\n"]
+    "header", ["#Chr\tstart\tend\tpid\tgid\tstrand\tP1\tP2\n", "## made today\n#Chr\tStart\tEnd\tTargetID\tx\tStrand\tP1\tP2\n"]
 )
 def test_headers_of_other_programs_gzip_and_windows_line_ends(tmp_path, header):
     path = tmp_path / "expression.bed.gz"
@@ -46,9 +46,15 @@ def test_headers_of_other_programs_gzip_and_windows_line_ends(tmp_path, header):
         (HEADER + ROW.replace("2e3", "-0.5"), "person 'P2': -0.5 is negative; give TPM or RPKM before any logarithm"),
         (HEADER + ROW + "\n" + ROW, "gene 'G1' more than once"),
         (HEADER.replace("P2", "P1") + ROW, "person 'P1' more than once"),
-        (HEADER.replace("P2", " ") + ROW, "column without a name"),
+        (HEADER.replace("P2", " ") + ROW, "a person without a name"),
         (HEADER + ROW + "1\t10\t11\tG2\t900\t+\t0.1\n", "line 3, has 7 columns where the header has 8"),
         (HEADER + ROW.replace("\t10\t", "\t1e1\t"), "start '1e1'"),
+        (HEADER + ROW.replace("\t10\t", "\t12\t"), "start '12' and end '11': whole numbers with start <= end"),
+        (HEADER + ROW.replace("0.1", "1_0"), "'1_0' is not a number"),
+        (HEADER + ROW.replace("G1", ""), "line 2, has no gene"),
+        (HEADER.replace("P2", "P2 ") + ROW, "'P2 ' with a blank"),
+        (HEADER.replace("P2", "gene") + ROW, "a person called 'gene'"),
+        (HEADER.replace("\tstrand", "") + ROW, "with all six columns before the people"),
         (HEADER, "no genes"),
         ("#chr\tstart\tend\tgene\tlength\tstrand\n", "no people"),
         (ROW, "does not begin with the header"),

@@ -73,6 +73,11 @@ def test_genes_without_strand_are_left_out(tmp_path):
         ([line(attributes="ID=gene:G1;Name=A")], "gffread"),
         ([line("CDS")], "no lines of genes"),
         (["# only a comment"], "no lines of genes"),
+        (
+            [line(strand="*"), line(strand=".", attributes='gene_id "G2";')],
+            r"none of its 2 genes .*'G1' has '\*'",
+        ),
+        ([line(strand="")], "none of its 1 genes on which strand"),
     ],
 )
 def test_broken_files(tmp_path, lines, message):

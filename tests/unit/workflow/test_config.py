@@ -67,10 +67,10 @@ def test_models_are_the_aligner_with_their_own_keys_on_top() -> None:
 
 def test_options_hold_what_commands_know_and_no_more() -> None:
     run = check({**SIMULATED, "models": {"gta": {}}, "cohort": {"include_people": ["P001", "P002"]}})
-    assert "--include-people P001 P002" in run.options("cohort")
+    assert "--include-people=P001 --include-people=P002" in run.options("cohort")
     assert "--models" not in run.options("attribution")
     assert "--seeds" not in run.model_options("gta")
-    assert run.options("language", "prototypes") == "--prototypes 64"
+    assert run.options("language", "prototypes") == "--prototypes=64"
 
 
 def test_text_from_the_command_line_is_read_as_what_is_needed() -> None:
@@ -111,6 +111,38 @@ def test_users_paths_start_from_the_folder_of_data(data: dict[str, Any], tmp_pat
         ({"cohort": {"include_genes": ["SIMG1"]}}, "cohort.include_genes: 'SIMG1' is no gene of the data"),
         ({"cohort": {"contigs": ["sim3"]}}, "cohort.contigs: 'sim3' is no contig of the data"),
         ({"attribution": {"figure_genes": ["SIMG00007.1"]}}, "attribution.figure_genes: 'SIMG00007.1' is no gene"),
+        ({"seed": -1}, "configuration.seed: -1 is below"),
+        ({"simulation": {"genes": 1}}, "simulation.genes: 1 are fewer"),
+        ({"aligner": {"heads": 3}}, "aligner.heads: 3 does not divide the language model's width, 64"),
+        ({"models": {"gta": {}, "b": {"heads": 5}}}, "models.b.heads: 5 does not divide the language model's width, 64"),
+        ({"language": {"heads": 3}}, "language.heads: 3 heads do not share hidden_size (64)"),
+        ({"language": {"heads": 64}}, "language.heads: 64 heads do not share hidden_size (64) in equal, even parts"),
+        ({"cohort": {"valid_people": 0.5, "test_people": 0.5}}, "cohort.valid_people (0.5) and test_people (0.5) leave nothing"),
+        ({"cohort": {"window_length": 4097}}, "cohort.window_length: 4097 is odd"),
+        ({"cohort": {"contigs": ["sim1", "sim1"]}}, "cohort.contigs: 'sim1' is named twice"),
+        ({"attribution": {"models": ["gta", "gta"]}}, "attribution.models: 'gta' is named twice"),
+        (
+            {"attribution": {"figure_genes": ["SIMG00002.1"]}, "cohort": {"exclude_genes": ["SIMG00002.1"]}},
+            "attribution.figure_genes: 'SIMG00002.1' is left out by cohort.exclude_genes",
+        ),
+        (
+            {"attribution": {"figure_genes": ["SIMG00002.1"]}, "cohort": {"include_genes": ["SIMG00001.1"]}},
+            "attribution.figure_genes: 'SIMG00002.1' is left out by cohort.include_genes",
+        ),
+        ({"features": {"factors": "lymphoblast"}}, "features.factors: lymphoblast is neither 'lymphoblastoid', 'all' nor"),
+        ({"features": {"jaspar_release": "JASPAR2023"}}, "features.jaspar_release: 'JASPAR2023' is none of"),
+        ({"language": {"template": "{{ symbol }"}}, "language.template: unexpected '}' (line 1); mend the template."),
+        ({"language": {"template": "{% if %}"}}, "language.template: "),
+        ({"language": {"template": "{{ symbol | uper }}"}}, "language.template: No filter named 'uper'"),
+        ({"language": {"template": "{{ symbl }}"}}, "language.template: 'symbl' is no column of the annotation; did you mean"),
+        ({"language": {"template": "{{ motto }}"}}, "'motto' is no column of the annotation; its columns are gene, symbol,"),
+        ({"language": {"template": " "}}, "language.template: it is empty"),
+        ({"language": {"template": "{% include 'x' %}"}}, "language.template: it refers to another template"),
+        ({"results": __file__}, "test_config.py is a file; name a folder."),
+        ({"results": "~/results"}, "results: the path '~/results' begins with ~"),
+        ({"baselines": {"ridge": {"promoter": 3, "proximal": 2}}}, "baselines.ridge.promoter: 3 is more than proximal (2)"),
+        ({"seed": 2**32}, "configuration.seed: 4294967296 is above the largest allowed value, 4,294,967,295."),
+        ({"results": "-n"}, "results: the path '-n' begins with a dash"),
         ({"language": {"model": "no/such"}}, "language.model: no/such is no folder of a Hugging Face model"),
     ],
 )
@@ -123,6 +155,8 @@ def test_mistakes_in_a_simulated_run(change: dict[str, Any], expected: str) -> N
     [
         ("data", {"genes": None}, "data.genes: a path is needed"),
         ("data", {"genes": "nothing.gtf"}, "nothing.gtf does not exist"),
+        ("data", {"annotation": "expression.bed"}, "data.annotation: "),
+        ("data", {"annotation": "./expression.bed"}, "is the file that was given as data.expression; each needs its own."),
         ("data", {"elements": "a<b>.bed"}, "data.elements: the path 'a<b>.bed' contains '<'"),
         ("cohort", {"contigs": []}, "cohort.contigs: name the contigs to use"),
         ("cohort", {"contigs": ["chr22"]}, "cohort.contigs: 'chr22' is no contig of the data; did you mean '22'?"),
@@ -140,6 +174,70 @@ def test_people_and_genes_may_be_in_one_of_the_files_only(data: dict[str, Any]) 
     # HG2 has genotypes only, HG3 expression only; gene 9 is in the GTF only; gene 1 is named without its version.
     data["cohort"] |= {"exclude_people": ["HG2", "HG3"], "exclude_genes": ["ENSG00000000009.1", "ENSG00000000001"]}
     assert check(data).sections["cohort"].exclude_people == ["HG2", "HG3"]
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{ symbol }} {{ motto }}", None),
+        ("{{ symbol }}{% if go_bp %} {{ go_bp }}{% endif %}", None),
+        ("{{ symbol }} {{ go_bp | default('') }}", None),
+        ("{% for word in motto.split() %}{{ word }}{% endfor %}", None),
+        ("{{ gene_id }}", "'gene_id' is no column of the annotation; its columns are gene, symbol, biotype, description, motto."),
+        ("{% if moto %}{{ motto }}{% endif %}", "'moto' is no column of the annotation; did you mean 'motto'?"),
+        ("{% if go_bp %}{{ go_pb }}{% endif %}", "'go_pb' is no column"),
+    ],
+)
+def test_template_is_compared_with_the_header_of_the_annotation(
+    data: dict[str, Any], tmp_path: Path, template: str, expected: str | None
+) -> None:
+    (tmp_path / "annotation.tsv").write_text("\ufeff#gene_id\tsymbol\tmotto\r\nENSG00000000001.4\tONE\tx\r\n")
+    data["language"] = {"template": template}
+    if expected is None:
+        check(data)
+    else:
+        assert expected in message(data)
+
+
+def test_width_of_the_users_language_model_is_read(data: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    data |= {"language": {"model": "model"}, "aligner": {"heads": 6}}
+    for text, expected in (
+        ('{"hidden_size": 64}', "aligner.heads: 6 does not divide the language model's width, 64"),
+        ('{"n_embd": 20}', "aligner.heads: 6 does not divide the language model's width, 20"),
+        ("{", "config.json is not JSON"),
+    ):
+        (tmp_path / "model" / "config.json").write_text(text)
+        assert expected in message(data)
+    for text in ('{"hidden_size": 96}', "{}", "[]", '{"hidden_size": null}'):
+        (tmp_path / "model" / "config.json").write_text(text)
+        check(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "is empty"),
+        ("# nothing\n", "it names no element"),
+        ("22 1 2\n", "it begins '22 1 2'"),
+        ("track name=x\n22\t1\t2\n", None),
+    ],
+)
+def test_elements_are_looked_at_before_the_last_step_reads_them(
+    data: dict[str, Any], tmp_path: Path, text: str, expected: str | None
+) -> None:
+    (tmp_path / "e.bed").write_text(text)
+    data["data"]["elements"] = "e.bed"
+    if expected is None:
+        check(data)
+    else:
+        assert expected in message(data)
+
+
+@pytest.mark.parametrize(("content", "expected"), [(b"", "names no factor"), (b"# a\n\n", "names no factor"), (b"\xff\n", "nor")])
+def test_list_of_factors_is_read(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "factors.txt").write_bytes(content)
+    assert expected in message({**SIMULATED, "features": {"factors": str(tmp_path / "factors.txt")}})
 
 
 def test_empty_file_is_refused(data: dict[str, Any], tmp_path: Path) -> None:

@@ -5,10 +5,27 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gta.errors import UserError
+
+
+@contextmanager
+def _holder(folder: Path) -> Iterator[Path]:
+    """A temporary folder inside `folder`, which is made if need be; if the block fails, no folder made here is left."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    holder = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    try:
+        yield holder
+    except BaseException:
+        shutil.rmtree(holder, ignore_errors=True)
+        for path in made:
+            with suppress(OSError):  # something else was put there meanwhile
+                path.rmdir()
+        raise
+    shutil.rmtree(holder, ignore_errors=True)
 
 
 @contextmanager
@@ -17,20 +34,37 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
 
     Works for a file and for a directory (the block creates it). The suffixes of the target are kept, because many writers
     choose their format by them.
+
+    Raises:
+        UserError: if the target is a folder and the result a file, or if the folder holds something that is no earlier result.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    holder = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
-    temporary = holder / target.name
-    try:
+    with _holder(target.parent) as holder:
+        temporary = holder / target.name
         yield temporary
         if target.is_dir() and not target.is_symlink():
+            _refuse_loss(target, temporary)
             shutil.rmtree(target)
         if temporary.is_file() and not temporary.is_symlink():
             temporary.chmod(0o666 & ~_umask())  # some writers make files that only their owner may read
         temporary.replace(target)
-    finally:
-        shutil.rmtree(holder, ignore_errors=True)
+
+
+def _refuse_loss(old: Path, new: Path) -> None:
+    """Refuse to replace a folder that holds anything unlike what the new one holds, judged by name and ending.
+
+    Raises:
+        UserError: naming what would be lost.
+    """
+    if not new.is_dir():
+        raise UserError(f"{old} is a folder: give the path of a file to write.")
+    names = {path.name for path in new.iterdir()}
+    endings = {path.suffix for path in new.iterdir() if path.is_file()}
+    for path in sorted(old.iterdir()):
+        if path.name not in names and (path.is_dir() or path.suffix not in endings):
+            raise UserError(
+                f"{old} would be replaced whole, but holds {path.name}, which is no result of this step: name another."
+            )
 
 
 def _umask() -> int:
@@ -70,11 +104,7 @@ def staged_files(folder: Path | str) -> Iterator[Path]:
     whole folder. Links are moved as links.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    holder = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
-    try:
+    with _holder(folder) as holder:
         yield holder
         for path in sorted(holder.iterdir()):
             path.replace(folder / path.name)
-    finally:
-        shutil.rmtree(holder, ignore_errors=True)

@@ -19,6 +19,9 @@ from gta.errors import UserError
 
 S = TypeVar("S")
 
+#: The largest seed that every generator in use accepts.
+MAX_SEED = 2**32 - 1
+
 _JSON_TYPES = {int: "integer", float: "number", str: "string", bool: "boolean"}
 
 
@@ -78,9 +81,9 @@ def _check_value(name: str, value: Any, field: dataclasses.Field[Any], kind: typ
     if choices is not None and value not in choices:
         raise UserError(f"{name}: {value!r} is none of {', '.join(map(repr, choices))}; choose one of these.")
     if low is not None and value < low:
-        raise UserError(f"{name}: {value} is below the smallest allowed value, {low:g}.")
+        raise UserError(f"{name}: {value} is below the smallest allowed value, {low:,}.")
     if high is not None and value > high:
-        raise UserError(f"{name}: {value} is above the largest allowed value, {high:g}.")
+        raise UserError(f"{name}: {value} is above the largest allowed value, {high:,}.")
     return value
 
 
@@ -113,6 +116,32 @@ def from_mapping(cls: type[S], values: Mapping[str, Any], where: str = "settings
     return cls(**checked)
 
 
+def whole_number(text: str) -> int:
+    """The type of an option that takes a whole number from 1 on."""
+    return _in_range(text, 1)
+
+
+def _seed(text: str) -> int:
+    return _in_range(text, 0, MAX_SEED)
+
+
+def _in_range(text: str, low: int, high: int | None = None) -> int:
+    bounds = f"from {low} on" if high is None else f"from {low} to {high}"
+    if not (text.isascii() and text.isdecimal()) or int(text) < low or (high is not None and int(text) > high):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {bounds}")
+    return int(text)
+
+
+def add_seed(parser: argparse.ArgumentParser, of: str) -> None:
+    """Add the option `--seed`; `of` says what is drawn with it."""
+    parser.add_argument("--seed", type=_seed, default=1, metavar="N", help=f"seed of {of} [1]")
+
+
+def add_threads(parser: argparse.ArgumentParser, help: str = "CPU threads") -> None:
+    """Add the option `--threads`."""
+    parser.add_argument("--threads", type=whole_number, default=1, metavar="N", help=f"{help} [1]")
+
+
 def _parse_bool(text: str) -> bool:
     if text.lower() in ("true", "yes", "1"):
         return True
@@ -137,7 +166,7 @@ def add_arguments(parser: argparse.ArgumentParser, cls: type[Any], title: str = 
         if field.metadata["choices"] is not None:
             keywords["choices"], keywords["metavar"] = field.metadata["choices"], None
         if is_list:
-            keywords["nargs"] = "*"
+            keywords["nargs"], keywords["action"] = "*", "extend"
         group.add_argument("--" + field.name.replace("_", "-"), **keywords)
 
 
@@ -149,16 +178,17 @@ def from_arguments(cls: type[S], arguments: argparse.Namespace) -> S:
 
 
 def as_options(values: Mapping[str, Any]) -> str:
-    """A section of the configuration as command-line options, quoted for the shell. Empty (None) values are left out."""
+    """A section of the configuration as command-line options, quoted for the shell. Empty (None) values are left out.
+
+    Option and value are one word, `--key=value`, because a value may begin with a dash; a list gives one for each of its items.
+    """
     words: list[str] = []
     for key, value in values.items():
-        if value is None:
-            continue
-        words.append("--" + key.replace("_", "-"))
+        option = "--" + key.replace("_", "-")
         if isinstance(value, list | tuple):
-            words += [str(item) for item in value]
-        else:
-            words.append(str(value).lower() if isinstance(value, bool) else str(value))
+            words += [f"{option}={item}" for item in value] or [option]
+        elif value is not None:
+            words.append(f"{option}={str(value).lower() if isinstance(value, bool) else value}")
     return shlex.join(words)
 
 

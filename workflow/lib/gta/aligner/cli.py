@@ -24,7 +24,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", type=Path, nargs="+", required=True, help="feature stores of all contigs, .safetensors")
     parser.add_argument("--model", type=Path, required=True, help="folder of the language model")
     parser.add_argument("--cache", type=Path, required=True, help="prompt cache, .safetensors")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads [1]")
+    settings.add_threads(parser)
 
 
 def add_parser(stages: Any) -> None:
@@ -41,7 +41,7 @@ def add_parser(stages: Any) -> None:
     parser = actions.add_parser("train", help="train one model with one seed")
     _add_common(parser)
     parser.add_argument("--prototypes", type=Path, required=True, help="text prototypes, .safetensors")
-    parser.add_argument("--seed", type=int, default=1, help="seed of weights and batches [1]")
+    settings.add_seed(parser, "weights and batches")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     settings.add_arguments(parser, AlignerSettings)
     parser.set_defaults(run=run_train)

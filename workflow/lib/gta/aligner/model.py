@@ -5,7 +5,7 @@ attention pooling over the aligned positions -> two heads: the mean expression o
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from gta.aligner.data import Batch, Scaling
 from gta.errors import UserError
+from gta.files import require_file
 from gta.language.cache import PromptCache
 
 
@@ -151,8 +152,9 @@ class Aligner(nn.Module):
         Raises:
             UserError: if the folder is absent, incomplete or of another version.
         """
+        path = require_file(folder / "config.json", "description of an aligner")
         try:
-            config = AlignerConfig(**json.loads((folder / "config.json").read_text()))
+            config = _config(path)
             weights = load_file(folder / "model.safetensors")
             scaling = Scaling(weights["feature_mean"], weights["feature_sd"], weights["difference_sd"])
             aligner = cls(config, weights["prototypes"], scaling, float(weights["token_scale"]))
@@ -160,6 +162,21 @@ class Aligner(nn.Module):
         except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
             raise UserError(f"{folder} holds no complete aligner of this version ({error}): train it again.") from error
         return aligner.eval()
+
+
+def _config(path: Path) -> AlignerConfig:
+    """The sizes of a saved aligner.
+
+    Raises:
+        UserError: naming a key that is missing or unknown.
+    """
+    values = json.loads(path.read_text())
+    known = {field.name for field in fields(AlignerConfig)}
+    given = set(values) if isinstance(values, dict) else set()
+    for what, keys in (("lacks", known - given), ("has the unknown key", given - known)):
+        if keys:
+            raise UserError(f"{path} is of no aligner of this version: it {what} {min(keys)!r}; train the aligner again.")
+    return AlignerConfig(**values)
 
 
 def read_after_prompt(

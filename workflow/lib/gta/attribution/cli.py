@@ -45,8 +45,8 @@ def add_parser(stages: Any) -> None:
         "--elements", type=Path, help="known regulatory elements, .bed or .bed.gz (contigs named as in the reference)"
     )
     parser.add_argument("--truth", type=Path, help="planted elements of a simulation, .tsv")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads [1]")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the resampling of genes [1]")
+    settings.add_threads(parser)
+    settings.add_seed(parser, "the resampling of genes")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     settings.add_arguments(parser, AttributionSettings)
     parser.set_defaults(run=run)
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from gta.aligner.predict import load_trained
     from gta.attribution.enrichment import enrichment, read_elements, require_shared_contigs
-    from gta.attribution.figures import chosen_genes, draw_gene
+    from gta.attribution.figures import chosen_genes, draw_gene, require_genes
     from gta.attribution.run import attribute_cohort
     from gta.attribution.tracks import write_tracks
     from gta.cohort.tables import Cohort, read_table
@@ -68,7 +68,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(AttributionSettings, arguments)
-    cohort, store = Cohort.load(arguments.cohort), FeatureStore.load_all(arguments.features)
+    cohort = Cohort.load(arguments.cohort)
+    require_genes(chosen.figure_genes, cohort.genes)
+    store = FeatureStore.load_all(arguments.features)
     trained = load_trained(arguments.trained, cohort, store, arguments.model, arguments.cache)
     contigs = read_table(arguments.inputs / "contigs.tsv", ("contig", "length"))
     known = arguments.truth or arguments.elements
@@ -80,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     with atomic_path(arguments.out / "figures") as folder:
         folder.mkdir()
-        for gene in chosen_genes(tiles, cohort.genes, chosen.figures, chosen.figure_genes):
+        for gene in chosen_genes(tiles, chosen.figures, chosen.figure_genes):
             draw_gene(gene, tiles, cohort.genes, elements, folder)
     with atomic_path(arguments.out / "tracks") as folder:
         folder.mkdir()

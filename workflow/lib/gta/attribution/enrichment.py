@@ -8,7 +8,10 @@ from scipy.stats import rankdata
 
 from gta.attribution.tiles import MEASURES
 from gta.errors import UserError
-from gta.files import require_file
+from gta.inputs.compression import open_text
+from gta.inputs.tables import read_table
+
+WHAT = "file of known elements"
 
 #: Tiles whose centre is nearer to the TSS than this are the promoter's; bp.
 PROMOTER = 2000
@@ -23,19 +26,29 @@ def read_elements(path: Path) -> pd.DataFrame:
     Raises:
         UserError: if the file is neither.
     """
-    require_file(path, "file of known elements")
-    try:
-        if path.name.endswith(".tsv"):
-            table = pd.read_csv(path, sep="\t", dtype={"gene": str, "contig": str})
-            return table[["gene", "contig", "start", "end"]]
-        table = pd.read_csv(path, sep="\t", header=None, comment="#", usecols=[0, 1, 2], dtype={0: str, 1: np.int64, 2: np.int64})
-    except (ValueError, KeyError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise UserError(
-            f"The file of known elements {path} is neither BED (contig, start, end; .bed or .bed.gz) nor a truth table: {error}"
-        ) from error
-    table.columns = pd.Index(["contig", "start", "end"])
-    table.insert(0, "gene", "")
-    return table
+    if path.name.endswith(".tsv"):
+        columns = ("gene", "contig", "start", "end")
+        try:
+            return read_table(path, columns, ("start", "end"))[list(columns)]
+        except UserError as error:
+            raise UserError(
+                f"{error} A file named .tsv must be the truth of a simulation; give other elements as .bed."
+            ) from error
+    rows = []
+    with open_text(path, WHAT) as handle:
+        for number, line in enumerate(handle, start=1):
+            fields = line.rstrip("\r\n").split("\t")
+            if not line.strip() or line.startswith(("#", "track", "browser")):
+                continue
+            if len(fields) < 3 or not (fields[1].isdecimal() and fields[2].isdecimal()) or int(fields[1]) > int(fields[2]):
+                raise UserError(
+                    f"The {WHAT} {path}, line {number}, is not BED ({line[:60].rstrip()!r}): contig, start and end, separated by"
+                    " tabs, with 0 <= start <= end are needed."
+                )
+            rows.append(("", fields[0], int(fields[1]), int(fields[2])))
+    if not rows:
+        raise UserError(f"The {WHAT} {path} names no element: check how it was made, or leave it out.")
+    return pd.DataFrame(rows, columns=["gene", "contig", "start", "end"])
 
 
 def require_shared_contigs(elements: pd.DataFrame, contigs: list[str], path: Path) -> None:

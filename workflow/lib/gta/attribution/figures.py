@@ -21,11 +21,11 @@ RAISES, LOWERS, PERSONAL, KNOWN = "#0072B2", "#D55E00", "#444444", "#009E73"
 LABEL_ROWS, LABEL_ROOM = 3, 0.007
 
 
-def chosen_genes(tiles: pd.DataFrame, genes: pd.DataFrame, number: int, wanted: list[str]) -> list[str]:
-    """The genes to draw: those named, and those with the largest personal attribution.
+def require_genes(wanted: list[str], genes: pd.DataFrame) -> None:
+    """Refuse a gene to be drawn that is not in the cohort.
 
     Raises:
-        UserError: if a named gene is not in the cohort.
+        UserError: naming the gene.
     """
     known = set(genes["gene"])
     for gene in wanted:
@@ -33,6 +33,10 @@ def chosen_genes(tiles: pd.DataFrame, genes: pd.DataFrame, number: int, wanted: 
             raise UserError(
                 f"attribution.figure_genes: {gene} is not a gene of the cohort; see cohort/genes.tsv and dropped.tsv."
             )
+
+
+def chosen_genes(tiles: pd.DataFrame, number: int, wanted: list[str]) -> list[str]:
+    """The genes to draw: those named, and those with the largest personal attribution."""
     strength = tiles.groupby("gene", sort=False)["personal"].sum()
     strongest = strength.sort_values(ascending=False, kind="stable").index[:number]
     return list(dict.fromkeys([*wanted, *strongest]))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gta import settings
-from gta.baselines.settings import ElasticNetSettings, RidgeSettings
+from gta.baselines.settings import ElasticNetSettings, RidgeSettings, check
 
 ELASTIC_NET_EPILOG = """\
 Reads  cohort/                 expression (natural log), splits of genes and people
@@ -50,8 +50,8 @@ def add_parser(stages: Any) -> None:
     elastic_net.add_argument("--haplotypes", type=Path, nargs="+", required=True, help="haplotype panels of every contig, .npz")
     elastic_net.add_argument("--out", type=Path, required=True, help="predictions to write, .parquet")
     elastic_net.add_argument("--weights", type=Path, help="table of weights to write, .tsv")
-    elastic_net.add_argument("--threads", type=int, default=1, help="genes fitted at the same time [1]")
-    elastic_net.add_argument("--seed", type=int, default=1, help="seed of the folds of the cross-validation [1]")
+    settings.add_threads(elastic_net, "genes fitted at the same time")
+    settings.add_seed(elastic_net, "the folds of the cross-validation")
     settings.add_arguments(elastic_net, ElasticNetSettings)
     elastic_net.set_defaults(run=run_elastic_net)
 
@@ -97,6 +97,7 @@ def run_ridge(arguments: argparse.Namespace) -> None:
     from gta.features.store import FeatureStore
 
     chosen = settings.from_arguments(RidgeSettings, arguments)
+    check(chosen)
     cohort = Cohort.load(arguments.cohort)
     store = FeatureStore.load_all(arguments.features)
     write_predictions(fit_cohort(cohort, store, chosen), arguments.out)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gta.errors import UserError
 from gta.settings import setting
 
 
@@ -31,3 +32,13 @@ class RidgeSettings:
         "Tiles beyond the promoter but within this many bp of the TSS are pooled as proximal, the rest as distal.",
         minimum=1,
     )
+
+
+def check(settings: RidgeSettings) -> None:
+    """See that the zones around the TSS follow each other.
+
+    Raises:
+        UserError: if the promoter reaches further than the proximal zone.
+    """
+    if settings.promoter > settings.proximal:
+        raise UserError(f"promoter: {settings.promoter} is more than proximal ({settings.proximal}); lower it.")

@@ -38,7 +38,7 @@ def add_parser(stages: Any) -> None:
     )
     parser.add_argument("--inputs", type=Path, required=True, metavar="DIR", help="folder written by `gta inputs`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the splits of people and genes [1]")
+    settings.add_seed(parser, "the splits of people and genes")
     settings.add_arguments(parser, CohortSettings)
     parser.set_defaults(run=run)
 

@@ -1,6 +1,5 @@
 """The work of the cohort stage: choose, split, correct, write."""
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +13,9 @@ from gta.cohort.blocks import SPLITS, split_genes
 from gta.cohort.correction import HiddenFactors, log_tpm, to_tpm
 from gta.cohort.genes import choose_genes
 from gta.cohort.people import choose_people, split_people
-from gta.cohort.settings import CohortSettings
-from gta.errors import UserError
+from gta.cohort.settings import CohortSettings, check
 from gta.files import require_file, staged_files
-from gta.inputs.tables import read_contigs, read_expression, read_genes, read_people, write_table
+from gta.inputs.tables import read_contigs, read_expression, read_genes, read_names, read_people, write_table
 
 GENE_COLUMNS = ["gene", "symbol", "biotype", "contig", "strand", "tss", "window_start", "window_end", "block", "split"]
 
@@ -39,8 +37,8 @@ def make_cohort(inputs: Path, out: Path, settings: CohortSettings, seed: int) ->
     Raises:
         UserError: for settings that do not fit the inputs.
     """
-    _check_settings(settings)
-    names = json.loads(require_file(inputs / "inputs.json", "list of the inputs").read_text())
+    check(settings)
+    reference = require_file(inputs / read_names(inputs)["reference"], "reference")
     genes, contigs, everybody, matrix = read_genes(inputs), read_contigs(inputs), read_people(inputs), read_expression(inputs)
 
     chosen, dropped_people = choose_people(list(everybody["person"]), list(matrix.columns), settings)
@@ -51,7 +49,7 @@ def make_cohort(inputs: Path, out: Path, settings: CohortSettings, seed: int) ->
     given = matrix[chosen].to_numpy(dtype=np.float64)
     tpm = to_tpm(given) if settings.unit == "rpkm" else given
     fraction = pd.Series((tpm[:, training] > 0).mean(axis=1), index=matrix.index)
-    candidates, dropped_genes = choose_genes(genes, contigs, fraction, inputs / names["reference"], settings)
+    candidates, dropped_genes = choose_genes(genes, contigs, fraction, reference, settings)
     kept, leaking = split_genes(candidates, settings, seed, log)
     dropped_genes |= leaking
 
@@ -80,16 +78,6 @@ def make_cohort(inputs: Path, out: Path, settings: CohortSettings, seed: int) ->
         write_table(_dropped(dropped_people, _in_order(dropped_genes, genes, matrix)), folder / "dropped.tsv")
         write_table(_summary(people, kept, dropped_people, dropped_genes), folder / "summary.tsv")
     log(f"cohort: {len(people)} people, {len(kept)} genes; what was left out, and why: {out / 'dropped.tsv'}")
-
-
-def _check_settings(settings: CohortSettings) -> None:
-    """What the type of a setting alone does not tell."""
-    if settings.window_length % 2:
-        raise UserError(f"window_length: {settings.window_length} is odd; give an even number, so that the TSS is in the middle.")
-    for kind in ("people", "genes"):
-        valid, test = getattr(settings, f"valid_{kind}"), getattr(settings, f"test_{kind}")
-        if valid + test >= 1:
-            raise UserError(f"valid_{kind} ({valid:g}) and test_{kind} ({test:g}) leave nothing for training: lower one of them.")
 
 
 def _in_order(reasons: Mapping[str, str], genes: pd.DataFrame, matrix: pd.DataFrame) -> dict[str, str]:

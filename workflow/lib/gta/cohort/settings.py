@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gta.errors import UserError
 from gta.settings import setting
 
 
@@ -51,3 +52,17 @@ class CohortSettings:
         " closely; fewer have fewer borders, at which genes are lost because their windows overlap.",
         minimum=3,
     )
+
+
+def check(settings: CohortSettings) -> None:
+    """What the type of a setting alone does not tell.
+
+    Raises:
+        UserError: naming the settings that contradict each other.
+    """
+    if settings.window_length % 2:
+        raise UserError(f"window_length: {settings.window_length} is odd; give an even number, so that the TSS is in the middle.")
+    for kind in ("people", "genes"):
+        valid, test = getattr(settings, f"valid_{kind}"), getattr(settings, f"test_{kind}")
+        if valid + test >= 1:
+            raise UserError(f"valid_{kind} ({valid:g}) and test_{kind} ({test:g}) leave nothing for training: lower one of them.")

@@ -17,8 +17,12 @@ def read_genes(folder: Path) -> pd.DataFrame:
 
 
 def read_people(folder: Path) -> pd.DataFrame:
-    """`people.tsv` of a cohort folder."""
-    return read_table(folder / "people.tsv", ("person", "population", "split"))
+    """`people.tsv` of a cohort folder; without anybody in it, it is refused."""
+    path = folder / "people.tsv"
+    table = read_table(path, ("person", "population", "split"))
+    if table.empty:
+        raise UserError(f"{path} has a header but no rows: make the cohort again.")
+    return table
 
 
 @dataclass(frozen=True)

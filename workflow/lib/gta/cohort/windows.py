@@ -8,6 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 import pysam
 
+from gta.errors import UserError
+
 #: Bases of a contig that are looked at together: bounds the memory.
 CHUNK = 1 << 24
 
@@ -80,9 +82,16 @@ def window_gaps(genes: pd.DataFrame, reference: Path) -> pd.DataFrame:
 
     Returns:
         `padding` (bases past either end of the contig) and `unknown` (N within it), in bp; the index of `genes`.
+
+    Raises:
+        UserError: if the reference cannot be opened.
     """
     gaps = pd.DataFrame({"padding": 0, "unknown": 0}, index=genes.index)
-    with pysam.FastaFile(str(reference)) as fasta:
+    try:
+        opened = pysam.FastaFile(str(reference))
+    except (OSError, ValueError) as error:
+        raise UserError(f"The reference {reference} cannot be opened through its index: run `gta inputs` again.") from error
+    with opened as fasta:
         for contig, there in genes.groupby("contig", sort=False):
             name = str(contig)
             starts, ends = there["window_start"].to_numpy(), there["window_end"].to_numpy()

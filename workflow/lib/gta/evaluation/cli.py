@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from gta.evaluation.settings import EvaluationSettings
-from gta.settings import add_arguments, from_arguments
+from gta.settings import add_arguments, add_seed, from_arguments
 
 _SCORE = """\
 Compares predictions with the expression of the held-out people (split test of the cohort), in three regimes:
@@ -63,12 +63,6 @@ def _headline(arguments: argparse.Namespace) -> None:
         print(*enrichment_lines(path), sep="\n")
 
 
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
-    return int(text)
-
-
 def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `evaluation` with its actions `score` and `headline`."""
     stage = stages.add_parser("evaluation", help="compare predictions with expression")
@@ -86,7 +80,7 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--predictions", type=Path, required=True, nargs="+", metavar="FILE", help="one Parquet file per model and seed"
     )
     score.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables")
-    score.add_argument("--seed", type=_seed, default=1, metavar="N", help="seed of all random draws [1]")
+    add_seed(score, "all random draws")
     add_arguments(score, EvaluationSettings)
     score.set_defaults(run=_score)
 

@@ -32,7 +32,7 @@ def add_parser(stages: Any) -> None:
     parser.add_argument("--cohort", type=Path, required=True, help="folder written by `gta cohort`")
     parser.add_argument("--haplotypes", type=Path, required=True, help="panels of the contig, .npz")
     parser.add_argument("--contig", required=True, help="name of the contig in the reference")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads [1]")
+    settings.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="feature store to write, .safetensors")
     parser.add_argument("--summary", type=Path, required=True, help="table of what de-duplication saved, to write, .tsv")
     parser.add_argument("--names", type=Path, required=True, help="table of feature names to write, .tsv")

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from gta.errors import UserError
+from gta.features.factors import read_factors
 from gta.features.lymphoblastoid import FACTORS
 
 #: Added to each base's count, times the background frequency, before the logarithm (Wasserman & Sandelin 2004 use sqrt(N);
@@ -78,29 +79,18 @@ def load_motifs(release: str, factors: str) -> list[Motif]:
     elif factors == "lymphoblastoid":
         wanted = {name.upper() for name in FACTORS}
     else:
-        wanted = _read_factors(Path(factors), {m.matrix_id.upper() for m in matrices} | {m.name.upper() for m in matrices})
+        wanted = read_factors(Path(factors))
+        unknown = sorted(wanted - {name.upper() for matrix in matrices for name in (matrix.matrix_id, matrix.name)})
+        if unknown:
+            raise UserError(
+                f"features.factors: {factors}: no JASPAR CORE vertebrate matrix is named {unknown[0]}; check the spelling."
+            )
     motifs = [
         Motif(m.matrix_id, m.name, log_odds(np.array([m.counts[base] for base in "ACGT"], dtype=float)))
         for m in matrices
         if wanted is None or m.name.upper() in wanted or m.matrix_id.upper() in wanted
     ]
     return sorted(motifs, key=lambda motif: motif.matrix_id)
-
-
-def _read_factors(path: Path, known: set[str]) -> set[str]:
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"features.factors: {path} is neither 'lymphoblastoid', 'all' nor a readable text file of factor names."
-        ) from error
-    names = {line.strip().upper() for line in lines if line.strip() and not line.startswith("#")}
-    if not names:
-        raise UserError(f"features.factors: {path} names no factor; write one per line.")
-    unknown = sorted(names - known)
-    if unknown:
-        raise UserError(f"features.factors: {path}: no JASPAR CORE vertebrate matrix is named {unknown[0]}; check the spelling.")
-    return names
 
 
 def one_hot(sequences: np.ndarray) -> torch.Tensor:

@@ -83,7 +83,7 @@ def resolve(records: Records, settings: HaplotypeSettings, name: Callable[[int],
         )
     if settings.unphased == "iupac":
         alts = with_codes(records.refs, alts, alleles, unphased)
-    alleles = alleles.reshape(count, -1)
+    alleles = alleles.reshape(count, 2 * len(people))  # numpy cannot work out a -1 where there is no record
     overlapping = skip_overlaps(records, alts, alleles)
     return Resolved(
         alts=alts,

@@ -1,6 +1,7 @@
 """Plain, gzip or bgzip: what a file is, whether it is whole, and how to read or re-compress it."""
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,12 @@ Compression = Literal["plain", "gzip", "bgzip"]
 #: The empty block that ends every whole BGZF file (SAM specification, section 4.1.2).
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
-_OTHER_FORMATS = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+}
 _COPY_BYTES = 1 << 20
 
 
@@ -38,7 +44,9 @@ def compression_of(path: Path, what: str) -> Compression:
         raise UserError(f"The {what} {path} is empty: check how it was made or downloaded.")
     for magic, name in _OTHER_FORMATS.items():
         if start.startswith(magic):
-            raise UserError(f"The {what} {path} is compressed with {name}: unpack it, then compress it with bgzip.")
+            raise UserError(f"The {what} {path} is {name}: unpack it or save it as plain text; bgzip may compress it again.")
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"The {what} {path} is text in UTF-16: convert it with `iconv -f UTF-16 -t UTF-8`.")
     if not start.startswith(b"\x1f\x8b"):
         return "plain"
     if not (start[3] & 4 and start[12:14] == b"BC"):
@@ -90,6 +98,24 @@ def open_text(path: Path, what: str) -> Iterator[TextIO]:
         )
         with opened as handle:
             yield cast(TextIO, handle)
+
+
+def require_last_line_whole(path: Path, what: str) -> None:
+    """Refuse a plain text file whose last line has no end: a compressed file tells when it is cut short, a plain one only so.
+
+    Args:
+        path: Plain, gzip or bgzip file, not empty.
+        what: What the file is, for the error's text.
+    """
+    if compression_of(path, what) != "plain":
+        return
+    with path.open("rb") as handle:
+        handle.seek(-1, os.SEEK_END)
+        if handle.read() not in b"\r\n":
+            raise UserError(
+                f"The {what} {path} ends in the middle of a line, so it may be cut short: copy or download it again, or add a"
+                " line break at its end if it is whole."
+            )
 
 
 def first_bytes(path: Path, what: str, n: int = 64) -> bytes:

@@ -1,7 +1,6 @@
 """The expression matrix."""
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from gta.errors import UserError
-from gta.inputs.compression import open_text
+from gta.inputs.compression import open_text, require_last_line_whole
+from gta.inputs.names import require_clean_names
 
 WHAT = "expression matrix"
 N_LEADING = 6
@@ -50,6 +50,7 @@ def read_expression(path: Path) -> Expression:
     """
     leading: list[tuple[str, str, int, int]] = []
     rows: list[npt.NDArray[np.float64]] = []
+    require_last_line_whole(path, WHAT)
     with open_text(path, WHAT) as handle:
         line = handle.readline()
         header_number = 1
@@ -66,8 +67,12 @@ def read_expression(path: Path) -> Expression:
                     f"{where} has {len(fields)} columns where the header has {N_LEADING + len(people)}: the file is cut short or"
                     " not separated by tabs."
                 )
-            if not (fields[1].isdigit() and fields[2].isdigit()):
-                raise UserError(f"{where} has start {fields[1]!r} and end {fields[2]!r}: whole numbers are needed.")
+            if not (fields[1].isdecimal() and fields[2].isdecimal()) or int(fields[1]) > int(fields[2]):
+                raise UserError(
+                    f"{where} has start {fields[1]!r} and end {fields[2]!r}: whole numbers with start <= end are needed."
+                )
+            if not fields[3].strip():
+                raise UserError(f"{where} has no gene in its fourth column: name it or remove the line.")
             leading.append((fields[3], fields[0], int(fields[1]), int(fields[2])))
             rows.append(_values(fields, people, where))
     if not rows:
@@ -82,36 +87,39 @@ def read_expression(path: Path) -> Expression:
 def _people(header: str, path: Path) -> list[str]:
     """The people that the header names."""
     fields = header.rstrip("\r\n").split("\t")
-    names = [name.lower() for name in fields[:3]]
-    if names[1:] != ["start", "end"]:
+    names = [name.lower() for name in fields[:N_LEADING]]
+    if names[1:3] != ["start", "end"] or names[5:] != ["strand"]:
         raise UserError(
             f"The {WHAT} {path} does not begin with the header `#chr start end gene length strand person ...`, separated by"
-            f" tabs (it begins {header[:60].rstrip()!r}): write it."
+            f" tabs (it begins {header[:60].rstrip()!r}): write it, with all six columns before the people."
         )
     people = fields[N_LEADING:]
     if not people:
         raise UserError(f"The {WHAT} {path} has no people: six columns, then one column per person, are needed.")
-    repeated = [person for person, n in Counter(people).items() if n > 1]
-    if repeated or "" in map(str.strip, people):
-        raise UserError(
-            f"The {WHAT} {path} "
-            + (f"names the person {repeated[0]!r} more than once" if repeated else "has a column without a name")
-            + ": name every person once."
-        )
+    require_clean_names(people, f"The {WHAT} {path}")
+    if "gene" in people:
+        raise UserError(f"The {WHAT} {path} has a person called 'gene', as the workflow calls the genes: rename that person.")
     return people
+
+
+def _number(text: str) -> float:
+    """A number as other programs read it, too: Python alone takes 1_7 for 17."""
+    if "_" in text:
+        raise ValueError(text)
+    return float(text)
 
 
 def _values(fields: list[str], people: list[str], where: str) -> npt.NDArray[np.float64]:
     """The values of one gene, checked."""
     try:
-        values = np.array([float(text) for text in fields[N_LEADING:]])
+        values = np.array([_number(text) for text in fields[N_LEADING:]])
         if np.isfinite(values).all() and (values >= 0).all():
             return values
     except ValueError:
         pass
     for person, text in zip(people, fields[N_LEADING:], strict=True):
         try:
-            value = float(text)
+            value = _number(text)
         except ValueError:
             value = math.nan
         if not math.isfinite(value):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from gta.errors import UserError
-from gta.inputs.compression import open_text
+from gta.inputs.compression import open_text, require_last_line_whole
 
 WHAT = "gene annotation"
 COLUMNS = ["gene", "symbol", "biotype", "contig", "start", "end", "strand", "tss"]
@@ -45,6 +45,7 @@ def read_genes(path: Path, log: Callable[[str], None]) -> pd.DataFrame:
     Raises:
         UserError: for a broken line (with its number), GFF3, or a file without genes.
     """
+    require_last_line_whole(path, WHAT)
     spans, n_repeated = _spans(path, {"gene"})
     if not spans:
         log("genes: no gene lines in the GTF; genes are the spans of their transcripts and exons")
@@ -53,7 +54,13 @@ def read_genes(path: Path, log: Callable[[str], None]) -> pd.DataFrame:
         raise UserError(f"The {WHAT} {path} has no lines of genes, transcripts or exons: check that it is a GTF.")
     if n_repeated:
         log(f"genes: {n_repeated} lines repeat a gene id at another place and are left out (the first place is kept)")
-    stranded = {gene: span for gene, span in spans.items() if span.strand in "+-"}
+    stranded = {gene: span for gene, span in spans.items() if span.strand in ("+", "-")}
+    if not stranded:
+        gene, span = next(iter(spans.items()))
+        raise UserError(
+            f"The {WHAT} {path} says of none of its {len(spans)} genes on which strand it is (e.g. {gene!r} has {span.strand!r}"
+            " in column 7), so that no TSS is known: give an annotation with + or - there."
+        )
     if len(stranded) < len(spans):
         log(f"genes: {len(spans) - len(stranded)} genes without a strand are left out: they have no TSS")
     rows = [

@@ -1,6 +1,5 @@
 """The genotypes: linked or compressed, indexed, and compared with the reference."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,33 @@ from typing import Any
 import pysam
 
 from gta.errors import UserError
-from gta.inputs.compression import bgzip_copy, compression_of, first_bytes, open_text
+from gta.inputs.compression import bgzip_copy, compression_of, first_bytes, open_text, require_last_line_whole
 from gta.inputs.htslib import captured_messages
-from gta.inputs.reference import link_index
+from gta.inputs.names import require_clean_names
 
 WHAT = "genotype file"
 #: Records of each contig whose REF allele is compared with the reference.
 RECORDS_COMPARED = 50
 #: A larger share of REF alleles that are not in the reference means another genome build, not a few odd records.
 TOLERATED_MISMATCHES = 0.1
+
+
+def link_index(source: Path, link: Path, suffix: str) -> bool:
+    """Link the index file that stands beside `source`, if it is there and not older than it.
+
+    Args:
+        source: The user's file.
+        link: Where it is linked.
+        suffix: What the index adds to the file's name: ".tbi".
+
+    Returns:
+        Whether it was linked.
+    """
+    index = Path(f"{source}{suffix}")
+    if not index.is_file() or index.stat().st_size == 0 or index.stat().st_mtime < source.stat().st_mtime:
+        return False
+    Path(f"{link}{suffix}").symlink_to(index.absolute())
+    return True
 
 
 def place_genotypes(source: Path, folder: Path) -> str:
@@ -35,9 +52,12 @@ def place_genotypes(source: Path, folder: Path) -> str:
     kind, start = compression_of(source, WHAT), first_bytes(source, WHAT)
     is_bcf = start.startswith(b"BCF\x02")
     if not is_bcf and not start.startswith(b"##fileformat=VCF"):
-        raise UserError(f"The {WHAT} {source} is neither VCF nor BCF (a VCF starts with '##fileformat=VCF'): check the path.")
+        raise UserError(
+            f"The {WHAT} {source} is neither VCF nor BCF (it begins {start[:20]!r}, a VCF '##fileformat=VCF'): check the path."
+        )
     if is_bcf and kind != "bgzip":
         raise UserError(f"The {WHAT} {source} is an uncompressed BCF: compress it with `bcftools view -Ob -o out.bcf`.")
+    require_last_line_whole(source, WHAT)
     _check_people(source, people_of_bcf(source) if is_bcf else people_of_vcf(source))
 
     name = "genotypes.bcf" if is_bcf else "genotypes.vcf.gz"
@@ -47,7 +67,7 @@ def place_genotypes(source: Path, folder: Path) -> str:
     else:
         bgzip_copy(source, target, WHAT)
     suffixes = (".csi",) if is_bcf else (".tbi", ".csi")
-    if kind != "bgzip" or not any(link_index(source, target, (suffix,)) for suffix in suffixes):
+    if kind != "bgzip" or not any(link_index(source, target, suffix) for suffix in suffixes):
         _build_index(source, target, is_bcf)
     return name
 
@@ -58,11 +78,13 @@ def people_of_vcf(path: Path) -> list[str]:
     The header is read as text, because htslib refuses one with a repeated name without saying which.
 
     Raises:
-        UserError: if the header has no #CHROM line.
+        UserError: if the header has no #CHROM line, or one without tabs.
     """
     with open_text(path, WHAT) as handle:
         for line in handle:
             if line.startswith("#CHROM"):
+                if "\t" not in line:
+                    raise UserError(f"The {WHAT} {path} has a line #CHROM that is not separated by tabs: replace its spaces.")
                 return line.rstrip("\r\n").split("\t")[9:]
             if not line.startswith("#"):
                 break
@@ -81,11 +103,7 @@ def people_of_bcf(path: Path) -> list[str]:
 def _check_people(source: Path, people: list[str]) -> None:
     if not people:
         raise UserError(f"The {WHAT} {source} holds no people, only variants: give the file with one column per person.")
-    repeated = [person for person, n in Counter(people).items() if n > 1]
-    if repeated:
-        raise UserError(f"The {WHAT} {source} names the person {repeated[0]!r} more than once: remove or rename one column.")
-    if any(not person.strip() for person in people):
-        raise UserError(f"The {WHAT} {source} has a person without a name in its #CHROM line: name every column.")
+    require_clean_names(people, f"The {WHAT} {source}")
 
 
 def _build_index(source: Path, target: Path, is_bcf: bool) -> None:
@@ -94,35 +112,38 @@ def _build_index(source: Path, target: Path, is_bcf: bool) -> None:
             preset: Any = "bcf" if is_bcf else "vcf"  # pysam's type stub forgets "bcf"
             pysam.tabix_index(str(target), preset=preset, force=True, csi=is_bcf)
     except OSError as error:
-        disorder = None if is_bcf else _first_disorder(source)
-        if disorder is None:
-            reason = " ".join(line for line in messages if line.startswith("[E::")) or str(error)
-            raise UserError(
-                f"The {WHAT} {source} cannot be indexed ({reason}): check it, or sort it with `bcftools sort`."
-            ) from error
-        raise UserError(
-            f"The {WHAT} {source} is not sorted by position ({disorder}): sort it with `bcftools sort -Oz -o sorted.vcf.gz`."
-        ) from error
+        reason = " ".join(line for line in messages if line.startswith("[E::")) or str(error)
+        raise _damaged(source, f"cannot be indexed ({reason}): check it, or sort it with `bcftools sort`.") from error
 
 
-def _first_disorder(path: Path) -> str | None:
-    """Where the order of a VCF breaks, in words; None if it does not."""
+def _damaged(source: Path, otherwise: str) -> UserError:
+    """What is wrong with genotypes that htslib cannot read: the first line at fault if it is a VCF, or else what is given."""
+    is_bcf = first_bytes(source, WHAT).startswith(b"BCF")
+    return UserError(f"The {WHAT} {source} {(None if is_bcf else _first_fault(source)) or otherwise}")
+
+
+def _first_fault(path: Path) -> str | None:
+    """Which line of a VCF is broken or out of order, and what to do; None if none is."""
     finished: set[str] = set()
-    contig, position = "", 0
+    contig, position, columns = "", 0, 9 + len(people_of_vcf(path))
+    order = "is not sorted by position ({}): sort it with `bcftools sort -Oz -o sorted.vcf.gz`."
     with open_text(path, WHAT) as handle:
         for number, line in enumerate(handle, start=1):
             if line.startswith("#"):
                 continue
-            fields = line.split("\t", 2)
-            if len(fields) < 3 or not fields[1].isdigit():
-                return None
+            fields = line.rstrip("\r\n").split("\t")
+            if len(fields) != columns or not fields[1].isdecimal():
+                return (
+                    f"has no whole record in line {number} ({line[:40].rstrip()!r}): {columns} columns, separated by tabs, with a"
+                    " whole number in the second, are needed; mend or remove the line."
+                )
             if fields[0] != contig:
                 finished.add(contig)
                 if fields[0] in finished:
-                    return f"line {number}: contig {fields[0]} begins a second time"
+                    return order.format(f"line {number}: contig {fields[0]} begins a second time")
                 contig, position = fields[0], 0
             if int(fields[1]) < position:
-                return f"line {number}: {contig}:{fields[1]} comes after {contig}:{position}"
+                return order.format(f"line {number}: {contig}:{fields[1]} comes after {contig}:{position}")
             position = int(fields[1])
     return None
 
@@ -152,7 +173,7 @@ def contigs_with_records(path: Path, source: Path) -> list[str]:
                     )
                 found.append(contig)
     except (OSError, ValueError) as error:
-        raise UserError(f"The {WHAT} {source} or its index is damaged ({error}): index it again.") from error
+        raise _damaged(source, f"or its index is damaged ({error}): index it again.") from error
     if not found:
         raise UserError(f"The {WHAT} {source} has no records: check how it was made.")
     return found
@@ -174,19 +195,26 @@ def compare_with_reference(
         log: Takes a line of progress.
 
     Raises:
-        UserError: if more than `TOLERATED_MISMATCHES` of them differ.
+        UserError: for a broken record, or if more than `TOLERATED_MISMATCHES` of them differ.
     """
     compared, odd = 0, []
     with captured_messages(), pysam.VariantFile(str(path)) as records, pysam.FastaFile(str(reference)) as fasta:
         for theirs, ours in contigs.items():
             middle = fasta.get_reference_length(ours) // 2
-            sample = _take(records, theirs, middle) or _take(records, theirs, 0)
+            try:
+                sample = _take(records, theirs, middle) or _take(records, theirs, 0)
+            except (OSError, ValueError) as error:
+                raise _damaged(source, f"or its index is damaged ({error}): index it again.") from error
             for record in sample:
                 allele = (record.ref or "").upper()
                 expected = fasta.fetch(ours, record.start, record.start + len(allele)).upper()
                 compared += 1
                 if allele != expected:
-                    odd.append(f"{theirs}:{record.pos} has REF {allele[:20]!r}, the reference {expected[:20]!r}")
+                    odd.append(
+                        f"{theirs}:{record.pos} has REF {allele[:20]!r}, the reference {expected[:20]!r}"
+                        if expected
+                        else f"{theirs}:{record.pos} is past its end"
+                    )
     if len(odd) > TOLERATED_MISMATCHES * compared:
         raise UserError(
             f"The {WHAT} {source} does not fit the reference: {len(odd)} of {compared} REF alleles differ (e.g. {odd[0]});"

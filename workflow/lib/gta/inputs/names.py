@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gta.errors import UserError
+
 _VERSIONED = re.compile(r"^(ENS[A-Z]*\d+)\.\d+(_PAR_Y)?$")
 
 
@@ -83,6 +85,25 @@ def match_genes(names: Iterable[str], targets: Iterable[str]) -> GeneMatch:
         if n_same_bare[bare] == 1 and len(by_bare[bare]) == 1:
             matched[name] = by_bare[bare][0]
     return GeneMatch(matched, n_exact, len(matched) - n_exact)
+
+
+def require_clean_names(people: Sequence[str], where: str) -> None:
+    """Refuse names of people that are empty, have blanks around them, or occur twice.
+
+    Args:
+        people: The names.
+        where: The beginning of the error's text: "The genotype file x".
+
+    Raises:
+        UserError: naming the first of them.
+    """
+    for person, n in Counter(people).items():
+        if not person.strip():
+            raise UserError(f"{where} has a person without a name in its header: name every column.")
+        if person != person.strip():
+            raise UserError(f"{where} names the person {person!r} with a blank at its beginning or end: remove it.")
+        if n > 1:
+            raise UserError(f"{where} names the person {person!r} more than once: remove or rename one column.")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -11,28 +11,10 @@ from gta.inputs.htslib import captured_messages
 WHAT = "reference"
 
 
-def link_index(source: Path, link: Path, suffixes: tuple[str, ...]) -> bool:
-    """Link the index files that stand beside `source`, if all are there and none is older than it.
-
-    Args:
-        source: The user's file.
-        link: Where it is linked.
-        suffixes: What is added to the file's name: (".fai", ".gzi").
-
-    Returns:
-        Whether they were linked.
-    """
-    indexes = [Path(f"{source}{suffix}") for suffix in suffixes]
-    age = source.stat().st_mtime
-    if not all(index.is_file() and index.stat().st_size and index.stat().st_mtime >= age for index in indexes):
-        return False
-    for index, suffix in zip(indexes, suffixes, strict=True):
-        Path(f"{link}{suffix}").symlink_to(index.absolute())
-    return True
-
-
 def place_reference(source: Path, folder: Path) -> str:
     """Put the reference and its index into a folder: a link, or a bgzip copy of a gzip file.
+
+    The index is always built here: that of the user may be of another file, and says nothing of a contig that occurs twice.
 
     Args:
         source: FASTA: plain, bgzip or gzip.
@@ -45,17 +27,16 @@ def place_reference(source: Path, folder: Path) -> str:
         UserError: for a file that is no FASTA, is cut short, or names a contig twice.
     """
     kind = compression_of(source, WHAT)
-    if not first_bytes(source, WHAT).startswith(b">"):
-        raise UserError(f"The {WHAT} {source} is not FASTA (its first character is not '>'): check the path.")
+    start = first_bytes(source, WHAT)
+    if not start.startswith(b">"):
+        raise UserError(f"The {WHAT} {source} is not FASTA (it begins {start[:20]!r}, not with '>'): check the path.")
     name = "reference.fa" if kind == "plain" else "reference.fa.gz"
     target = folder / name
-    suffixes = (".fai",) if kind == "plain" else (".fai", ".gzi")
     if kind == "gzip":
         bgzip_copy(source, target, WHAT)
     else:
         target.symlink_to(source.absolute())
-    if kind == "gzip" or not link_index(source, target, suffixes):
-        _build_index(source, target)
+    _build_index(source, target)
     return name
 
 
@@ -65,6 +46,12 @@ def _build_index(source: Path, target: Path) -> None:
             pysam.faidx(str(target))
     except pysam.SamtoolsError as error:
         reason = " ".join(line for line in messages if line.startswith("[E::")) or "samtools faidx failed"
+        if "bgzf" in reason:
+            raise UserError(f"The {WHAT} {source} is cut short or damaged inside: copy or download it again.") from error
+        if "File truncated" in reason:
+            raise UserError(
+                f"The {WHAT} {source} ends with the name of a contig that has no sequence: copy or download it again."
+            ) from error
         raise UserError(
             f"The {WHAT} {source} cannot be indexed ({reason}): lines of a sequence must be of one length; check the file."
         ) from error
@@ -77,10 +64,13 @@ def contig_lengths(path: Path) -> dict[str, int]:
     """Length of each contig in bp, in the order of the file.
 
     Raises:
-        UserError: if the indexed FASTA cannot be opened.
+        UserError: if the indexed FASTA cannot be opened, or a contig has no name.
     """
     try:
         with captured_messages(), pysam.FastaFile(str(path)) as fasta:
-            return dict(zip(fasta.references, fasta.lengths, strict=True))
+            lengths = dict(zip(fasta.references, fasta.lengths, strict=True))
     except (OSError, ValueError) as error:
         raise UserError(f"The {WHAT} {path.resolve()} or its index is damaged ({error}): index it again.") from error
+    if "" in lengths:
+        raise UserError(f"The {WHAT} {path.resolve()} has a sequence without a name (a line with '>' alone): name or remove it.")
+    return lengths

@@ -58,8 +58,12 @@ def prepare_inputs(files: InputFiles, out: Path) -> None:
     Raises:
         UserError: for whatever is wrong with a file, or between two of them.
     """
+    seen: dict[Path, str] = {}
     for name, path in files.given().items():
         require_file(path, name)
+        other = seen.setdefault(path.resolve(), name)
+        if other != name:
+            raise UserError(f"--{name} {path} is the file that was given as --{other}: each needs its own.")
         if path.absolute().parent.resolve() == out.resolve():
             raise UserError(f"--out {out} is the folder of the input {path}, which would be replaced: choose another folder.")
 

@@ -1,6 +1,7 @@
 """Reading and writing the tables of the inputs stage."""
 
 import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pandas as pd
 
 from gta.errors import UserError
 from gta.files import require_file
+
+_AGAIN = "check the path, or make the file again."
 
 
 def read_table(path: Path, columns: Sequence[str], integers: Sequence[str] = ()) -> pd.DataFrame:
@@ -24,18 +27,38 @@ def read_table(path: Path, columns: Sequence[str], integers: Sequence[str] = ())
     require_file(path, "table")
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
-        table = table.astype({name: "int64" for name in integers if name in table})
+    except pd.errors.EmptyDataError as error:
+        raise UserError(f"{path} is empty: {_AGAIN}") from error
     except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path} is no tab-separated table ({error}): remove it and run again.") from error
+        raise UserError(f"{path} is no tab-separated table ({error}): {_AGAIN}") from error
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise UserError(f"{path} has no column {missing[0]}: remove it and run again.")
-    return table
+        raise UserError(f"{path} has no column {missing[0]}: {_AGAIN}")
+    for name in integers:
+        if name in table:
+            broken = table[name][~table[name].str.fullmatch(r"-?\d+")]
+            if len(broken):
+                raise UserError(f"{path} has {broken.iloc[0]!r} in the column {name}, where whole numbers are needed: {_AGAIN}")
+    return table.astype({name: "int64" for name in integers if name in table})
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a tab-separated table with a header line; quotation marks stay as they are."""
     table.to_csv(path, sep="\t", index=False, quoting=csv.QUOTE_NONE, lineterminator="\n")
+
+
+def read_names(inputs: Path) -> dict[str, str]:
+    """The names of the reference and the genotypes inside an inputs folder, from its `inputs.json`.
+
+    Raises:
+        UserError: if the file is missing or does not name both.
+    """
+    path = require_file(inputs / "inputs.json", "list of the inputs")
+    try:
+        names = json.loads(path.read_text())
+        return {key: str(names[key]) for key in ("reference", "genotypes")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} does not name a reference and genotypes; run `gta inputs` again.") from error
 
 
 def read_annotation(path: Path) -> pd.DataFrame:
@@ -76,4 +99,4 @@ def read_matrix(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path).set_index("gene")
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"The expression matrix {path} is not whole ({error}): remove it and run again.") from error
+        raise UserError(f"The expression matrix {path} is not whole ({error}): {_AGAIN}") from error

@@ -7,6 +7,7 @@ import pandas as pd
 
 from gta.errors import UserError
 from gta.inputs.compression import open_text
+from gta.inputs.expression import N_LEADING
 
 
 def read_text_table(path: Path, what: str) -> pd.DataFrame:
@@ -57,6 +58,11 @@ def _column(table: pd.DataFrame, aliases: Sequence[str], path: Path, what: str) 
     )
 
 
+def _is_numeric(values: pd.Series) -> bool:
+    """Whether there are values, all of them numbers."""
+    return len(values) > 0 and bool(pd.to_numeric(values, errors="coerce").notna().all())
+
+
 def _require_once(names: pd.Series, path: Path, what: str) -> None:
     """Refuse a name that stands in two rows, or an empty one."""
     empty = names[names == ""]
@@ -80,10 +86,15 @@ def read_user_annotation(path: Path) -> pd.DataFrame:
         `gene` as given in the file, then every other column under its own name, all text.
 
     Raises:
-        UserError: without such a column, or for a gene named twice.
+        UserError: without such a column, for a gene named twice, or for an expression matrix in its place.
     """
     what = "gene annotation table"
     table = read_text_table(path, what)
+    if [str(name).lower() for name in table.columns[1:3]] == ["start", "end"] and _is_numeric(table.iloc[0, N_LEADING:]):
+        raise UserError(
+            f"The {what} {path} looks like an expression matrix (#chr start end ..., then numbers): give the table that says in"
+            " words what is known of each gene."
+        )
     column = _column(table, ("gene_id", "gene"), path, what)
     _require_once(table[column], path, what)
     others = table.drop(columns=[name for name in ("gene", column) if name in table])

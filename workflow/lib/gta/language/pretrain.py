@@ -10,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gta.errors import UserError
 from gta.files import atomic_path
-from gta.language.settings import LanguageSettings
+from gta.language.settings import LanguageSettings, check
 
 BATCH = 16
 WARM_UP = 0.05
@@ -52,10 +52,7 @@ def pretrain(texts: list[str], settings: LanguageSettings, seed: int) -> tuple[L
             f"Pretraining a language model needs at least {BATCH} annotated genes, not {len(texts)}; give language.model a "
             "folder with a pretrained model instead."
         )
-    if settings.hidden_size % settings.heads or (settings.hidden_size // settings.heads) % 2:
-        raise UserError(
-            f"language.hidden_size: {settings.hidden_size} divided by {settings.heads} heads must be an even whole number."
-        )
+    check(settings)
     torch.manual_seed(seed)
     tokenizer = train_tokenizer(texts, settings.vocabulary)
     end = [tokenizer.eos_token_id]

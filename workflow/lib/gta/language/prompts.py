@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import jinja2
-import jinja2.sandbox
 import pandas as pd
 from transformers import PreTrainedTokenizerBase
 
 from gta.errors import UserError
+from gta.language.template import compile_template
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,8 @@ def render(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dic
     Raises:
         UserError: if the template has an error.
     """
-    environment = jinja2.sandbox.SandboxedEnvironment(autoescape=False)
+    compiled = compile_template(template, list(map(str, annotation.columns)))
     try:
-        compiled = environment.from_string(template)
         rows = {row["gene"]: row for row in annotation.fillna("").astype(str).to_dict("records")}
         texts = {gene: " ".join(compiled.render(rows[gene]).split()) for gene in genes}
     except Exception as error:  # a template can fail in any way that Python can

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gta.errors import UserError
 from gta.settings import setting
 
 
@@ -32,3 +33,17 @@ class LanguageSettings:
     heads: int = setting(4, "Only when pretraining: attention heads; must divide the width.", minimum=1)
     pretraining_steps: int = setting(300, "Only when pretraining: optimiser steps of 16 texts each.", minimum=1)
     pretraining_learning_rate: float = setting(3e-3, "Only when pretraining: peak learning rate of AdamW.", minimum=0)
+
+
+def check(settings: LanguageSettings) -> None:
+    """What must hold between the sizes of a model that is pretrained.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    # Rotary positions turn pairs of numbers, so each head's share must be even.
+    if settings.hidden_size % (2 * settings.heads):
+        raise UserError(
+            f"heads: {settings.heads} heads do not share hidden_size ({settings.hidden_size}) in equal, even parts; choose a"
+            " divisor of half of it."
+        )

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from gta.settings import whole_number
+
 _FIGURE = "The format of the figure follows from the ending of --out: .svg, .png or .pdf."
 
 _ACROSS_GENES = f"""\
@@ -98,12 +100,6 @@ def _table(arguments: argparse.Namespace) -> None:
     table(arguments.tsv, arguments.title, arguments.description, arguments.out, arguments.max_rows)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)
-
-
 def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `report` with one action per figure, and `table`."""
     stage = stages.add_parser("report", help="draw the figures and tables of the report")
@@ -183,4 +179,4 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--tsv", **file, help="the table")
     parser.add_argument("--title", required=True, metavar="TEXT", help="heading of the page")
     parser.add_argument("--description", required=True, metavar="TEXT", help="what the table holds, in a sentence or two")
-    parser.add_argument("--max-rows", type=_positive, default=20_000, metavar="N", help="longest table shown whole [20000]")
+    parser.add_argument("--max-rows", type=whole_number, default=20_000, metavar="N", help="longest table shown whole [20000]")

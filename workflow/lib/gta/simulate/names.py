@@ -2,6 +2,9 @@
 
 from gta.simulate.settings import SimulateSettings
 
+#: The columns of annotation.tsv.
+ANNOTATION_COLUMNS = ("gene_id", "symbol", "biotype", "description", "go_bp", "go_mf")
+
 _CONSONANTS = "BDFGKLMNPRSTVXZ"
 _VOWELS = "AEIOU"
 _SYLLABLES = [consonant + vowel for consonant in _CONSONANTS for vowel in _VOWELS]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gta.errors import UserError
-from gta.settings import setting
+from gta.settings import MAX_SEED, setting
 
 #: Length of the run of N at the start of each contig, bp.
 N_RUN = 10_000
@@ -19,7 +19,7 @@ MINIMUM_DISTAL_DISTANCE = 2_000
 class SimulateSettings:
     """A simulated cohort: people, genes, and the rule by which sequence makes expression."""
 
-    seed: int = setting(1, "Seed of every random choice; the same seed gives the same bytes.", minimum=0)
+    seed: int = setting(1, "Seed of every random choice; the same seed gives the same bytes.", minimum=0, maximum=MAX_SEED)
     people: int = setting(120, "Number of people, divided equally among the populations.", minimum=10, maximum=100_000)
     population_names: list[str] = setting(
         ["POP1", "POP2"], "Names of the populations; they split from one ancestor 2,000 generations ago."

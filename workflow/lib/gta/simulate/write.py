@@ -15,6 +15,7 @@ from gta.simulate.elements import Site
 from gta.simulate.expression import CausalVariant, Expression
 from gta.simulate.genotypes import ContigGenotypes
 from gta.simulate.layout import Gene, Layout
+from gta.simulate.names import ANNOTATION_COLUMNS
 from gta.simulate.text import GeneText
 
 _FASTA_WIDTH = 60
@@ -150,7 +151,7 @@ def write_annotation(path: Path, names: list[str], symbols: list[str], texts: li
         (name, symbol, "protein_coding", text.description, text.go_bp, text.go_mf)
         for name, symbol, text in zip(names, symbols, texts, strict=True)
     )
-    write_table(path, "gene_id symbol biotype description go_bp go_mf", rows)
+    write_table(path, " ".join(ANNOTATION_COLUMNS), rows)
 
 
 def write_truth_elements(path: Path, sites: list[Site]) -> None:

@@ -2,17 +2,23 @@
 
 import dataclasses
 import difflib
+import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from gta.baselines.settings import check as check_ridge
+from gta.cohort.settings import check as check_cohort
 from gta.errors import UserError
+from gta.features.factors import read_factors
 from gta.files import require_file
 from gta.inputs.names import match_contigs, match_genes, nearest
+from gta.language.settings import check as check_language
+from gta.language.template import compile_template
 from gta.settings import from_mapping
-from gta.simulate.names import contig_names, gene_names, person_names
+from gta.simulate.names import ANNOTATION_COLUMNS, contig_names, gene_names, person_names
 from gta.simulate.settings import check as check_simulation
 from gta.workflow import names
 from gta.workflow.run import Run
@@ -23,6 +29,7 @@ from gta.workflow.settings import (
     AlignerSettings,
     DataSettings,
     GeneralSettings,
+    LanguageSettings,
     SimulateSettings,
 )
 
@@ -68,6 +75,7 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
     _refuse_unknown(baselines, tuple(BASELINES), "baselines")
     for name, cls in BASELINES.items():
         sections[name] = _settings(cls, _section(baselines, name, "baselines."), f"baselines.{name}")
+    _within("baselines.ridge", check_ridge, sections["ridge"])
 
     base = Path(general.data_dir).expanduser() if general.data_dir else Path()
     sections["language"] = _resolve_language_model(sections["language"], base)
@@ -75,7 +83,10 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
     if config.get("simulation") is not None:
         values = {"seed": general.seed, **_section(config, "simulation")}
         simulation = _settings(SimulateSettings, values, "simulation")
-        check_simulation(simulation)
+        _within("simulation", check_simulation, simulation)
+    _within("cohort", check_cohort, sections["cohort"])
+    if sections["language"].model is None:
+        _within("language", check_language, sections["language"])
     run = Run(
         results=results,
         seed=general.seed,
@@ -87,8 +98,17 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
     _check_consistency(run)
     if files:
         _check_files(run, general.data_dir)
+        _check_language(run)
         _check_names(run)
     return run
+
+
+def _within(section: str, check_section: Callable[[S], None], settings: S) -> None:
+    """Check the settings of a section; an error names the section before the key."""
+    try:
+        check_section(settings)
+    except UserError as error:
+        raise UserError(f"{section}.{error}") from None
 
 
 def _section(config: Mapping[str, Any], name: str, above: str = "") -> Mapping[str, Any]:
@@ -130,6 +150,10 @@ def _refuse_unknown(values: Mapping[str, Any], known: tuple[str, ...], where: st
 
 
 def _refuse_special(path: str, key: str) -> None:
+    if path.startswith("-"):
+        raise UserError(f"{key}: the path {path!r} begins with a dash, as options of commands do; rename the folder or file.")
+    if path.startswith("~"):
+        raise UserError(f"{key}: the path {path!r} begins with ~, which only a shell understands; write the whole path.")
     found = _SPECIAL.search(path)
     if found:
         raise UserError(
@@ -189,19 +213,30 @@ def _check_consistency(run: Run) -> None:
         )
     for model in run.sections["attribution"].models:
         _refuse_unknown({model: None}, tuple(run.models), "attribution.models")
+    for key, listed in (("attribution.models", run.sections["attribution"].models), ("cohort.contigs", run.contigs)):
+        again = [name for name in listed if listed.count(name) > 1]
+        if again:
+            raise UserError(f"{key}: {again[0]!r} is named twice; name it once.")
+    _refuse_special(run.sections["features"].factors, "features.factors")
     if not run.contigs:
         raise UserError("cohort.contigs: name the contigs to use, as the reference calls them, such as [chr1, chr2].")
     for contig in run.contigs:
-        if not re.fullmatch(r"[^\s/{}<>]+", contig):
+        if not re.fullmatch(r"[^-\s/{}<>][^\s/{}<>]*", contig):
             raise UserError(f"cohort.contigs: {contig!r} cannot be part of a file's name; rename the contig in the reference.")
 
 
 def _check_files(run: Run, data_dir: str | None) -> None:
     """Every file of the user that the run reads is there."""
+    if Path(run.results).exists() and not Path(run.results).is_dir():
+        raise UserError(f"results: {run.results} is a file; name a folder.")
     files = {} if run.simulation is not None else dataclasses.asdict(run.data)
+    seen: dict[Path, str] = {}
     for key, path in files.items():
         if path is None:
             continue
+        other = seen.setdefault(Path(path).resolve(), key)
+        if other != key:
+            raise UserError(f"data.{key}: {path} is the file that was given as data.{other}; each needs its own.")
         if data_dir is None and not Path(path).is_absolute() and not Path(path).exists():
             raise UserError(
                 f"data.{key}: there is no {path} in the working directory; say which folder holds the data:"
@@ -215,6 +250,43 @@ def _check_files(run: Run, data_dir: str | None) -> None:
             f"language.model: {model} is no folder of a Hugging Face model (it has no config.json); download the model and give"
             " its folder, or leave the key out to pretrain a small one."
         )
+    for path in run.factor_files:
+        read_factors(Path(path))
+    if run.data.elements is not None:
+        element = names.first_element(run.data.elements)
+        if element is None or not re.match(r"[^\t]+\t\d+\t\d+(\t|$)", element):
+            raise UserError(
+                f"data.elements: {run.data.elements} is not BED ("
+                + ("it names no element" if element is None else f"it begins {element[:60]!r}")
+                + "): contig, start and end, separated by tabs, are needed."
+            )
+
+
+def _check_language(run: Run) -> None:
+    """The template fits the annotation, and the heads of every model the width of the language model."""
+    if run.simulation is not None:
+        columns = ["gene", *ANNOTATION_COLUMNS[1:]]
+    else:
+        columns = names.columns_of_annotation(str(run.data.annotation))
+    compile_template(run.sections["language"].template, columns)
+    width = _width(run.sections["language"])
+    for name, model in run.models.items():
+        if width is not None and width % model.heads:
+            key = "aligner.heads" if model.heads == run.sections["aligner"].heads else f"models.{name}.heads"
+            raise UserError(f"{key}: {model.heads} does not divide the language model's width, {width}; choose a divisor of it.")
+
+
+def _width(language: LanguageSettings) -> int | None:
+    """Width of the language model's embedding space; None where its folder does not tell."""
+    if language.model is None:
+        return language.hidden_size
+    path = Path(language.model) / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"language.model: {path} is not JSON ({error}); download the model again.") from error
+    widths = [config.get(key) for key in ("hidden_size", "n_embd", "d_model")] if isinstance(config, dict) else []
+    return next((width for width in widths if isinstance(width, int) and width > 0), None)
 
 
 def _check_names(run: Run) -> None:
@@ -228,11 +300,15 @@ def _check_names(run: Run) -> None:
     named_genes = {f"cohort.{key}": getattr(cohort, key) for key in ("include_genes", "exclude_genes")}
     if any(named_genes.values()) or figure_genes:
         genes = names.genes_of_data(run.data) if run.simulation is None else gene_names(run.simulation)
+        # Figures are drawn from the results, where a gene has one name only.
+        _refuse_absent([name for name in figure_genes if name not in set(genes)], genes, "attribution.figure_genes", "gene")
         for key, wanted in named_genes.items():
             found = match_genes(dict.fromkeys(wanted), genes).names
             _refuse_absent([name for name in wanted if name not in found], genes, key, "gene")
-        # Figures are drawn from the results, where a gene has one name only.
-        _refuse_absent([name for name in figure_genes if name not in set(genes)], genes, "attribution.figure_genes", "gene")
+            # A gene that is left out cannot be drawn; found out by the last step, this would cost the whole run.
+            left_out = [name for name in figure_genes if wanted and (name in found.values()) == key.startswith("cohort.exclude")]
+            if left_out:
+                raise UserError(f"attribution.figure_genes: {left_out[0]!r} is left out by {key}; name a gene of the cohort.")
     contigs = names.contigs_of_data(run.data) if run.simulation is None else contig_names(run.simulation)
     if contigs is not None:
         _refuse_absent([name for name in run.contigs if name not in contigs], contigs, "cohort.contigs", "contig")

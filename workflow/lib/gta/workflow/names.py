@@ -72,6 +72,23 @@ def genes_of_gtf(path: str) -> list[str]:
     return [gene.decode(errors="replace") for gene in genes]
 
 
+def columns_of_annotation(path: str) -> list[str]:
+    """The columns of a user's gene annotation as the prompt's template knows them, those that are always there first."""
+    with _opened(path) as handle:
+        header = _words(handle.readline().removeprefix(b"\xef\xbb\xbf").lstrip(b"#"))
+    given = [name for name in header if name and name.lower() not in ("gene_id", "gene")]
+    return list(dict.fromkeys(["gene", "symbol", "biotype", "description", *given]))
+
+
+def first_element(path: str) -> str | None:
+    """The first line of a BED file that is neither comment nor header; None if it has none."""
+    with _opened(path) as handle:
+        for line in handle:
+            if line.strip() and not line.startswith((b"#", b"track", b"browser")):
+                return line.decode(errors="replace").rstrip("\r\n")
+    return None
+
+
 def people_of_data(data: DataSettings) -> list[str]:
     """Everybody in the genotypes or the expression table."""
     people = people_of_genotypes(str(data.genotypes)) + people_of_expression(str(data.expression))

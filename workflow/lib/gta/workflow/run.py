@@ -35,7 +35,7 @@ class Run:
     def contigs(self) -> list[str]:
         """The contigs that haplotypes and features are made for, one job each."""
         if self.simulation is None or self.sections["cohort"].contigs:
-            return list(dict.fromkeys(self.sections["cohort"].contigs))
+            return list(self.sections["cohort"].contigs)
         return contig_names(self.simulation)
 
     @property

@@ -10,7 +10,7 @@ from gta.evaluation.settings import EvaluationSettings
 from gta.features.settings import FeatureSettings
 from gta.haplotypes.settings import HaplotypeSettings
 from gta.language.settings import LanguageSettings
-from gta.settings import setting
+from gta.settings import MAX_SEED, setting
 from gta.simulate.settings import SimulateSettings
 
 
@@ -19,7 +19,7 @@ class GeneralSettings:
     """Where results go and how chance is seeded."""
 
     results: str = setting("results/demo", "Folder of everything that the run writes; give every configuration its own.")
-    seed: int = setting(1, "Seed of everything random outside the training of the aligner.", minimum=0)
+    seed: int = setting(1, "Seed of everything random outside the training of the aligner.", minimum=0, maximum=MAX_SEED)
     data_dir: str | None = setting(
         None, "Folder that relative paths under `data` and `language.model` start from; empty: the working directory."
     )
@@ -106,5 +106,6 @@ __all__ = [
     "CohortSection",
     "DataSettings",
     "GeneralSettings",
+    "LanguageSettings",
     "SimulateSettings",
 ]
