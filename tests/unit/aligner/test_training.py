@@ -1,5 +1,6 @@
 """Training: losses by hand, planted truth, frozen language model, same seed same weights."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,10 +81,59 @@ def test_same_seed_same_weights_other_seed_other_weights(
     assert not torch.equal(runs[0][0]["project.weight"], runs[2][0]["project.weight"])
 
 
+def stop_in_epoch(training: Training, number: int, after: int) -> None:
+    """Let a training break off after some batches of an epoch, as if it was killed there."""
+    batch_loss, seen = training.batch_loss, [0]
+
+    def interrupted(requests: list[tuple[int, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
+        seen[0] += 1
+        if seen[0] > (number - 1) * training.steps_per_epoch() + after:
+            raise KeyboardInterrupt
+        return batch_loss(requests)
+
+    training.batch_loss = interrupted  # type: ignore[method-assign]
+
+
+def test_broken_off_it_goes_on_and_ends_with_the_same_weights(store: FeatureStore, tmp_path: Path, capsys) -> None:
+    cohort, model, checkpoint = make_cohort(store), make_language_model(), tmp_path / "c.safetensors"
+    make = partial(make_training, cohort, store, model, epochs=4, dropout=0.2)
+    whole = make()
+    history = whole.run()
+    broken = make()
+    stop_in_epoch(broken, 3, 2)
+    with pytest.raises(KeyboardInterrupt):
+        broken.run(checkpoint)
+    again = make()
+    stop_in_epoch(again, 2, 3)  # its first epoch is the third one
+    with pytest.raises(KeyboardInterrupt):
+        again.run(checkpoint)
+    assert "Going on after epoch 2" in capsys.readouterr().err
+    last = make()
+    pd.testing.assert_frame_equal(last.run(checkpoint).drop(columns="seconds"), history.drop(columns="seconds"))
+    assert "Going on after epoch 3" in capsys.readouterr().err
+    for name, tensor in whole.aligner.state_dict().items():
+        assert torch.equal(tensor, last.aligner.state_dict()[name]), name
+
+
+def test_a_checkpoint_of_another_run_or_a_damaged_one_is_left_aside(store: FeatureStore, tmp_path: Path, capsys) -> None:
+    cohort, model, checkpoint = make_cohort(store), make_language_model(), tmp_path / "c.safetensors"
+    make_training(cohort, store, model, epochs=1).run(checkpoint)
+    changed = Cohort(cohort.people, cohort.genes, cohort.expression + 1)
+    make_training(changed, store, model, epochs=1).run(checkpoint)
+    make_training(cohort, store, model, epochs=1, learning_rate=0.01).run(checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-50])
+    make_training(cohort, store, model, epochs=1, learning_rate=0.01).run(checkpoint)
+    assert "Going on" not in capsys.readouterr().err
+    make_training(cohort, store, model, epochs=1, learning_rate=0.01).run(checkpoint)
+    assert "Going on after epoch 1" in capsys.readouterr().err
+
+
 def test_each_epoch_reads_every_training_gene_with_training_people_only(cohort: Cohort, store: FeatureStore) -> None:
     training = make_training(cohort, store, make_language_model(), people_per_epoch=12, genes_per_batch=3)
     seen: dict[int, list[int]] = {}
-    for batch in training.epoch_batches():
+    batches = training.epoch_batches()
+    assert len(batches) == training.steps_per_epoch()
+    for batch in batches:
         assert len(batch) <= 3
         for gene, people in batch:
             seen.setdefault(gene, []).extend(people.tolist())

@@ -9,7 +9,8 @@ from gta.aligner.settings import AlignerSettings
 
 EPILOG = """\
 actions:
-  train    writes the trained aligner, its learning curve, and a record with the checksums of the frozen weights before and after
+  train    writes the trained aligner, its learning curve, and a record with the checksums of the frozen weights before and after;
+           if it is killed, the same command goes on after the last finished epoch, which OUT.checkpoint.safetensors holds
   predict  writes predictions for every gene and person of a cohort (natural-log units), one table per trained folder
 
 example:
@@ -77,7 +78,9 @@ def run_train(arguments: argparse.Namespace) -> None:
         settings.from_arguments(AlignerSettings, arguments),
         arguments.seed,
     )
-    training.save(training.run(), arguments.out)
+    checkpoint = arguments.out.with_name(f"{arguments.out.name}.checkpoint.safetensors")
+    training.save(training.run(checkpoint), arguments.out)
+    checkpoint.unlink()
 
 
 def run_predict(arguments: argparse.Namespace) -> None:

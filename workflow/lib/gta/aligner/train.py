@@ -1,7 +1,9 @@
 """Training the aligner."""
 
 import copy
+import hashlib
 import json
+import math
 import platform
 import sys
 import time
@@ -18,6 +20,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from gta import __version__
+from gta.aligner.checkpoint import Progress, load_checkpoint, save_checkpoint
 from gta.aligner.data import AlignerData, Scaling, require_same_people
 from gta.aligner.model import Aligner, AlignerConfig, prompt_rows
 from gta.aligner.settings import AlignerSettings
@@ -28,6 +31,12 @@ from gta.files import atomic_path
 from gta.language.cache import PromptCache
 from gta.language.models import fingerprint, word_embeddings
 from gta.language.prototypes import Prototypes
+
+#: Columns of the history.
+HISTORY = (
+    *("epoch", "step", "seconds", "train_loss", "train_loss_mean", "train_loss_pairs", "valid_loss", "valid_loss_mean"),
+    *("valid_loss_pairs", "valid_spearman_genes", "valid_spearman_people", "learning_rate"),
+)
 
 #: Haplotypes of validation that are predicted at once.
 VALIDATION_BATCH = 64
@@ -176,14 +185,22 @@ class Training:
             pair_losses.append(pair_loss(change, observed, float(self.gene_sd[gene])))
         return torch.stack(mean_losses).mean(), torch.stack(pair_losses).mean()
 
+    def _pieces(self) -> tuple[int, int]:
+        """How many people are drawn for each gene and epoch, and in how many pieces they are read."""
+        drawn = min(len(self.cohort.people_numbers("train")), self.settings.people_per_epoch)
+        return drawn, max(1, drawn // self.settings.people_per_gene)
+
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return math.ceil(len(self.cohort.gene_numbers("train")) * self._pieces()[1] / self.settings.genes_per_batch)
+
     def epoch_batches(self) -> list[list[tuple[int, np.ndarray]]]:
         """The batches of one epoch: every training gene with people drawn at random, in random groups."""
         people = self.cohort.people_numbers("train")
-        drawn = min(len(people), self.settings.people_per_epoch)
+        drawn, pieces = self._pieces()
         groups = []
         for gene in self.cohort.gene_numbers("train"):
             order = self.generator.permutation(people)[:drawn]
-            pieces = max(1, len(order) // self.settings.people_per_gene)
             groups += [(int(gene), np.sort(part)) for part in np.array_split(order, pieces)]
         order = self.generator.permutation(len(groups))
         size = self.settings.genes_per_batch
@@ -223,46 +240,40 @@ class Training:
             return mean_loss
         return mean_loss + self.settings.pair_weight * pair_loss
 
-    def run(self) -> pd.DataFrame:
+    def run(self, checkpoint: Path | None = None) -> pd.DataFrame:
         """Train until the validation loss stops falling; the aligner ends with its best weights.
 
+        Args:
+            checkpoint: Where the state is kept after each epoch. If it holds that of this very run, it goes on from there, and
+                ends with the same weights as an undisturbed one.
+
         Returns:
-            The history, one row per epoch; `seconds` is the time since the start.
+            The history, one row per epoch; `seconds` is the time spent on training so far.
 
         Raises:
             UserError: if the loss is no longer a number.
         """
         settings = self.settings
+        run = self.fingerprint() if checkpoint else ""
         optimiser = torch.optim.AdamW(self.aligner.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-        steps = len(self.epoch_batches())
+        steps = self.steps_per_epoch()
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.1
         )
-        history: list[dict[str, float]] = []
-        best, best_weights, since_best = float("inf"), copy.deepcopy(self.aligner.state_dict()), 0
-        started = time.monotonic()
-        for epoch in range(1, settings.epochs + 1):
-            self.aligner.train()
-            losses = []
-            for requests in tqdm(self.epoch_batches(), desc=f"epoch {epoch}", file=sys.stderr, mininterval=5, leave=False):
-                mean, pairs = self.batch_loss(requests)
-                loss = mean + settings.pair_weight * pairs
-                if not torch.isfinite(loss):
-                    raise UserError(f"The loss became {loss.item()} in epoch {epoch}: lower aligner.learning_rate.")
-                optimiser.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(self.aligner.parameters(), 1.0)
-                optimiser.step()
-                schedule.step()
-                losses.append((loss.item(), mean.item(), pairs.item()))
-            row: dict[str, float] = {
-                "epoch": epoch,
-                "step": epoch * steps,
-                "seconds": round(time.monotonic() - started, 2),
-            }
-            row |= dict(zip(("train_loss", "train_loss_mean", "train_loss_pairs"), np.mean(losses, axis=0).tolist(), strict=True))
+        progress = checkpoint and load_checkpoint(checkpoint, run, self.aligner, optimiser, schedule, self.generator)
+        if progress:
+            print(f"Going on after epoch {len(progress.history)}, which {checkpoint} holds.", file=sys.stderr, flush=True)
+        else:
+            progress = Progress([], float("inf"), copy.deepcopy(self.aligner.state_dict()), 0)
+        history = progress.history
+        started = time.monotonic() - (history[-1]["seconds"] if history else 0)
+        while len(history) < settings.epochs and progress.since_best < settings.patience:
+            epoch = len(history) + 1
+            row: dict[str, float] = {"epoch": epoch, "step": epoch * steps}
+            row |= self.train_epoch(f"epoch {epoch}", optimiser, schedule)
             row |= self.validate()
             row["learning_rate"] = float(schedule.get_last_lr()[0])
+            row["seconds"] = round(time.monotonic() - started, 2)
             history.append(row)
             print(
                 f"epoch {epoch}: train {row['train_loss']:.4f}, valid {row['valid_loss']:.4f}, Spearman genes "
@@ -270,16 +281,50 @@ class Training:
                 file=sys.stderr,
                 flush=True,
             )
-            if row["valid_loss"] < best:
-                best, since_best = row["valid_loss"], 0
-                best_weights = copy.deepcopy(self.aligner.state_dict())
+            if row["valid_loss"] < progress.best:
+                progress.best, progress.since_best = row["valid_loss"], 0
+                progress.best_weights = copy.deepcopy(self.aligner.state_dict())
             else:
-                since_best += 1
-                if since_best >= settings.patience:
-                    break
-        self.aligner.load_state_dict(best_weights)
+                progress.since_best += 1
+            if checkpoint:
+                save_checkpoint(checkpoint, run, progress, self.aligner, optimiser, schedule, self.generator)
+        self.aligner.load_state_dict(progress.best_weights)
         self.aligner.eval()
-        return pd.DataFrame(history)
+        return pd.DataFrame(history, columns=HISTORY)
+
+    def train_epoch(
+        self, name: str, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler
+    ) -> dict[str, float]:
+        """Train one epoch; gives the mean losses over its batches.
+
+        Raises:
+            UserError: if the loss is no longer a number.
+        """
+        self.aligner.train()
+        losses = []
+        for requests in tqdm(self.epoch_batches(), desc=name, file=sys.stderr, mininterval=5, leave=False):
+            mean, pairs = self.batch_loss(requests)
+            loss = mean + self.settings.pair_weight * pairs
+            if not torch.isfinite(loss):
+                raise UserError(f"The loss became {loss.item()} in {name}: lower aligner.learning_rate.")
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.aligner.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            losses.append((loss.item(), mean.item(), pairs.item()))
+        return dict(zip(("train_loss", "train_loss_mean", "train_loss_pairs"), np.mean(losses, axis=0).tolist(), strict=True))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that decides how a run goes: settings, seed, first weights, language model, prompts and data."""
+        digest = hashlib.sha256(json.dumps([asdict(self.settings), asdict(self.aligner.config)], sort_keys=True).encode())
+        digest.update(json.dumps([torch.__version__, self.cohort.gene_names, self.cohort.people_names]).encode())
+        digest.update(fingerprint(self.aligner).encode())
+        splits = [table["split"].str.cat(sep=",").encode() for table in (self.cohort.genes, self.cohort.people)]
+        prompts = [self.reader.prompts.keys.numpy().tobytes()] if self.reader.prompts else []
+        for part in (self.cohort.expression.tobytes(), *splits, *prompts):
+            digest.update(hashlib.sha256(part).digest())
+        return digest.hexdigest()
 
     def save(self, history: pd.DataFrame, folder: Path) -> None:
         """Write the trained aligner, its history and what is needed to doubt it.
