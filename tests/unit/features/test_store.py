@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pysam
 import pytest
+import torch
 
 from gta.errors import UserError
-from gta.features.build import build_store, tile_distances
-from gta.features.motifs import MotifExtractor, load_motifs
+from gta.features.build import build_store
+from gta.features.motif import MotifExtractor, load_motifs
 from gta.features.settings import FeatureSettings
 from gta.features.store import FeatureStore
+from gta.features.tiles import tile_distances
 from gta.haplotypes import Panel, PanelSet, Reference, open_reference
 
 LENGTH, TILE = 1024, 256
@@ -72,7 +74,7 @@ def brute_force(panel: Panel, reference: Reference, row: int, extractor: MotifEx
             whole[at] = alts[allele - 1][0]
     assert np.array_equal(whole[margin:-margin], sequence)
     tiles = np.stack([whole[at : at + TILE + 2 * margin] for at in range(0, LENGTH, TILE)])
-    return extractor.combine(extractor.scan(tiles)[:, None], TILE)
+    return extractor.combine(extractor.scan(torch.tensor(tiles))[:, None], TILE).numpy()
 
 
 def test_deduplication_changes_nothing(made, tmp_path) -> None:
