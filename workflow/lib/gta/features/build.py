@@ -1,6 +1,7 @@
 """Building the feature store of one contig: each distinct piece of sequence is read once."""
 
 import hashlib
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -62,9 +63,10 @@ def estimate(work: Work, genes: pd.DataFrame, precision: str) -> Estimate:
     """What the features of all windows will need."""
     numbers = np.unique(np.linspace(0, len(genes) - 1, SAMPLE).round().astype(int))
     counts = np.array([work.count(genes.iloc[number]) for number in numbers.tolist()], dtype=float)
-    passes, without, rows = (counts.mean(axis=0) * len(genes)).tolist()
+    passes, without, rows, entries = (counts.mean(axis=0) * len(genes)).tolist()
     size = 2 if precision == "float16" else 4
-    return Estimate(round(passes), round(without), rows * len(work.extractor.feature_names) * size / 1e9)
+    gigabytes = (rows * len(work.extractor.feature_names) * size + 2 * entries) / 1e9
+    return Estimate(round(passes), round(without), gigabytes)
 
 
 def build_store(
@@ -110,15 +112,15 @@ def build_store(
         passes = Passes(extractor.batch, device, progress)
         for number, at in enumerate(range(0, len(genes), size)):
             kept = parts / f"{number:05d}.safetensors" if parts is not None else None
-            table = kept.with_suffix(".tsv") if kept is not None else None
+            table = kept.with_suffix(".json") if kept is not None else None
             if kept is not None and table is not None and kept.exists():
                 stores.append(FeatureStore.load(kept))
-                accounts.append(pd.read_csv(table, sep="\t", float_precision="round_trip"))
+                accounts.append(pd.DataFrame(json.loads(table.read_text())))
                 continue
             store, account = _chunk(work, genes.iloc[at : at + size], passes, list(panels.people))
             if kept is not None and table is not None:
                 with atomic_path(table) as temporary:
-                    account.to_csv(temporary, sep="\t", index=False)
+                    temporary.write_text(json.dumps(account.to_dict("list")))
                 store.save(kept)
             stores.append(store)
             accounts.append(account)

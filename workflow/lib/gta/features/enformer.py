@@ -4,6 +4,7 @@ import torch
 
 from gta.errors import UserError
 from gta.features.binned import BinnedExtractor
+from gta.features.extractor import default_batch
 from gta.features.settings import FeatureSettings
 from gta.features.weights import find_weights, fingerprint
 
@@ -69,5 +70,5 @@ def make(settings: FeatureSettings, window_length: int, device: torch.device) ->
         track_names=[f"human_{track}" for track in tracks],
         tiles=settings.tokens,
         strand_average=settings.strand_average,
-        batch=4,
+        batch=default_batch(device, 4),
     )

@@ -102,6 +102,15 @@ class WindowExtractor(Protocol):
 Extractor = TileExtractor | WindowExtractor
 
 
+def default_batch(device: torch.device, on_gpu: int) -> int:
+    """Sequences that a network reads at once if the settings do not say.
+
+    One on the CPU, where more gain little: the last bits of a network's output depend on what else is in the batch, and features
+    of a sequence must not depend on who else carries which.
+    """
+    return 1 if device.type == "cpu" else on_gpu
+
+
 def make_extractor(settings: FeatureSettings, window_length: int, device: torch.device) -> Extractor:
     """The extractor that the settings name.
 

@@ -3,7 +3,7 @@
 import torch
 
 from gta.errors import UserError
-from gta.features.extractor import FeatureName
+from gta.features.extractor import FeatureName, default_batch
 from gta.features.settings import FeatureSettings
 from gta.features.weights import find_weights, fingerprint
 
@@ -32,7 +32,7 @@ class HuggingFaceExtractor:
         self._model = self._model.eval().requires_grad_(False).to(device)
         self._longest = getattr(self._model.config, "max_position_embeddings", None)
         self.weights = fingerprint(path)
-        self.batch = 32
+        self.batch = default_batch(device, 32)
         width = int(self._model.config.hidden_size)
         self.feature_names: list[FeatureName] = [(f"channel_{number}", "hf", "mean") for number in range(width)]
 

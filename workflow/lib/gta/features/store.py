@@ -133,7 +133,8 @@ class FeatureStore:
             "differences": (differences / scale).astype(np.float16),
             "scale": scale,
             "row_counts": np.array([len(entry.rows) for entry in entries], dtype=np.int64),
-            "index": index,
+            # Two bytes suffice for nearly every window.
+            "index": index.astype(np.uint16) if index.max() < 2**16 else index,
             "haplotype_counts": np.array([len(entry.index) for entry in entries], dtype=np.int64),
             "carriers": np.stack([entry.carriers for entry in entries]),
             "tile_distance": np.stack([entry.tile_distance for entry in entries]),
@@ -161,7 +162,7 @@ class FeatureStore:
         """
         arrays, about = load_arrays(path, "feature store", ARRAYS)
         row_counts, haplotype_counts = np.cumsum(arrays["row_counts"])[:-1], np.cumsum(arrays["haplotype_counts"])[:-1]
-        index = np.split(arrays["index"], haplotype_counts)
+        index = np.split(arrays["index"].astype(np.int32), haplotype_counts)
         carriers, distance = arrays["carriers"], arrays["tile_distance"]
         rows = np.empty((int(arrays["row_counts"].sum()), arrays["full"].shape[1]), dtype=np.float32)
         by_gene = {

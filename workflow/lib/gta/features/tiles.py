@@ -65,6 +65,11 @@ def distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, inverse.ravel()
 
 
+def has_indels(panel: Panel) -> bool:
+    """Does a window have an allele whose length is not that of the reference?"""
+    return any(len(alt) != len(ref) for ref, alts in zip(panel.refs, panel.alts, strict=True) for alt in alts)
+
+
 class TileWork:
     """How an extractor that reads tile by tile goes about windows.
 
@@ -91,8 +96,7 @@ class TileWork:
 
     def _block_length(self, panel: Panel) -> int:
         # Blocks are walked from their own left edges: with indels they would not add up to the tile.
-        has_indels = any(len(alt) != len(ref) for ref, alts in zip(panel.refs, panel.alts, strict=True) for alt in alts)
-        return self.tile_length if has_indels else self.extractor.block_length(self.tile_length)
+        return self.tile_length if has_indels(panel) else self.extractor.block_length(self.tile_length)
 
     def _blocks(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
         """Distinct blocks, (B, block length + 2 * margin), and the block of each haplotype and place."""
@@ -102,13 +106,14 @@ class TileWork:
         """The blocks of each haplotype and tile, (H, T, blocks per tile)."""
         return index.reshape(len(index), self.length // self.tile_length, -1)
 
-    def count(self, gene: pd.Series) -> tuple[int, int, int]:
-        """Passes of a window with and without de-duplication, and its distinct tiles."""
+    def count(self, gene: pd.Series) -> tuple[int, int, int, int]:
+        """Passes of a window with and without de-duplication, its distinct tiles, and the entries of its index."""
         panel = self._panels.panel(str(gene["gene"]))
         blocks, index = self._blocks(panel)
         patterns = self._patterns(index)
         rows = sum(len(distinct(patterns[:, tile])[0]) for tile in range(patterns.shape[1]))
-        return len(blocks), int((panel.carriers >= 0).sum()) * index.shape[1], rows
+        entries = len(index) * patterns.shape[1]
+        return len(blocks), int((panel.carriers >= 0).sum()) * index.shape[1], rows, entries
 
     def read(self, genes: list[pd.Series], passes: Passes) -> list[BuiltWindow]:
         """Features of windows, their blocks read in common batches.

@@ -8,8 +8,11 @@ from gta.errors import UserError
 from gta.features.extractor import WindowExtractor
 from gta.features.passes import Passes
 from gta.features.sequences import reverse_complement
-from gta.features.tiles import BuiltWindow, distinct
-from gta.haplotypes import PanelSet, Reference
+from gta.features.tiles import BuiltWindow, distinct, has_indels
+from gta.haplotypes import Panel, PanelSet, Reference
+
+#: Longest tiles by which haplotypes are told apart, bp.
+COARSEST = 4096
 
 
 class RememberingReference(Reference):
@@ -56,27 +59,42 @@ class WindowWork:
         self._panels = panels
         self._reference = RememberingReference(reference.path)
         self._middle = before
+        self._grain = max(part for part in range(1, min(length, COARSEST) + 1) if length % part == 0)
+
+    def _alike(self, panel: Panel, start: int) -> tuple[np.ndarray, np.ndarray]:
+        """Haplotypes that are alike where the extractor reads: the first of each kind, and the kind of each.
+
+        They are told apart by the tiles there, which is quicker than by their sequences. With insertions and deletions what
+        stands there depends on the way from the TSS, too, and all haplotypes are taken for different.
+        """
+        if has_indels(panel):
+            every = np.arange(max(1, int(panel.carriers.max()) + 1))
+            return every, every
+        _, index = panel.tiles(self._reference, self._grain)
+        return distinct(index[:, start // self._grain : -(-(start + self.length) // self._grain)])
 
     def _sequences(self, gene: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Distinct sequences as the extractor reads them, the one of each haplotype, and the carriers of the haplotypes."""
         panel = self._panels.panel(str(gene["gene"]))
         reversed_ = self.extractor.gene_direction and gene["strand"] == "-"
         start = self._middle - (self.extractor.downstream - 1 if reversed_ else self.extractor.upstream)
-        haplotypes = max(1, int(panel.carriers.max()) + 1)
+        first, kind = self._alike(panel, start)
         numbers: dict[bytes, int] = {}
-        index = np.empty(haplotypes, dtype=np.int64)
-        for haplotype in range(haplotypes):
+        of_kind = np.empty(len(first), dtype=np.int64)
+        for number, haplotype in enumerate(first.tolist()):
             sequence = panel.sequence(haplotype, self._reference)[start : start + self.length]
-            index[haplotype] = numbers.setdefault(sequence.tobytes(), len(numbers))
+            of_kind[number] = numbers.setdefault(sequence.tobytes(), len(numbers))
+        index = of_kind[kind]
         sequences = np.frombuffer(b"".join(numbers), dtype=np.uint8).reshape(len(numbers), self.length)
         if reversed_:
             sequences = reverse_complement(torch.tensor(sequences)).numpy()
         return sequences, index, panel.carriers
 
-    def count(self, gene: pd.Series) -> tuple[int, int, int]:
-        """Passes of a window with and without de-duplication, and its distinct tiles (at the most)."""
-        sequences, _, carriers = self._sequences(gene)
-        return len(sequences), int((carriers >= 0).sum()), len(sequences) * (len(self.extractor.tile_edges) - 1)
+    def count(self, gene: pd.Series) -> tuple[int, int, int, int]:
+        """Passes of a window with and without de-duplication, its distinct tiles (at the most), and the entries of its index."""
+        sequences, index, carriers = self._sequences(gene)
+        tiles = len(self.extractor.tile_edges) - 1
+        return len(sequences), int((carriers >= 0).sum()), len(sequences) * tiles, len(index) * tiles
 
     def read(self, genes: list[pd.Series], passes: Passes) -> list[BuiltWindow]:
         """Features of windows, their sequences read in common batches.

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from gta.errors import UserError
-from gta.features.extractor import FeatureName
+from gta.features.extractor import FeatureName, default_batch
 from gta.features.sequences import one_hot
 from gta.features.settings import FeatureSettings
 from gta.features.weights import find_weights, fingerprint
@@ -45,7 +46,7 @@ class Xpresso(nn.Module):
             weight = torch.from_numpy(np.ascontiguousarray(kernel.T)).float()
             layer: nn.Module
             if kernel.ndim == 3:
-                layer = nn.Conv1d(kernel.shape[1], kernel.shape[2], kernel.shape[0], padding="same")
+                layer = nn.Conv1d(kernel.shape[1], kernel.shape[2], kernel.shape[0])
             else:
                 layer = nn.Linear(kernel.shape[0], kernel.shape[1])
             layer.load_state_dict({"weight": weight, "bias": torch.from_numpy(np.asarray(bias)).float()})
@@ -57,8 +58,13 @@ class Xpresso(nn.Module):
     def features(self, sequences: torch.Tensor) -> torch.Tensor:
         """What the dense layers read, (B, T, channels), from one-hot sequences (B, 4, L)."""
         hidden = sequences
-        for convolution, pool in zip(self.convolutions, self.pools, strict=True):
-            hidden = functional.max_pool1d(functional.relu(convolution(hidden)), pool)
+        for layer, pool in zip(self.convolutions, self.pools, strict=True):
+            convolution = cast(nn.Conv1d, layer)
+            # Keras' "same": of an odd number of padded positions the last stands at the end.
+            around = convolution.kernel_size[0] - 1
+            padded = functional.pad(hidden, (around // 2, around - around // 2))
+            # ReLU after the pooling instead of before is the same and touches fewer numbers.
+            hidden = functional.relu(functional.max_pool1d(convolution(padded), pool))
         return hidden.transpose(1, 2)
 
     def head(self, features: torch.Tensor) -> torch.Tensor:
@@ -109,7 +115,7 @@ class XpressoExtractor:
 
     def __init__(self, path: Path, device: torch.device):
         self.weights = fingerprint(path)
-        self.batch = 32
+        self.batch = default_batch(device, 32)
         self._network = read_keras(path).to(device)
         tile = int(np.prod(self._network.pools))
         self.tile_edges = np.arange((UPSTREAM + DOWNSTREAM) // tile + 1) * tile
