@@ -15,7 +15,9 @@ rule features:
     benchmark:
         "<benchmarks>/features/{contig}.tsv"
     conda:
-        "../../envs/language.yaml"
+        "../../envs/networks.yaml"
+        if RUN.sections["features"].extractor in ("enformer", "borzoi")
+        else "../../envs/language.yaml"
     threads: 1 if RUN.sections["features"].extractor in ("motif", "xpresso") else 4
     resources:
         mem_mb=memory(6000),
