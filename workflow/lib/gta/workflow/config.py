@@ -200,7 +200,8 @@ def _models(config: Mapping[str, Any], aligner: Any) -> dict[str, AlignerSetting
 def _check_consistency(run: Run) -> None:
     """What must hold between keys of different sections."""
     window, tile = run.sections["cohort"].window_length, run.sections["features"].tile_length
-    if window % tile:
+    by_tiles = run.sections["features"].extractor in ("motif", "hf")
+    if by_tiles and window % tile:
         raise UserError(
             f"features.tile_length: tiles of {tile} bp do not fill windows of {window} bp (cohort.window_length); "
             "choose a length that divides the other."
