@@ -18,13 +18,14 @@ RESULTS := $(or $(shell sed -n 's/^results: *//p' $(CONFIG) 2> /dev/null),result
 REPORT := $(RESULTS)/report.html
 SNAKEMAKE := $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES)
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
+NETWORKS := .venv-networks
 GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
 
-.PHONY: help setup demo run report test lint unlock format clean distclean
+.PHONY: help setup demo run report test test-networks bench-features lint unlock format clean distclean
 
 help: ## show this
 	@echo "Targets (variables in brackets):"
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: $(STAMP) ## make .venv with everything that is needed, once
 
@@ -60,6 +61,14 @@ report: $(STAMP) ## make the report of a finished run [CONFIG]
 test: $(STAMP) ## run all tests [ARGS]
 	@$(BIN)/python -m pytest $(ARGS)
 
+test-networks: $(STAMP) ## make .venv-networks for the extractors enformer and borzoi, and run their tests
+	@[ -x $(NETWORKS)/bin/python ] || $(PYTHON) -m venv $(NETWORKS)
+	@$(NETWORKS)/bin/python -m pip install --disable-pip-version-check -q -r requirements-networks.txt "pytest>=8,<10" "hypothesis>=6.100,<7"
+	@$(NETWORKS)/bin/python -m pytest tests/unit/features/test_sequence_networks.py $(ARGS)
+
+bench-features: $(STAMP) ## measure what de-duplication saves and how fast motifs are scanned [ARGS]
+	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/features.py $(ARGS)
+
 lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -78,4 +87,4 @@ clean: ## remove the demo's results
 	rm -rf results/demo
 
 distclean: clean ## remove the demo's results, the environment and all caches
-	rm -rf $(VENV) .snakemake .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(NETWORKS) .snakemake .mypy_cache .pytest_cache .ruff_cache .hypothesis

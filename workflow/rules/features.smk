@@ -3,6 +3,7 @@ rule features:
         inputs="<results>/inputs/inputs.json",
         checksums="<results>/inputs/checksums.tsv",
         factors=RUN.factor_files,
+        weights=RUN.weight_files,
         cohort="<results>/cohort/genes.tsv",
         panels="<results>/haplotypes/{contig}.npz",
     output:
@@ -14,8 +15,10 @@ rule features:
     benchmark:
         "<benchmarks>/features/{contig}.tsv"
     conda:
-        "../../envs/language.yaml"
-    threads: 1
+        "../../envs/networks.yaml"
+        if RUN.sections["features"].extractor in ("enformer", "borzoi")
+        else "../../envs/language.yaml"
+    threads: 1 if RUN.sections["features"].extractor in ("motif", "xpresso") else 4
     resources:
         mem_mb=memory(6000),
         runtime=480,
@@ -24,7 +27,7 @@ rule features:
         cohort=subpath(input.cohort, parent=True),
         options=lambda wildcards: RUN.options("features"),
     message:
-        "Computing the features of every distinct tile on {wildcards.contig}"
+        "Computing the features of every distinct sequence on {wildcards.contig}"
     shell:
         "python -m gta features --inputs {params.inputs:q} --cohort {params.cohort:q} --haplotypes {input.panels:q}"
         " --contig {wildcards.contig:q} {params.options} --threads {threads}"

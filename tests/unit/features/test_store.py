@@ -2,63 +2,18 @@
 
 import numpy as np
 import pandas as pd
-import pysam
 import pytest
+import torch
 
 from gta.errors import UserError
-from gta.features.build import build_store, tile_distances
-from gta.features.motifs import MotifExtractor, load_motifs
+from gta.features.build import build_store, parts_folder, remove_parts
+from gta.features.motif import MotifExtractor, load_motifs
 from gta.features.settings import FeatureSettings
-from gta.features.store import FeatureStore
-from gta.haplotypes import Panel, PanelSet, Reference, open_reference
+from gta.features.store import FeatureStore, GeneFeatures
+from gta.features.tiles import tile_distances
+from gta.haplotypes import Panel, Reference
 
 LENGTH, TILE = 1024, 256
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> tuple[PanelSet, Reference, pd.DataFrame]:
-    """Two windows of a small contig, five people, ten SNVs; built by the haplotypes stage's own command."""
-    from gta.haplotypes.build import build
-    from gta.haplotypes.settings import HaplotypeSettings
-
-    folder = tmp_path_factory.mktemp("cohort")
-    inputs, cohort = folder / "inputs", folder / "cohort"
-    inputs.mkdir()
-    cohort.mkdir()
-    generator = np.random.default_rng(7)
-    bases = generator.choice(list("ACGT"), size=4000)
-    (inputs / "reference.fa").write_text(">c1\n" + "".join(bases) + "\n")
-    pysam.faidx(str(inputs / "reference.fa"))
-    people = [f"P{i}" for i in range(5)]
-    lines = ["##fileformat=VCFv4.2", "##contig=<ID=c1,length=4000>", '##FORMAT=<ID=GT,Number=1,Type=String,Description="GT">']
-    lines.append("\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *people]))
-    for position in sorted(generator.choice(np.arange(600, 2400), size=20, replace=False)):
-        alt = "ACGT".replace(bases[position], "")[0]
-        calls = [f"{a}|{b}" for a, b in generator.integers(0, 2, size=(5, 2))]
-        lines.append("\t".join(["c1", str(position + 1), ".", bases[position], alt, ".", "PASS", ".", "GT", *calls]))
-    (inputs / "genotypes.vcf").write_text("\n".join(lines) + "\n")
-    pysam.tabix_compress(str(inputs / "genotypes.vcf"), str(inputs / "genotypes.vcf.gz"), force=True)
-    pysam.tabix_index(str(inputs / "genotypes.vcf.gz"), preset="vcf", force=True)
-    (inputs / "inputs.json").write_text('{"reference": "reference.fa", "genotypes": "genotypes.vcf.gz"}')
-    (inputs / "contigs.tsv").write_text("contig\tlength\tgenotypes_name\tgenes_name\texpression_name\nc1\t4000\tc1\tc1\tc1\n")
-    genes = pd.DataFrame(
-        {
-            "gene": ["G1", "G2"],
-            "symbol": ["ONE", "TWO"],
-            "biotype": "protein_coding",
-            "contig": "c1",
-            "strand": ["+", "-"],
-            "tss": [1100, 1900],
-            "window_start": [1100 - LENGTH // 2, 1900 - LENGTH // 2],
-            "window_end": [1100 + LENGTH // 2, 1900 + LENGTH // 2],
-            "block": 0,
-            "split": "train",
-        }
-    )
-    genes.to_csv(cohort / "genes.tsv", sep="\t", index=False)
-    pd.DataFrame({"person": people, "population": "x", "split": "train"}).to_csv(cohort / "people.tsv", sep="\t", index=False)
-    panels, _ = build(inputs, cohort, "c1", HaplotypeSettings())
-    return panels, open_reference(inputs), genes
 
 
 def brute_force(panel: Panel, reference: Reference, row: int, extractor: MotifExtractor) -> np.ndarray:
@@ -72,7 +27,7 @@ def brute_force(panel: Panel, reference: Reference, row: int, extractor: MotifEx
             whole[at] = alts[allele - 1][0]
     assert np.array_equal(whole[margin:-margin], sequence)
     tiles = np.stack([whole[at : at + TILE + 2 * margin] for at in range(0, LENGTH, TILE)])
-    return extractor.combine(extractor.scan(tiles)[:, None], TILE)
+    return extractor.combine(extractor.scan(torch.tensor(tiles))[:, None], TILE).numpy()
 
 
 def test_deduplication_changes_nothing(made, tmp_path) -> None:
@@ -113,6 +68,74 @@ def test_saving_and_reading_back(made, tmp_path) -> None:
             assert np.array_equal(getattr(back.gene(gene), name), getattr(store.gene(gene), name))
     store.save(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "c1.safetensors").read_bytes()
+
+
+def test_half_precision_keeps_the_reference_and_the_differences(made, tmp_path) -> None:
+    panels, reference, genes = made
+    store, _ = build_store(panels, genes, reference, FeatureSettings(tile_length=TILE))
+    store.save(tmp_path / "half.safetensors", "float16")
+    store.save(tmp_path / "full.safetensors", "float32")
+    back = FeatureStore.load(tmp_path / "half.safetensors")
+    for gene in store.genes:
+        exact, read = store.gene(gene), back.gene(gene)
+        assert np.array_equal(read.haplotype(0), exact.haplotype(0))
+        differences = (exact.rows[exact.index] - exact.haplotype(0)).astype(float)
+        known = (read.rows[read.index] - read.haplotype(0)).astype(float)
+        assert (np.abs(differences) > 0).any()
+        # Half of a unit in the last place of float16, and of float32 where reference and difference are added.
+        tolerance = 2.0**-11 * np.abs(differences) + 2.0**-22 * np.abs(exact.rows).max()
+        assert (np.abs(known - differences) <= tolerance).all()
+        assert (known[differences == 0] == 0).all()
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.75 * (tmp_path / "full.safetensors").stat().st_size
+
+
+def test_differences_of_any_size_fit_into_half_precision(tmp_path) -> None:
+    # Beside 1e6, a difference of 1e5 does not fit into float16 and one of 1e-9 vanishes in it, but for the scale.
+    rows = np.array([[1e6, 0.0], [1.1e6, 1e-9], [1e6, -3e-9]], dtype=np.float32)
+    index, carriers = np.array([[0], [1], [2]], dtype=np.int32), np.array([[1, 2]], dtype=np.int32)
+    entry = GeneFeatures("G", rows, index, carriers, np.zeros(1, dtype=np.float32))
+    FeatureStore(["P"], [("a", "a", ""), ("b", "b", "")], 100, "x", {"G": entry}).save(tmp_path / "x.safetensors", "float16")
+    np.testing.assert_allclose(FeatureStore.load(tmp_path / "x.safetensors").gene("G").rows, rows, rtol=5e-4)
+
+
+def test_a_run_goes_on_from_its_finished_chunks(made, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("gta.features.build.CHUNK", 1)
+    panels, reference, genes = made
+    settings = FeatureSettings(tile_length=TILE)
+    undisturbed, account = build_store(panels, genes, reference, settings)
+    parts = tmp_path / "parts"
+    build_store(panels, genes, reference, settings, parts=parts)
+    assert sorted(path.name for path in parts.iterdir()) == [
+        "00000.json",
+        "00000.safetensors",
+        "00001.json",
+        "00001.safetensors",
+    ]
+    # As if killed in the second window; the first is marked, to see that it is not read again.
+    (parts / "00001.safetensors").unlink()
+    first = FeatureStore.load(parts / "00000.safetensors")
+    first.gene("G1").rows[:] = 42.0
+    first.save(parts / "00000.safetensors")
+    resumed, again = build_store(panels, genes, reference, settings, parts=parts)
+    assert (resumed.gene("G1").rows == 42).all()
+    assert np.array_equal(resumed.gene("G2").rows, undisturbed.gene("G2").rows)
+    pd.testing.assert_frame_equal(again, account)
+
+
+def test_chunks_of_other_settings_or_haplotypes_are_not_taken(made, tmp_path) -> None:
+    _, _, genes = made
+    haplotypes, out = tmp_path / "c1.npz", tmp_path / "c1.safetensors"
+    haplotypes.write_bytes(b"one")
+    folders = [parts_folder(out, FeatureSettings(), haplotypes, genes, tmp_path)]
+    folders.append(parts_folder(out, FeatureSettings(tile_length=TILE), haplotypes, genes, tmp_path))
+    folders.append(parts_folder(out, FeatureSettings(), haplotypes, genes.iloc[:1], tmp_path))
+    haplotypes.write_bytes(b"two")
+    folders.append(parts_folder(out, FeatureSettings(), haplotypes, genes, tmp_path))
+    assert len(set(folders)) == 4
+    for folder in folders:
+        folder.mkdir()
+    remove_parts(out)
+    assert [path.name for path in tmp_path.iterdir()] == ["c1.npz"]
 
 
 def test_distances_run_in_the_gene_direction() -> None:

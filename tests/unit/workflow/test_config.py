@@ -73,6 +73,17 @@ def test_options_hold_what_commands_know_and_no_more() -> None:
     assert run.options("language", "prototypes") == "--prototypes=64"
 
 
+def test_weights_are_a_path_or_an_id_on_the_hub(tmp_path: Path) -> None:
+    (tmp_path / "net.h5").write_text("weights")
+    features = {"extractor": "xpresso", "weights": "net.h5"}
+    run = check({**SIMULATED, "data_dir": str(tmp_path), "features": features})
+    assert run.sections["features"].weights == str(tmp_path / "net.h5") and run.weight_files == [str(tmp_path / "net.h5")]
+    hub = check({**SIMULATED, "data_dir": str(tmp_path), "features": {**features, "weights": "a/b", "revision": "abc"}})
+    assert hub.sections["features"].weights == "a/b" and hub.weight_files == []
+    # A window that tiles do not fill is nothing to a network with tiles of its own.
+    check({**SIMULATED, "data_dir": str(tmp_path), "features": {**features, "tile_length": 1000}})
+
+
 def test_text_from_the_command_line_is_read_as_what_is_needed() -> None:
     run = check({"simulation": {"people": "12"}, "aligner": {"seeds": "1", "learning_rate": "1e-3", "language_model": "false"}})
     assert run.seeds == [1]
@@ -103,6 +114,10 @@ def test_users_paths_start_from_the_folder_of_data(data: dict[str, Any], tmp_pat
         ({"models": {"gta": {"epoch": 1}}}, "models.gta: unknown key 'epoch'; did you mean epochs?"),
         ({"models": {"other": {}}}, "attribution.models: unknown key 'gta'"),
         ({"features": {"tile_length": 1000}}, "features.tile_length: tiles of 1000 bp do not fill windows of"),
+        ({"features": {"extractor": "motif", "weights": "a.h5"}}, "features.weights: motif has no weights"),
+        ({"features": {"extractor": "xpresso"}}, "features.weights: xpresso needs weights"),
+        ({"features": {"extractor": "xpresso", "weights": "no.h5"}}, "features.weights: there is no no.h5"),
+        ({"features": {"extractor": "xpreso"}}, "features.extractor: 'xpreso' is none of 'motif', 'xpresso'"),
         ({"results": "/"}, "results: '/' is no folder"),
         ({"results": "a{b}"}, "results: the path 'a{b}' contains '{'"),
         ({"data": {"genes": "x.gtf"}}, "data.genes: a run with a section `simulation` makes its own data"),

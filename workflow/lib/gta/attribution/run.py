@@ -34,12 +34,12 @@ def attribute_cohort(trained: list[Trained], cohort: Cohort, store: FeatureStore
         # The aligner's tiles stand in the gene's direction, the table's in that of the reference.
         back = np.argsort(np.argsort(distance, kind="stable"), kind="stable")
         tiles = np.arange(len(distance))
-        start = int(gene.window_start) + tiles * store.tile_length
+        bounds = store.tile_bounds(str(gene.gene), int(gene.tss), str(gene.strand))
         columns: dict[str, object] = {
             "gene": gene.gene,
             "contig": gene.contig,
-            "start": start,
-            "end": start + store.tile_length,
+            "start": bounds[:, 0],
+            "end": bounds[:, 1],
             "tile": tiles,
             "distance": distance,
         }

@@ -9,24 +9,62 @@ NAMED_FACTORS = ("lymphoblastoid", "all")
 #: The releases of JASPAR that the package pyjaspar carries; the last one only from its version 4 on.
 JASPAR_RELEASES = tuple(f"JASPAR{year}" for year in range(2014, 2027, 2))
 
+#: The extractors, and the function of each that makes it from the settings, as `module:function`. A new extractor is one
+#: module and one row here.
+EXTRACTORS = {
+    "motif": "gta.features.motif:make",
+    "xpresso": "gta.features.xpresso:make",
+    "enformer": "gta.features.enformer:make",
+    "borzoi": "gta.features.borzoi:make",
+    "hf": "gta.features.hf:make",
+}
+
 
 @dataclass(frozen=True)
 class FeatureSettings:
     """How sequence becomes features."""
 
     extractor: str = setting(
-        "motif", "The sequence model: motif scans JASPAR matrices over both strands, on the CPU.", choices=("motif",)
+        "motif",
+        "The sequence model: motif (JASPAR matrices on both strands, for the CPU), xpresso, enformer or borzoi (published"
+        " networks that read the whole window), or hf (any Hugging Face encoder of DNA, which reads tile by tile).",
+        choices=tuple(EXTRACTORS),
     )
+    weights: str | None = setting(
+        None,
+        "Weights of the network: a file or folder, or with `revision` the id of a repository on the Hugging Face hub. Needed by"
+        " every extractor but motif.",
+    )
+    revision: str | None = setting(None, "Commit of the repository on the hub; empty: `weights` is a path.")
     tile_length: int = setting(
         2048,
-        "Length of a tile in bp; must divide the window's length. Shorter tiles resolve finer and cost more.",
+        "Length of a tile in bp; must divide the window's length. Shorter tiles resolve finer and cost more. Networks that read"
+        " the whole window have tiles of their own.",
         minimum=64,
     )
+    tokens: int = setting(
+        64,
+        "enformer and borzoi: the network's bins are averaged to about so many tiles, one bin each next to the TSS and ever more"
+        " away from it.",
+        minimum=2,
+    )
+    strand_average: bool = setting(
+        False, "enformer and borzoi: read each sequence and its reverse complement and average the two; doubles the time."
+    )
+    batch: int | None = setting(
+        None, "Sequences read at once; halved where memory is short. Empty: the extractor's own number.", minimum=1
+    )
+    store: str = setting(
+        "float16",
+        "Precision of the stored features: float16 (the reference's in float32, everybody else's as scaled differences from it,"
+        " which halves the file) or float32.",
+        choices=("float16", "float32"),
+    )
     jaspar_release: str = setting(
-        "JASPAR2024", "Release of JASPAR whose CORE vertebrate matrices are scanned.", choices=JASPAR_RELEASES
+        "JASPAR2024", "motif: release of JASPAR whose CORE vertebrate matrices are scanned.", choices=JASPAR_RELEASES
     )
     factors: str = setting(
         "lymphoblastoid",
-        "Which transcription factors are scanned: lymphoblastoid (factors bound in GM12878), all (slow), or the path of a text "
-        "file with one factor name or matrix id per line.",
+        "motif: which transcription factors are scanned: lymphoblastoid (factors bound in GM12878), all (slow), or the path of a"
+        " text file with one factor name or matrix id per line.",
     )

@@ -1,6 +1,6 @@
 """The feature store: features of distinct tiles, and which of them make up each haplotype."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,20 @@ from gta.errors import UserError
 from gta.tensors import load_arrays, save_arrays
 
 #: The arrays of a store's file.
-ARRAYS = ("rows", "row_counts", "index", "haplotype_counts", "carriers", "tile_distance")
+ARRAYS = (
+    "full",
+    "differences",
+    "scale",
+    "row_counts",
+    "index",
+    "haplotype_counts",
+    "carriers",
+    "tile_distance",
+    "tracks",
+)
+#: The differences of a feature are scaled by a power of two such that the greatest lies between half of this and this: far from
+#: the smallest numbers of float16, near which it is coarse.
+GREATEST_DIFFERENCE = 2.0**15
 
 
 @dataclass(frozen=True)
@@ -42,10 +55,14 @@ class FeatureStore:
 
     Attributes:
         people: Names, in the order of `GeneFeatures.carriers`.
-        feature_names: (matrix id, name, pool) of each of the F features.
-        tile_length: Length of a tile, bp.
+        feature_names: (id, name, pool) of each of the F features; the id is that of the matrix for motifs.
+        tile_length: Length of a tile, bp; of the shortest, if they differ.
         extractor: Name of the feature extractor.
         by_gene: The windows, by gene.
+        tile_lengths: Lengths of the T tiles in the gene's direction, bp; empty if all are `tile_length`.
+        weights: Fingerprint of the extractor's weights; empty if it has none.
+        track_names: Names of the K predictions that the extractor makes of its own.
+        tracks: (H, K) float32 by gene: these predictions for each distinct haplotype; no gene if there are none.
     """
 
     people: list[str]
@@ -53,6 +70,10 @@ class FeatureStore:
     tile_length: int
     extractor: str
     by_gene: dict[str, GeneFeatures]
+    tile_lengths: list[int] = field(default_factory=list)
+    weights: str = ""
+    track_names: list[str] = field(default_factory=list)
+    tracks: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def genes(self) -> list[str]:
@@ -69,62 +90,152 @@ class FeatureStore:
             raise UserError(f"The features hold no gene {name}: compute them again for the present cohort.")
         return self.by_gene[name]
 
-    def save(self, path: Path | str) -> None:
-        """Write the store as one safetensors file."""
+    def tile_bounds(self, gene: str, tss: int, strand: str) -> np.ndarray:
+        """Where the tiles of a gene's window stand.
+
+        Args:
+            gene: Name of the gene.
+            tss: Position of its TSS base, bp, 0-based.
+            strand: `+` or `-`.
+
+        Returns:
+            (T, 2) int64, start and end of each tile on the reference, bp, 0-based half-open, in reference order.
+        """
+        distance = self.gene(gene).tile_distance.astype(np.float64)
+        lengths = np.array(self.tile_lengths or [self.tile_length] * len(distance))
+        if strand == "-":
+            distance, lengths = -distance, lengths[::-1]
+        start = np.rint(tss + distance - (lengths - 1) / 2).astype(np.int64)
+        return np.stack([start, start + lengths], axis=1)
+
+    def save(self, path: Path | str, precision: str = "float32") -> None:
+        """Write the store as one safetensors file.
+
+        Args:
+            path: The file.
+            precision: `float32`, or `float16`: the tiles of the reference haplotype are kept in float32, all others as scaled
+                differences from the reference tile at their place in float16. What differs between people is so known to
+                0.05 % of the difference, however small it is beside the feature itself.
+        """
         entries = list(self.by_gene.values())
         if not entries:
             raise UserError("There is no window to store features of.")
+        rows = np.concatenate([entry.rows for entry in entries])
+        index = np.concatenate([entry.index for entry in entries])
+        base = _reference_rows(entries) if precision == "float16" else np.arange(len(rows))
+        other = base != np.arange(len(rows))
+        differences = rows[other] - rows[base[other]]
+        greatest = np.abs(differences).max(axis=0, initial=0.0)
+        _, exponent = np.frexp(greatest / GREATEST_DIFFERENCE)
+        scale = np.where(greatest > 0, np.ldexp(np.float32(1), exponent), 1).astype(np.float32)
         arrays = {
-            "rows": np.concatenate([entry.rows for entry in entries]),
+            "full": rows[~other],
+            "differences": (differences / scale).astype(np.float16),
+            "scale": scale,
             "row_counts": np.array([len(entry.rows) for entry in entries], dtype=np.int64),
-            "index": np.concatenate([entry.index for entry in entries]),
+            # Two bytes suffice for nearly every window.
+            "index": index.astype(np.uint16) if index.max() < 2**16 else index,
             "haplotype_counts": np.array([len(entry.index) for entry in entries], dtype=np.int64),
             "carriers": np.stack([entry.carriers for entry in entries]),
             "tile_distance": np.stack([entry.tile_distance for entry in entries]),
+            "tracks": np.concatenate([self.tracks.get(entry.gene, _no_tracks(entry)) for entry in entries]),
         }
         about = {
             "genes": self.genes,
             "people": self.people,
             "feature_names": self.feature_names,
             "tile_length": self.tile_length,
+            "tile_lengths": self.tile_lengths,
             "extractor": self.extractor,
+            "weights": self.weights,
+            "track_names": self.track_names,
+            "precision": precision,
         }
         save_arrays(path, arrays, about)
 
     @classmethod
     def load(cls, path: Path | str) -> "FeatureStore":
-        """Read a store.
+        """Read a store; features come out in float32.
 
         Raises:
             UserError: if the file is absent, truncated or no feature store.
         """
         arrays, about = load_arrays(path, "feature store", ARRAYS)
-        rows = np.split(arrays["rows"], np.cumsum(arrays["row_counts"])[:-1])
-        index = np.split(arrays["index"], np.cumsum(arrays["haplotype_counts"])[:-1])
+        row_counts, haplotype_counts = np.cumsum(arrays["row_counts"])[:-1], np.cumsum(arrays["haplotype_counts"])[:-1]
+        index = np.split(arrays["index"].astype(np.int32), haplotype_counts)
+        carriers, distance = arrays["carriers"], arrays["tile_distance"]
+        rows = np.empty((int(arrays["row_counts"].sum()), arrays["full"].shape[1]), dtype=np.float32)
         by_gene = {
-            gene: GeneFeatures(gene, rows[i], index[i], arrays["carriers"][i], arrays["tile_distance"][i])
-            for i, gene in enumerate(about["genes"])
+            gene: GeneFeatures(gene, part, index[i], carriers[i], distance[i])
+            for i, (gene, part) in enumerate(zip(about["genes"], np.split(rows, row_counts), strict=True))
         }
-        names = [(matrix, name, pool) for matrix, name, pool in about["feature_names"]]
-        return cls(about["people"], names, about["tile_length"], about["extractor"], by_gene)
+        base = np.arange(len(rows))
+        if about["precision"] == "float16":
+            base = _reference_rows(list(by_gene.values()))
+        other = base != np.arange(len(rows))
+        rows[~other] = arrays["full"]
+        rows[other] = rows[base[other]] + arrays["differences"] * arrays["scale"]
+        names = [(identity, name, pool) for identity, name, pool in about["feature_names"]]
+        tracks = {}
+        if about["track_names"]:
+            tracks = dict(zip(about["genes"], np.split(arrays["tracks"], haplotype_counts), strict=True))
+        return cls(
+            about["people"],
+            names,
+            about["tile_length"],
+            about["extractor"],
+            by_gene,
+            about["tile_lengths"],
+            about["weights"],
+            about["track_names"],
+            tracks,
+        )
 
     @classmethod
     def load_all(cls, paths: list[Path] | list[str]) -> "FeatureStore":
         """Read the stores of several contigs as one.
 
         Raises:
-            UserError: if they disagree in people, features or tiles.
+            UserError: if they disagree in people, features, weights or tiles.
         """
         stores = [cls.load(path) for path in paths]
-        first = stores[0]
         for path, store in zip(paths, stores, strict=True):
-            if (store.people, store.feature_names, store.tile_length) != (
-                first.people,
-                first.feature_names,
-                first.tile_length,
-            ):
+            if store._kind != stores[0]._kind:
                 raise UserError(
                     f"The feature stores {paths[0]} and {path} differ in people, features or tile length: compute both again."
                 )
-        merged = {gene: entry for store in stores for gene, entry in store.by_gene.items()}
-        return cls(first.people, first.feature_names, first.tile_length, first.extractor, merged)
+        return cls.merge(stores)
+
+    @classmethod
+    def merge(cls, stores: list["FeatureStore"]) -> "FeatureStore":
+        """Stores of the same people and kind of features, but different genes, as one."""
+        return replace(
+            stores[0],
+            by_gene={gene: entry for store in stores for gene, entry in store.by_gene.items()},
+            tracks={gene: tracks for store in stores for gene, tracks in store.tracks.items()},
+        )
+
+    @property
+    def _kind(self) -> tuple[object, ...]:
+        """What stores must have in common to be read as one."""
+        return (self.people, self.feature_names, self.tile_length, self.tile_lengths, self.extractor, self.weights)
+
+
+def _reference_rows(entries: list[GeneFeatures]) -> np.ndarray:
+    """For each row of all windows the row of the reference haplotype's tile at its place; for a reference tile its own.
+
+    Returns:
+        (sum of R,) int64.
+    """
+    base = np.arange(sum(len(entry.rows) for entry in entries))
+    offset = 0
+    for entry in entries:
+        reference = np.broadcast_to(entry.index[0], entry.index.shape)
+        base[entry.index.ravel() + offset] = reference.ravel() + offset
+        base[entry.index[0] + offset] = entry.index[0] + offset
+        offset += len(entry.rows)
+    return base
+
+
+def _no_tracks(entry: GeneFeatures) -> np.ndarray:
+    return np.empty((len(entry.index), 0), dtype=np.float32)

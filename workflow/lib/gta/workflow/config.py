@@ -79,6 +79,7 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
 
     base = Path(general.data_dir).expanduser() if general.data_dir else Path()
     sections["language"] = _resolve_language_model(sections["language"], base)
+    sections["features"] = _resolve_weights(sections["features"], base)
     simulation = None
     if config.get("simulation") is not None:
         values = {"seed": general.seed, **_section(config, "simulation")}
@@ -186,6 +187,23 @@ def _resolve_language_model(language: Any, base: Path) -> Any:
     return dataclasses.replace(language, model=os.path.normpath(base / language.model))
 
 
+def _resolve_weights(features: Any, base: Path) -> Any:
+    """The settings of the features with the path of the weights; an id on the hub, which has a revision, stays as it is."""
+    if features.extractor == "motif":
+        if features.weights is not None:
+            raise UserError("features.weights: motif has no weights; name another extractor, or leave the key out.")
+        return features
+    if features.weights is None:
+        raise UserError(
+            f"features.weights: {features.extractor} needs weights; give a path, or the id of a repository on the Hugging Face"
+            " hub and its `revision`."
+        )
+    _refuse_special(features.weights, "features.weights")
+    if features.revision is not None:
+        return features
+    return dataclasses.replace(features, weights=os.path.normpath(base / features.weights))
+
+
 def _models(config: Mapping[str, Any], aligner: Any) -> dict[str, AlignerSettings]:
     """Settings of every model: those of `aligner`, with the model's own on top."""
     models = _section(config, "models") if config.get("models") is not None else DEFAULT_MODELS
@@ -206,7 +224,8 @@ def _models(config: Mapping[str, Any], aligner: Any) -> dict[str, AlignerSetting
 def _check_consistency(run: Run) -> None:
     """What must hold between keys of different sections."""
     window, tile = run.sections["cohort"].window_length, run.sections["features"].tile_length
-    if window % tile:
+    by_tiles = run.sections["features"].extractor in ("motif", "hf")
+    if by_tiles and window % tile:
         raise UserError(
             f"features.tile_length: tiles of {tile} bp do not fill windows of {window} bp (cohort.window_length); "
             "choose a length that divides the other."
@@ -244,6 +263,11 @@ def _check_files(run: Run, data_dir: str | None) -> None:
             )
         if require_file(path, f"file of data.{key},").stat().st_size == 0:
             raise UserError(f"data.{key}: the file {path} is empty; was it copied or downloaded completely?")
+    features = run.sections["features"]
+    if features.weights is not None and features.revision is None and not Path(features.weights).exists():
+        raise UserError(
+            f"features.weights: there is no {features.weights}; give the path of the weights, or a `revision` of the hub."
+        )
     model = run.sections["language"].model
     if model is not None and not (Path(model) / "config.json").is_file():
         raise UserError(

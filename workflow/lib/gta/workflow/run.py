@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gta.features.settings import NAMED_FACTORS
+from gta.features.weights import weight_files
 from gta.settings import as_options
 from gta.simulate.names import contig_names
 from gta.workflow.settings import BASELINES, SECTIONS, AlignerSettings, DataSettings, SimulateSettings
@@ -72,6 +73,14 @@ class Run:
         """The user's list of transcription factors, if the features are scanned by one."""
         factors = self.sections["features"].factors
         return [] if factors in NAMED_FACTORS else [factors]
+
+    @property
+    def weight_files(self) -> list[str]:
+        """The files of the user's network of sequence: none if it is on the hub, where a revision never changes."""
+        features = self.sections["features"]
+        if features.weights is None or features.revision is not None:
+            return []
+        return [str(path) for path in weight_files(Path(features.weights))]
 
     @property
     def known_elements(self) -> dict[str, str]:

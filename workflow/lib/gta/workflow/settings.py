@@ -21,7 +21,9 @@ class GeneralSettings:
     results: str = setting("results/demo", "Folder of everything that the run writes; give every configuration its own.")
     seed: int = setting(1, "Seed of everything random outside the training of the aligner.", minimum=0, maximum=MAX_SEED)
     data_dir: str | None = setting(
-        None, "Folder that relative paths under `data` and `language.model` start from; empty: the working directory."
+        None,
+        "Folder that relative paths under `data`, `language.model` and `features.weights` start from; empty: the working"
+        " directory.",
     )
 
 

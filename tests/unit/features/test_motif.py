@@ -7,12 +7,13 @@ import torch
 from Bio.motifs.matrix import PositionSpecificScoringMatrix
 
 from gta.errors import UserError
-from gta.features.motifs import BACKGROUND, Motif, MotifExtractor, load_motifs, log_odds, one_hot
+from gta.features.motif import BACKGROUND, FLOOR, Motif, MotifExtractor, load_motifs, log_odds
+from gta.features.sequences import one_hot, reverse_complement
 from gta.features.settings import JASPAR_RELEASES
 
 
-def letters(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode(), dtype=np.uint8)
+def letters(text: str) -> torch.Tensor:
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
 
 def random_sequence(length: int, seed: int) -> str:
@@ -36,6 +37,10 @@ def test_one_hot_of_unknown_bases_is_zero() -> None:
 def test_an_unphased_heterozygote_is_half_of_each_base() -> None:
     # R = A or G, Y = C or T.
     assert one_hot(letters("RY")[None])[0].T.tolist() == [[0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5]]
+
+
+def test_the_opposite_strand() -> None:
+    assert bytes(reverse_complement(letters("AACGTRYKMN")[None])[0].tolist()) == b"NKMRYACGTT"
 
 
 def test_best_and_summed_match_by_hand() -> None:
@@ -79,15 +84,36 @@ def test_blocks_combine_to_the_tile_and_strands_are_equal() -> None:
     margin, block = extractor.margin, 32
     text = random_sequence(128 + 2 * margin, seed=5)
     whole = extractor.combine(extractor.scan(letters(text)[None])[:, None], 128)
-    blocks = np.stack([letters(text)[at : at + block + 2 * margin] for at in range(0, 128, block)])
+    blocks = torch.stack([letters(text)[at : at + block + 2 * margin] for at in range(0, 128, block)])
     parts = extractor.combine(extractor.scan(blocks)[None], block)
     np.testing.assert_allclose(parts, whole, atol=1e-5)
     # With matrices of odd width, the reverse complement of a sequence has the same features.
     odd = MotifExtractor([m for m in load_motifs("JASPAR2024", "lymphoblastoid") if m.log_odds.shape[1] % 2][:5])
     text = text[: 128 + 2 * odd.margin]
     opposite = text[::-1].translate(str.maketrans("ACGT", "TGCA"))
-    both = odd.combine(odd.scan(np.stack([letters(text), letters(opposite)]))[:, None], 128)
+    both = odd.combine(odd.scan(torch.stack([letters(text), letters(opposite)]))[:, None], 128)
     np.testing.assert_allclose(both[0], both[1], atol=1e-5)
+
+
+def test_the_code_of_two_bases_scores_as_their_mean() -> None:
+    # One column, of which only the minus strand's score is changed by reading A or G: -1, -1 and, as the mean, -1.
+    matrix = np.array([[2.0], [-1.0], [-3.0], [-1.0]], dtype=np.float32)
+    extractor = MotifExtractor([Motif("X", "x", matrix)])
+    # Forward: A 2, G -3, R their mean -0.5; reverse: the score of T -1, of C -1, of Y their mean -1.
+    for base, forward in (("A", 2.0), ("G", -3.0), ("R", -0.5)):
+        scanned = extractor.scan(letters(base)[None])
+        assert scanned[0, 1, 0].item() == pytest.approx(np.log(np.exp(forward) + np.exp(-1)), abs=1e-6)
+
+
+def test_scores_are_told_apart_down_to_the_floor() -> None:
+    # 20 columns that allow A alone: one mismatch costs 9.2 nats, twenty cost more than the floor.
+    matrix = np.full((4, 20), -9.2, dtype=np.float32)
+    matrix[0] = 1.2
+    extractor = MotifExtractor([Motif("X", "x", matrix)])
+    side = "C" * extractor.margin
+    nearly = extractor.scan(letters("C" * 20 + "A" * 18 + "C" * 20)[None])
+    assert nearly[0, 0, 0].item() == pytest.approx(18 * 1.2 - 2 * 9.2, rel=1e-5)
+    assert extractor.scan(letters(side + "C" * 8 + side)[None])[0, 0, 0].item() == FLOOR
 
 
 def test_features_are_named_in_the_order_of_the_columns() -> None:

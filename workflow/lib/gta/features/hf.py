@@ -1,0 +1,70 @@
+"""The `hf` extractor: any encoder of DNA in the format of Hugging Face transformers, read tile by tile."""
+
+import torch
+
+from gta.errors import UserError
+from gta.features.extractor import FeatureName, default_batch
+from gta.features.settings import FeatureSettings
+from gta.features.weights import find_weights, fingerprint
+
+
+class HuggingFaceExtractor:
+    """Last hidden states of an encoder, averaged over the tokens of each tile.
+
+    Attributes: see `TileExtractor`.
+    """
+
+    name = "hf"
+    margin = 0
+
+    def __init__(self, settings: FeatureSettings, device: torch.device):
+        from transformers import AutoModel, AutoTokenizer
+
+        path = find_weights(settings)
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+            self._model = AutoModel.from_pretrained(path, trust_remote_code=False, use_safetensors=True)
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(
+                f"features.weights: {path} is no Hugging Face model that transformers knows, with tokenizer and safetensors"
+                f" weights ({error})."
+            ) from error
+        self._model = self._model.eval().requires_grad_(False).to(device)
+        self._longest = getattr(self._model.config, "max_position_embeddings", None)
+        self.weights = fingerprint(path)
+        self.batch = default_batch(device, 32)
+        width = int(self._model.config.hidden_size)
+        self.feature_names: list[FeatureName] = [(f"channel_{number}", "hf", "mean") for number in range(width)]
+
+    def block_length(self, tile_length: int) -> int:
+        """A tile is read whole."""
+        return tile_length
+
+    def scan(self, blocks: torch.Tensor) -> torch.Tensor:
+        """Mean hidden states, (B, F), of tiles (B, L).
+
+        Raises:
+            UserError: if a tile has more tokens than the model reads.
+        """
+        texts = [bytes(row).decode("ascii") for row in blocks.cpu().numpy()]
+        tokens = self._tokenizer(texts, return_tensors="pt", padding=True, return_special_tokens_mask=True)
+        length = tokens["input_ids"].shape[1]
+        if self._longest is not None and length > self._longest:
+            raise UserError(
+                f"features.tile_length: {length} tokens of a tile of {blocks.shape[1]} bp are more than the {self._longest} that"
+                " the model reads; choose shorter tiles."
+            )
+        counted = (1 - tokens.pop("special_tokens_mask")).to(blocks.device)
+        hidden = self._model(**tokens.to(blocks.device)).last_hidden_state
+        weights = (counted * tokens["attention_mask"])[:, :, None].to(hidden.dtype)
+        mean: torch.Tensor = (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
+        return mean
+
+    def combine(self, scanned: torch.Tensor, block_length: int) -> torch.Tensor:
+        """The one block of each tile, (R, F)."""
+        return scanned[:, 0]
+
+
+def make(settings: FeatureSettings, window_length: int, device: torch.device) -> HuggingFaceExtractor:
+    """The extractor of the settings."""
+    return HuggingFaceExtractor(settings, device)
