@@ -208,6 +208,7 @@ def test_account_of_an_ordinary_window(make_world):
         "records_seen": 2,
         "records_applied": 1,
         "records_not_carried": 1,
+        "skipped_filter": 0,
         "skipped_not_snv": 0,
         "skipped_symbolic": 0,
         "skipped_overlap": 0,
