@@ -17,6 +17,7 @@ from gta.haplotypes.sequences import distinct_rows
 from gta.haplotypes.settings import HaplotypeSettings
 from gta.haplotypes.stretches import Source, account_of, first_reach, read_stretch, touching
 
+
 def build(inputs: Path, cohort: Path, contig: str, settings: HaplotypeSettings) -> tuple[PanelSet, pd.DataFrame]:
     """The panels of a cohort's windows on one contig, and the account of what became of the records.
 
@@ -111,5 +112,3 @@ def _stretches(windows: np.ndarray, reach: int) -> Iterator[slice]:
     begins = np.flatnonzero(windows[1:, 0] - reach >= furthest[:-1] + reach) + 1
     edges = [0, *begins.tolist(), len(windows)]
     return (slice(low, high) for low, high in pairwise(edges))
-
-

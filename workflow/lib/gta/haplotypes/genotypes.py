@@ -92,7 +92,9 @@ class Genotypes:
         people: The wanted people, in the order of the calls.
     """
 
-    def __init__(self, path: Path | str, people: list[str] | None = None, filters: list[str] | None = None, shown: Path | None = None):
+    def __init__(
+        self, path: Path | str, people: list[str] | None = None, filters: list[str] | None = None, shown: Path | None = None
+    ):
         """Open the file.
 
         Args:
@@ -301,9 +303,7 @@ class Genotypes:
         text = "".join([each + "\t" for each in texts])
         return np.frombuffer(text.encode("latin-1", "replace"), dtype="<u4"), np.array(numbers, dtype=np.int64)
 
-    def _parse_each(
-        self, contig: str, fields: list[str]
-    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def _parse_each(self, contig: str, fields: list[str]) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """The calls of one record of any form: (P, 2) uint8, and what is odd about them: missing, absent, unphased."""
         cells, place = fields[9].split("\t"), fields[8].split(":").index("GT")
         if len(cells) != len(self._samples):

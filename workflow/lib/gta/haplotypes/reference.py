@@ -16,17 +16,22 @@ class Reference:
     Letters come out in upper case; beyond either end of a contig there is N.
 
     Attributes:
-        path: The FASTA file.
+        path: The file's name in messages.
         lengths: Length of each contig in bp, in the order of the file.
     """
 
-    def __init__(self, path: Path | str):
+    def __init__(self, path: Path | str, shown: Path | None = None):
         """Open the file.
+
+        Args:
+            path: The file; its index stands beside it.
+            shown: The file's name in messages, if it is opened through a link.
 
         Raises:
             UserError: if the file or its index is missing or is not a FASTA index.
         """
-        self.path = require_file(path, "reference")
+        require_file(path, "reference")
+        self.path = shown or Path(path)
         require_file(f"{path}.fai", "index of the reference (samtools faidx makes it)")
         try:
             self._fasta = pysam.FastaFile(str(path))

@@ -140,19 +140,21 @@ def longest_deletions(edits: EditTable, alleles: np.ndarray, starts: np.ndarray,
 
 @dataclass(frozen=True)
 class Carried:
-    """The edits that D haplotypes carry, one after the other by haplotype and position: E in all.
+    """What D haplotypes carry, one after the other by haplotype and position: E edits of any kind, and S single-base replacements.
 
     A haplotype's own coordinate of a reference position is that position and the sum of what the edits before it add.
 
     Attributes:
-        rows: (E,) int64, the haplotype, ascending.
+        rows: (E,) int64, the haplotype of each edit, ascending.
         starts: (E,) int64, first reference base that is replaced, bp.
         ends: (E,) int64, one past the last.
         text_starts: (E,) int64, where in the table's text the new bases begin.
         text_lengths: (E,) int64.
-        letters: (E,) uint8, the new base of a single-base replacement, else 0.
         shifts: (E,) int64, the sum of the bases that the haplotype's edits before this one add.
         firsts: (D + 1,) int64, the first edit of each haplotype, and E.
+        places: (S,) int64, where each single-base replacement stands, in the haplotype's own coordinate, bp.
+        letters: (S,) uint8, the new bases.
+        letter_firsts: (D + 1,) int64, the first single-base replacement of each haplotype, and S.
     """
 
     rows: np.ndarray
@@ -160,9 +162,11 @@ class Carried:
     ends: np.ndarray
     text_starts: np.ndarray
     text_lengths: np.ndarray
-    letters: np.ndarray
     shifts: np.ndarray
     firsts: np.ndarray
+    places: np.ndarray
+    letters: np.ndarray
+    letter_firsts: np.ndarray
 
     @classmethod
     def of(cls, edits: EditTable, columns: slice, patterns: np.ndarray) -> "Carried":
@@ -173,18 +177,42 @@ class Carried:
             columns: The records that the patterns speak of.
             patterns: (D, columns) uint8, alleles.
         """
-        width = patterns.shape[1]
-        places = np.flatnonzero(patterns)
-        rows = places // width if width else places
-        flat = (places - rows * width + columns.start) * edits.starts.shape[1] + patterns.ravel()[places]
-        starts, ends, lengths = (each.ravel()[flat] for each in (edits.starts, edits.ends, edits.text_lengths))
-        added = lengths - (ends - starts)
-        total = np.zeros(len(flat) + 1, dtype=np.int64)
-        np.cumsum(added, out=total[1:])
-        firsts = np.searchsorted(rows, np.arange(len(patterns) + 1))
-        shifts = total[:-1] - total[firsts[:-1]][rows]
+        count, width = patterns.shape
+        cells = np.flatnonzero(patterns != 0)
+        row_firsts = np.searchsorted(cells, np.arange(count + 1) * width)
+        # Number of each carried allele in the table, row by row of the table.
+        table = edits.starts.shape[1]
+        alleles = cells - np.repeat(np.arange(count) * width - columns.start, np.diff(row_firsts))
+        alleles *= table
+        alleles += patterns.ravel()[cells]
+        letters = edits.letters.ravel()[alleles]
+        is_edit = letters == 0
+        chosen = np.flatnonzero(is_edit)
+        firsts = np.searchsorted(chosen, row_firsts)
+        per_row = np.diff(firsts)
+        starts, ends, lengths, text_starts = (
+            each.ravel()[alleles[chosen]] for each in (edits.starts, edits.ends, edits.text_lengths, edits.text_starts)
+        )
+        total = np.zeros(len(chosen) + 1, dtype=np.int64)
+        np.cumsum(lengths - (ends - starts), out=total[1:])
+        before = total[firsts[:-1]]
+        single = np.flatnonzero(~is_edit)
+        letter_firsts = row_firsts - firsts
+        # How many edits come before a single-base replacement: all that are not such, up to its place.
+        places = total[single - np.arange(len(single))]
+        places -= np.repeat(before, np.diff(letter_firsts))
+        places += edits.starts.ravel()[alleles[single]]
         return cls(
-            rows, starts, ends, edits.text_starts.ravel()[flat], lengths, edits.letters.ravel()[flat], shifts, firsts
+            rows=np.repeat(np.arange(count), per_row),
+            starts=starts,
+            ends=ends,
+            text_starts=text_starts,
+            text_lengths=lengths,
+            shifts=total[:-1] - np.repeat(before, per_row),
+            firsts=firsts,
+            places=places,
+            letters=letters[single],
+            letter_firsts=letter_firsts,
         )
 
     def shifts_at(self, position: int) -> np.ndarray:
@@ -199,13 +227,11 @@ class Carried:
         Returns:
             (D,) int64, bp.
         """
-        before = self.ends <= position
         # Of an edit across the position, as many new bases stand before it as old ones, if it has so many.
-        across = ~before & (self.starts < position)
-        added = np.where(before, self.text_lengths - (self.ends - self.starts), 0)
-        if across.any():
-            taken = position - self.starts[across]
-            added[across] = np.minimum(self.text_lengths[across], taken) - taken
+        taken = np.clip(position - self.starts, 0, None)
+        added = np.where(
+            self.ends <= position, self.text_lengths - (self.ends - self.starts), np.minimum(self.text_lengths, taken) - taken
+        )
         total = np.zeros(len(added) + 1, dtype=np.int64)
         np.cumsum(added, out=total[1:])
         return total[self.firsts[1:]] - total[self.firsts[:-1]]
@@ -245,73 +271,70 @@ def build_sequences(
     if out is None:
         out = np.empty((len(patterns), length), dtype=np.uint8)
     carried = Carried.of(edits, columns, patterns)
-    #: What takes a haplotype's own coordinate to an index of its sequence.
+    # What takes a haplotype's own coordinate to an index of its sequence.
     origins = left - anchor - carried.shifts_at(anchor)
-    _splice(bases, offset, edits.text, carried, origins, anchor - left - offset, out)
-    letters = np.flatnonzero(carried.letters)
-    rows = carried.rows[letters]
-    places = carried.starts[letters] + carried.shifts[letters] + origins[rows]
+    source = memoryview(bases.tobytes() + edits.text)
+    starts, ends, edges = _pieces(len(bases), offset, carried, origins, anchor - left - offset, length)
+    places = carried.places + np.repeat(origins, np.diff(carried.letter_firsts))
     inside = (places >= 0) & (places < length)
-    out[rows[inside], places[inside]] = carried.letters[letters[inside]]
+    places, letters = places[inside], carried.letters[inside]
+    within = np.concatenate([[0], np.cumsum(inside)])[carried.letter_firsts].tolist()
+    # A sequence is still in the processor's cache when its single bases are written. Pieces are kept as numbers: tens of
+    # thousands of slices would set off Python's search for unreachable objects again and again.
+    for row, sequence in enumerate(out):
+        first, last = edges[row], edges[row + 1]
+        if last - first == 1:
+            memoryview(sequence)[:] = source[starts[first] : ends[first]]
+        else:
+            some = zip(starts[first:last], ends[first:last], strict=True)
+            memoryview(sequence)[:] = b"".join([source[start:end] for start, end in some])
+        first, last = within[row], within[row + 1]
+        sequence[places[first:last]] = letters[first:last]
     return out
 
 
-def _splice(
-    bases: np.ndarray, offset: int, text: bytes, carried: Carried, origins: np.ndarray, plain: int, out: np.ndarray
-) -> None:
-    """Write sequences without their single-base replacements: pieces of the reference and new texts in turn.
+def _pieces(
+    n_bases: int, offset: int, carried: Carried, origins: np.ndarray, plain: int, length: int
+) -> tuple[list[int], list[int], list[int]]:
+    """What sequences are made of but for their single-base replacements: pieces of the reference and new texts in turn.
 
     Args:
-        bases: Reference bases, uint8.
+        n_bases: Number of reference bases; in the source of the pieces the text of all alleles follows them.
         offset: Position of the first of them, bp, 0-based.
-        text: The new bases of all alleles.
         carried: The edits of the D haplotypes.
-        origins: (D,) int64, index in its sequence less own coordinate of each haplotype.
-        plain: Where in `bases` the sequence of a haplotype begins that has no edits but single bases.
-        out: (D, L) uint8.
+        origins: (D,) int64, what takes a haplotype's own coordinate to an index of its sequence.
+        plain: Where in the source the sequence of a haplotype begins that has no edits.
+        length: Length of the sequences, bp.
+
+    Returns:
+        Starts and ends of the pieces in the source, and the first piece of each haplotype (D + 1).
     """
-    count, length = out.shape
-    chosen = np.flatnonzero(carried.letters == 0)
-    rows = carried.rows[chosen]
-    firsts = np.searchsorted(rows, np.arange(count + 1))
+    rows, count = carried.rows, len(origins)
     # In each haplotype: a piece of the reference, a text, a piece, a text ... a piece.
-    text_pieces = 2 * np.arange(len(chosen)) + rows + 1
-    last_pieces = 2 * firsts[1:] + np.arange(count)
-    begins, ends, sources = (np.zeros(2 * len(chosen) + count, dtype=np.int64) for _ in range(3))
-    begins[text_pieces] = carried.starts[chosen] + carried.shifts[chosen] + origins[rows]
-    ends[text_pieces] = begins[text_pieces] + carried.text_lengths[chosen]
-    sources[text_pieces] = len(bases) + carried.text_starts[chosen]
-    ends[text_pieces - 1] = begins[text_pieces]
-    begins[text_pieces + 1] = ends[text_pieces]
-    ends[last_pieces] = np.maximum(length, begins[last_pieces])
-    first_pieces = 2 * firsts[:-1] + np.arange(count)
-    begins[first_pieces] = np.minimum(0, ends[first_pieces])
+    texts = 2 * np.arange(len(rows)) + rows + 1
+    first_pieces, last_pieces = 2 * carried.firsts[:-1] + np.arange(count), 2 * carried.firsts[1:] + np.arange(count)
+    begins, ends, sources = (np.zeros(2 * len(rows) + count, dtype=np.int64) for _ in range(3))
+    begins[texts] = carried.starts + carried.shifts + origins[rows]
+    ends[texts] = begins[texts] + carried.text_lengths
+    sources[texts] = n_bases + carried.text_starts
+    ends[texts - 1] = begins[texts]
+    begins[texts + 1] = ends[texts]
     # A piece of the reference after a text goes on where the replaced bases end; a first one leads up to the first text.
-    sources[text_pieces + 1] = carried.ends[chosen] - offset
-    edited = firsts[1:] > firsts[:-1]
+    sources[texts + 1] = carried.ends - offset
+    edited = carried.firsts[1:] > carried.firsts[:-1]
+    begins[first_pieces] = np.where(edited, np.minimum(0, ends[first_pieces]), 0)
+    ends[last_pieces] = np.maximum(length, begins[last_pieces])
     sources[first_pieces] = plain
-    led = chosen[firsts[:-1][edited]]
-    sources[first_pieces[edited]] = carried.starts[led] - offset - (ends - begins)[first_pieces[edited]]
+    led, leading = carried.firsts[:-1][edited], first_pieces[edited]
+    sources[leading] = carried.starts[led] - offset - (ends - begins)[leading]
 
     low, high = np.maximum(begins, 0), np.minimum(ends, length)
     sources += low - begins
-    low_enough = high > low
-    of_reference = np.ones(len(begins), dtype=bool)
-    of_reference[text_pieces] = False
-    checked = low_enough & of_reference
-    if (sources[checked] < 0).any() or (sources[checked] + (high - low)[checked] > len(bases)).any():
+    ends = sources + high - low
+    used = high > low
+    of_reference = used.copy()
+    of_reference[texts] = False
+    if (sources[of_reference] < 0).any() or (ends[of_reference] > n_bases).any():
         raise ValueError("a sequence reaches beyond the reference bases at hand")
-    kept = np.flatnonzero(low_enough)
-    edges = np.searchsorted(kept, np.append(first_pieces, len(begins))).tolist()
-    source = memoryview(bases.tobytes() + text)
-    letters = np.frombuffer(source, dtype=np.uint8)
-    pieces = [
-        source[start:end] for start, end in zip(sources[kept].tolist(), (sources + high - low)[kept].tolist(), strict=True)
-    ]
-    for row, sequence in enumerate(out):
-        start, end = edges[row], edges[row + 1]
-        if end - start == 1:
-            first = int(sources[kept[start]])
-            sequence[:] = letters[first : first + length]
-        else:
-            sequence[:] = np.frombuffer(b"".join(pieces[start:end]), dtype=np.uint8)
+    edges = np.concatenate([[0], np.cumsum(used)])[np.append(first_pieces, len(used))].tolist()
+    return sources[used].tolist(), ends[used].tolist(), edges
