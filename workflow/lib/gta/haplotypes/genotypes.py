@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,11 @@ _CALL = re.compile(r"[|/]?(\d+|\.)(?:([|/])(\d+|\.))?")
 _HOMOZYGOUS_REFERENCE = np.frombuffer(b"0|0\t", dtype="<u4")[0]
 #: What is left of a byte of a cell when that of `0|0` and a tab is taken away by exclusive or.
 _DOT, _SLASH = ord(".") ^ ord("0"), ord("/") ^ ord("|")
+#: The bits of such a cell that are set only where something else than digits, `|` and a tab stands.
+_MORE_THAN_DIGITS = np.uint32(0xFFF0FFF0)
+
+#: Of one record's calls: (P, 2) bool, is the entry missing; (P,) bool, is there no second one; (P,) bool, are they not phased?
+OddCalls = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -138,9 +143,7 @@ class Genotypes:
                 )
         self._samples = samples
         self._columns = np.array([number[person] for person in self.people], dtype=np.int64)
-        #: The place among the wanted people of every person of the file, -1 for others.
-        self._places = np.full(len(samples), -1, dtype=np.int64)
-        self._places[self._columns] = np.arange(len(self.people))
+        self._all = self.people == samples
 
     @cached_property
     def contigs(self) -> list[str]:
@@ -157,7 +160,8 @@ class Genotypes:
             if self._tabix is not None:
                 yield from self._tabix.fetch(contig, start, end)
             else:
-                yield from map(str, self._bcf.fetch(contig, start, end))
+                for record in self._bcf.fetch(contig, start, end):
+                    yield str(record).rstrip("\n")
         except (OSError, ValueError) as error:
             raise UserError(
                 f"The genotypes {self.path} cannot be read at {contig}:{start + 1}-{end}: the file is cut short or damaged, or "
@@ -208,24 +212,29 @@ class Genotypes:
         Raises:
             UserError: if the file is damaged or a record has no proper calls; it names the record.
         """
-        lines = (line.rstrip("\r\n").split("\t", 9) for line in self._lines(contig, start, end))
-        touching = (fields for fields in lines if int(fields[1]) + len(fields[3]) > start + 1)
         parts = []
+        lines = self._lines(contig, start, end)
         try:
-            while chunk := list(islice(touching, CHUNK)):
-                parts.append(self._parse(contig, chunk))
+            while chunk := [line.split("\t", 9) for line in islice(lines, CHUNK)]:
+                parts.append(self._parse(contig, chunk, start))
         except (ValueError, IndexError) as error:
             raise UserError(
                 f"The genotypes {self.path} have a record near {contig}:{start + 1}-{end} that is not in VCF: mend or drop it."
             ) from error
         return Records.joined(parts, len(self.people))
 
-    def _parse(self, contig: str, lines: list[list[str]]) -> Records:
-        """Some records, from their first nine columns and the text of all calls."""
+    def _parse(self, contig: str, lines: list[list[str]], start: int) -> Records:
+        """Those of some records whose REF reaches beyond a base, from their first nine columns and the text of all calls."""
+        positions = np.array([int(fields[1]) for fields in lines], dtype=np.int64) - 1
+        if positions[0] < start:
+            reaching = [position + len(fields[3]) > start for position, fields in zip(positions.tolist(), lines, strict=True)]
+            lines, positions = list(compress(lines, reaching)), positions[reaching]
         for fields in lines:
             if len(fields) < 10 or (fields[8] != "GT" and "GT" not in fields[8].split(":")):
                 raise UserError(f"{self._at(contig, fields)} has no genotypes (GT): leave such records out.")
-        alts = [tuple(fields[4].upper().encode().split(b",")) if fields[4] != "." else () for fields in lines]
+        refs = "\n".join([fields[3] for fields in lines]).upper().encode().split(b"\n") if lines else []
+        listed = "\n".join([fields[4] for fields in lines]).upper().encode().split(b"\n") if lines else []
+        alts = [tuple(each.split(b",")) if each != b"." else () for each in listed]
         most = np.fromiter(map(len, alts), dtype=np.int64, count=len(alts))
         if (most > MOST_ALTS).any():
             number = int(np.flatnonzero(most > MOST_ALTS)[0])
@@ -233,61 +242,59 @@ class Genotypes:
                 f"{self._at(contig, lines[number])} has {most[number]} ALT alleles, more than the {MOST_ALTS} that can be kept: "
                 "leave it out."
             )
-        people = len(self.people)
-        calls = np.zeros((len(lines), people, 2), dtype=np.uint8)
-        plain = np.zeros(len(lines), dtype=bool)
-        words, numbers = self._words(lines)
-        odd: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-        if len(numbers):
-            plain[numbers] = True
-            hits = np.flatnonzero(words != _HOMOZYGOUS_REFERENCE)
-            cells = words[hits] ^ _HOMOZYGOUS_REFERENCE
-            first, mark, second = cells & 0xFF, (cells >> 8) & 0xFF, (cells >> 16) & 0xFF
-            bad = (cells >> 24 != 0) | ((mark != 0) & (mark != _SLASH))
-            bad |= ((first > 9) & (first != _DOT)) | ((second > 9) & (second != _DOT))
-            rows = numbers[hits // len(self._samples)]
-            plain[rows[bad]] = False
-            places = self._places[hits % len(self._samples)]
-            mine = (places >= 0) & ~bad
-            if not mine.all():
-                rows, places, first, mark, second = rows[mine], places[mine], first[mine], mark[mine], second[mine]
-            strange = (mark != 0) | (first == _DOT) | (second == _DOT)
-            if strange.any():
-                for number in np.unique(rows[strange]).tolist():
-                    odd[number] = (np.zeros((people, 2), dtype=bool), np.zeros(people, dtype=bool), np.zeros(people, dtype=bool))
-                for place in np.flatnonzero(strange).tolist():
-                    lacking, _, apart = odd[int(rows[place])]
-                    lacking[places[place]] = first[place] == _DOT, second[place] == _DOT
-                    apart[places[place]] = mark[place] != 0
-                first, second = np.where(first == _DOT, 0, first), np.where(second == _DOT, 0, second)
-            calls[rows, places, 0], calls[rows, places, 1] = first, second
-        for number in np.flatnonzero(~plain).tolist():
-            calls[number], odd[number] = self._parse_each(contig, lines[number])
+        calls, odd = self._calls(contig, lines)
         for number in np.flatnonzero(calls.reshape(len(lines), -1).max(axis=1, initial=0) > most).tolist():
             raise UserError(
                 f"{self._at(contig, lines[number])} has a call of allele {calls[number].max()} but only {most[number]} ALT "
                 "alleles: mend or drop it."
             )
-        listed = sorted(number for number, marks in odd.items() if any(mark.any() for mark in marks))
+        numbers, people = sorted(odd), len(self.people)
         kept = [not self._filters or not self._filters.isdisjoint(fields[6].split(";")) for fields in lines]
         return Records(
-            positions=np.array([int(fields[1]) - 1 for fields in lines], dtype=np.int64),
-            refs=[fields[3].upper().encode() for fields in lines],
+            positions=positions,
+            refs=refs,
             alts=alts,
             kept=np.array(kept, dtype=bool),
             calls=calls,
-            odd=np.array(listed, dtype=np.int64),
-            missing=np.array([odd[number][0] for number in listed], dtype=bool).reshape(-1, people, 2),
-            absent=np.array([odd[number][1] for number in listed], dtype=bool).reshape(-1, people),
-            unphased=np.array([odd[number][2] for number in listed], dtype=bool).reshape(-1, people),
+            odd=np.array(numbers, dtype=np.int64),
+            missing=np.array([odd[number][0] for number in numbers], dtype=bool).reshape(-1, people, 2),
+            absent=np.array([odd[number][1] for number in numbers], dtype=bool).reshape(-1, people),
+            unphased=np.array([odd[number][2] for number in numbers], dtype=bool).reshape(-1, people),
         )
 
-    def _words(self, lines: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
-        """The calls of records that may be all of the form `0|1`: four bytes each with the tab after it, and those records' numbers.
+    def _calls(self, contig: str, lines: list[list[str]]) -> tuple[np.ndarray, dict[int, OddCalls]]:
+        """The calls of records: (N, P, 2) uint8, and what is odd about those of some."""
+        people, samples = len(self.people), len(self._samples)
+        calls = np.zeros((len(lines), people, 2), dtype=np.uint8)
+        numbers, text = self._cells(lines)
+        plain = np.zeros(len(lines), dtype=bool)
+        odd: dict[int, OddCalls] = {}
+        if numbers:
+            # Four bytes per person, `0|1` and a tab, taken as one number: what differs from `0|0` and a tab is left.
+            cells = np.frombuffer(text, dtype="<u4").reshape(len(numbers), samples) ^ _HOMOZYGOUS_REFERENCE
+            strange = cells & _MORE_THAN_DIGITS
+            entries = ((cells & 0x0F) | ((cells >> 8) & 0x0F00)).astype("<u2")
+            pairs = (entries if self._all else entries.take(self._columns, axis=1)).view(np.uint8).reshape(-1, people, 2)
+            good = np.ones(len(numbers), dtype=bool)
+            if strange.any():
+                if not self._all:
+                    cells = cells.take(self._columns, axis=1)
+                good, pairs, odd_rows = _strange(cells, pairs)
+                odd = {numbers[row]: marks for row, marks in odd_rows.items()}
+                # A malformed call is an error in whomever it is.
+                good &= _is_regular(strange).all(axis=1)
+            good &= pairs.reshape(len(pairs), -1).max(axis=1, initial=0) <= 9
+            calls[numbers] = pairs
+            plain[numbers] = good
+        for number in np.flatnonzero(~plain).tolist():
+            calls[number], marks = self._parse_each(contig, lines[number])
+            odd.pop(number, None)
+            if any(mark.any() for mark in marks):
+                odd[number] = marks
+        return calls, odd
 
-        Returns:
-            (cells,) uint32, of one record after the other, of all people of the file; and (records,) int64.
-        """
+    def _cells(self, lines: list[list[str]]) -> tuple[list[int], bytes]:
+        """Numbers of the records whose calls may all be of the form `0|1`, and the text of those calls, a tab after each."""
         people = len(self._samples)
         width = 4 * people - 1
         numbers, texts = [], []
@@ -300,8 +307,7 @@ class Genotypes:
                 numbers.append(number)
                 cells = fields[9].split("\t")
                 texts.append("\t".join([cell[:3].ljust(3) if cell[3:4] in ("", ":") else "?" * 3 for cell in cells]))
-        text = "".join([each + "\t" for each in texts])
-        return np.frombuffer(text.encode("latin-1", "replace"), dtype="<u4"), np.array(numbers, dtype=np.int64)
+        return numbers, ("\t".join(texts) + "\t").encode("latin-1", "replace")
 
     def _parse_each(self, contig: str, fields: list[str]) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """The calls of one record of any form: (P, 2) uint8, and what is odd about them: missing, absent, unphased."""
@@ -327,6 +333,37 @@ class Genotypes:
 
     def _at(self, contig: str, fields: list[str]) -> str:
         return f"The record {contig}:{fields[1]} of {self.path}"
+
+
+def _is_regular(strange: np.ndarray) -> np.ndarray:
+    """Which cells are calls of one digit or `.` each, by the bits in them that are not of digits."""
+    first, mark, second = strange & 0xF0, (strange >> 8) & 0xFF, (strange >> 16) & 0xF0
+    regular = (strange >> 24 == 0) & ((mark == 0) | (mark == _SLASH))
+    return regular & ((first == 0) | (first == _DOT & 0xF0)) & ((second == 0) | (second == _DOT & 0xF0))
+
+
+def _strange(cells: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[int, OddCalls]]:
+    """What records say in which a call is missing or unphased, or malformed.
+
+    Args:
+        cells: (N, P) uint32, calls less `0|0` and a tab.
+        pairs: (N, P, 2) uint8, their entries.
+
+    Returns:
+        (N,) bool, are all calls of the record of one digit or `.` each; the entries, 0 where they are missing; and what is odd
+        about the calls of each record that has such.
+    """
+    first, mark, second = cells & 0xFF, (cells >> 8) & 0xFF, (cells >> 16) & 0xFF
+    missing = np.stack([first == _DOT, second == _DOT], axis=2)
+    # The low bits of a dot are those of a digit that is none.
+    good = ((pairs <= 9) | missing).all(axis=(1, 2))
+    pairs = np.where(missing, np.uint8(0), pairs)
+    unphased = mark != 0
+    odd = {
+        row: (missing[row], np.zeros(len(cells[row]), dtype=bool), unphased[row])
+        for row in np.flatnonzero(missing.any(axis=(1, 2)) | unphased.any(axis=1)).tolist()
+    }
+    return good, pairs, odd
 
 
 @lru_cache(maxsize=4096)

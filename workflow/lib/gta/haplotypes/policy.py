@@ -68,6 +68,9 @@ def resolve(records: Records, settings: HaplotypeSettings, name: Callable[[int],
     for number, (ref, listed, kept) in enumerate(zip(records.refs, records.alts, records.kept.tolist(), strict=True)):
         if not kept:
             continue
+        if len(ref) == len(listed) == 1 and listed[0] in _BASES:
+            usable[number] = True
+            continue
         left_out = []
         for allele, alt in enumerate(listed, start=1):
             if alt not in _BASES and not _SEQUENCE.fullmatch(alt):
@@ -204,12 +207,16 @@ def check_refs(records: Records, usable: np.ndarray, bases: np.ndarray, offset: 
         UserError: naming the record and both sequences.
     """
     reference = bases.tobytes()
-    for number in np.flatnonzero(usable).tolist():
-        ref, start = records.refs[number], int(records.positions[number]) - offset
-        if reference.startswith(ref, start):
-            continue
+    # Nearly every REF is one base: these are compared at once.
+    starts, single = records.positions - offset, records.ends - records.positions == 1
+    firsts = np.frombuffer(b"".join([ref[:1] for ref in records.refs]), dtype=np.uint8)
+    doubtful = usable & ~(single & (firsts == bases[starts]))
+    for number in np.flatnonzero(doubtful).tolist():
+        ref, start = records.refs[number], int(starts[number])
         held = reference[start : start + len(ref)]
-        if not all(one == other or one in _AMBIGUOUS.get(other, b"") for one, other in zip(ref, held, strict=True)):
+        if held != ref and not all(
+            one == other or one in _AMBIGUOUS.get(other, b"") for one, other in zip(ref, held, strict=True)
+        ):
             raise UserError(
                 f"{name(number)} has REF {ref.decode()}, but the reference has {held.decode()} there: genotypes and reference "
                 "are not of the same assembly; use the reference that the genotypes were called on."

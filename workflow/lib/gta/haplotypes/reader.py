@@ -197,20 +197,12 @@ class HaplotypeReader:
         stretch = read_stretch(source, interval[None])
         account, haploid = account_of(source, stretch, window.name, interval)
         reach_start, reach_end = stretch.reaches[0].tolist()
-        carried = np.flatnonzero(stretch.resolved.alleles.any(axis=1))
-        records = stretch.records
-        edits = EditTable.of(
-            records.positions[carried],
-            [records.refs[number] for number in carried.tolist()],
-            [stretch.resolved.alts[number] for number in carried.tolist()],
-        )
-        alleles = stretch.resolved.alleles if len(carried) == len(records.refs) else stretch.resolved.alleles[carried]
         return WindowHaplotypes(
             window=window,
             bases=reference.fetch(contig, reach_start, reach_end),
             offset=reach_start,
-            edits=edits,
-            alleles=np.ascontiguousarray(alleles.T),
+            edits=stretch.edits,
+            alleles=np.ascontiguousarray(stretch.resolved.alleles.T),
             haploid=haploid,
             padded=(max(0, -window.start), max(0, window.end - length)),
             account=account,

@@ -41,11 +41,13 @@ class Stretch:
     Attributes:
         records: All records that touch it.
         resolved: Their calls after policy.
+        edits: What their alleles do.
         reaches: (W, 2) int64, the interval within which the panel of each of its windows lists records.
     """
 
     records: Records
     resolved: Resolved
+    edits: EditTable
     reaches: np.ndarray
 
 
@@ -72,8 +74,8 @@ def read_stretch(source: Source, windows: np.ndarray) -> Stretch:
         records = source.genotypes.read(source.genotypes_name, start, end)
         resolved = resolve(records, source.settings, name, source.genotypes.people)
         reaches = windows[:, :2] + np.array([-MAX_MARGIN, MAX_MARGIN])
+        edits = EditTable.of(records.positions, records.refs, resolved.alts)
         if source.settings.variants == "all":
-            edits = EditTable.of(records.positions, records.refs, resolved.alts)
             longest = longest_deletions(edits, resolved.alleles.T, reaches[:, 0], reaches[:, 1])
             reaches += longest[:, None] * np.array([-1, 1])
         needed_start, needed_end = max(0, reaches[:, 0].min()), min(length, reaches[:, 1].max())
@@ -83,7 +85,7 @@ def read_stretch(source: Source, windows: np.ndarray) -> Stretch:
     if len(records.refs):
         offset = int(records.positions[0])
         check_refs(records, resolved.usable, source.reference.fetch(source.contig, offset, records.ends.max()), offset, name)
-    return Stretch(records, resolved, reaches)
+    return Stretch(records, resolved, edits, reaches)
 
 
 def first_reach(settings: HaplotypeSettings) -> int:
@@ -108,8 +110,7 @@ def account_of(source: Source, stretch: Stretch, gene: str, window: np.ndarray) 
     missing, absent = records.missing[odd], records.absent[odd]
     haploid = (absent & ~missing[:, :, 0]).any(axis=0)
     diploid = (~absent & ~missing.all(axis=2)).any(axis=0)
-    if records.kept[inside].sum() > odd.sum():
-        diploid[:] = True
+    diploid |= records.kept[inside].sum() > odd.sum()
     applied = resolved.alleles[inside].any(axis=1)
     length = source.reference.lengths[source.contig]
     row: dict[str, object] = {
