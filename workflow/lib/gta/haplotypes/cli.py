@@ -27,11 +27,11 @@ EXPORT_EPILOG = """\
 Reads  VCF      bgzipped VCF or BCF; an index that is missing is made in a temporary folder
        FASTA    the reference, plain or bgzipped; contigs `22` and `chr22` are the same
        WINDOWS  table with the columns window contig start end tss strand; bp, 0-based half-open; start may be negative
-Writes OUT      table `window person haplotype sequence`, or FASTA (`>window|person|haplotype`) if OUT ends in .fa, .fasta or .fna
+Writes OUT      table `window person haplotype sequence`, or FASTA (`>window|person|haplotype`) if it ends in .fa, .fasta or .fna
 
-Sequences are upper case, as long as the window, and hold the TSS base at index tss - start: with insertions and deletions they are
-walked outwards from there. Beyond the contig's ends stands N. Windows and people come in the order in which they are asked for.
-A person with haploid calls has haplotype 1 only.
+Sequences are upper case, as long as the window, and hold the TSS base at index tss - start: with insertions and deletions they
+are walked outwards from there. Beyond the contig's ends stands N. Windows and people come in the order in which they are asked
+for. A person with haploid calls has haplotype 1 only.
 
 example:
   gta haplotypes export --vcf genotypes.vcf.gz --fasta reference.fa --windows windows.tsv --variants all \\

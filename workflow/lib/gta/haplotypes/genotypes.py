@@ -20,7 +20,7 @@ ABSENT = -1
 #: Most ALT alleles that a record may have: an allele, with the ambiguity codes that may be added to it, is kept in one byte.
 MOST_ALTS = 100
 #: Records whose calls are parsed at once: enough for numpy, little enough for the processor's cache.
-CHUNK = 256
+CHUNK = 128
 
 _CALL = re.compile(r"[|/]?(\d+|\.)(?:([|/])(\d+|\.))?")
 #: The cell `0|0` and the tab after it, as one number of four bytes.
@@ -123,7 +123,9 @@ class Genotypes:
                 samples = list(self._bcf.header.samples)
                 self._header = str(self._bcf.header).splitlines()
             else:
-                self._tabix = pysam.TabixFile(str(path), encoding="utf-8")
+                # pysam looks for a .tbi only.
+                index = next((each for each in (f"{path}.tbi", f"{path}.csi") if Path(each).exists()), None)
+                self._tabix = pysam.TabixFile(str(path), index=index, encoding="utf-8")
                 self._header = list(self._tabix.header)
                 samples = self._header[-1].split("\t")[9:]
         except (OSError, ValueError, IndexError) as error:
@@ -144,6 +146,8 @@ class Genotypes:
         self._samples = samples
         self._columns = np.array([number[person] for person in self.people], dtype=np.int64)
         self._all = self.people == samples
+        # The contigs with records; the index of a BCF does not tell, and htslib gives none for the others.
+        self._indexed = frozenset(self._tabix.contigs) if self._tabix is not None else None
 
     @cached_property
     def contigs(self) -> list[str]:
@@ -154,7 +158,7 @@ class Genotypes:
 
     def _lines(self, contig: str, start: int, end: int) -> Iterator[str]:
         """The lines of the records that the index says touch an interval; symbolic ones by their END."""
-        if start >= end:
+        if start >= end or (self._indexed is not None and contig not in self._indexed):
             return
         try:
             if self._tabix is not None:

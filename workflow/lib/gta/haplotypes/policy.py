@@ -185,8 +185,8 @@ def skip_overlaps(records: Records, alts: list[tuple[bytes, ...]], alleles: np.n
 def is_behind(ref: bytes, alt: bytes) -> bool:
     """Does an allele only insert or delete bases behind its first base?
 
-    So it is if REF and ALT begin alike, and after the bases that they begin with in common the rest of one ends with the rest of the
-    other: what htslib's `bcf_get_variant_types` calls an indel.
+    So it is if REF and ALT begin alike, and after the bases that they begin with in common the rest of one ends with the rest
+    of the other: what htslib's `bcf_get_variant_types` calls an indel.
     """
     common = common_prefix(ref, alt)
     rest, other = ref[common:], alt[common:]

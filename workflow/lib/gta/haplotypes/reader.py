@@ -121,8 +121,8 @@ class Batch:
 class HaplotypeReader:
     """Personal sequences of a VCF or BCF and a reference.
 
-    Files are opened when they are first read, and anew in every process, so that a reader may be handed to the workers of a PyTorch
-    DataLoader. Indexes that are missing are made in a temporary folder. One window is held at a time.
+    Files are opened when they are first read, and anew in every process, so that a reader may be handed to the workers of a
+    PyTorch DataLoader. Indexes that are missing are made in a temporary folder. One window is held at a time.
 
     Attributes:
         settings: How genotypes become sequence.
@@ -183,8 +183,8 @@ class HaplotypeReader:
             )
         if contig not in names:
             raise UserError(
-                f"The window {window.name!r} is on contig {window.contig!r}, which the genotypes {genotypes.path} lack (they have "
-                f"{examples(genotypes.contigs)}): leave the window out, or give the file that has them."
+                f"The window {window.name!r} is on contig {window.contig!r}, which the genotypes {genotypes.path} lack (they "
+                f"have {examples(genotypes.contigs)}): leave the window out, or give the file that has them."
             )
         length = reference.lengths[contig]
         if window.start >= length or window.end <= 0:

@@ -140,7 +140,7 @@ def longest_deletions(edits: EditTable, alleles: np.ndarray, starts: np.ndarray,
 
 @dataclass(frozen=True)
 class Carried:
-    """What D haplotypes carry, one after the other by haplotype and position: E edits of any kind, and S single-base replacements.
+    """What D haplotypes carry, by haplotype and position: S single-base replacements, and E edits of any other kind.
 
     A haplotype's own coordinate of a reference position is that position and the sum of what the edits before it add.
 
