@@ -25,7 +25,7 @@ from gta.haplotypes.settings import HaplotypeSettings
 from gta.simulate.run import simulate
 from gta.simulate.settings import SimulateSettings
 
-CONTIGS, EXAMPLES = 40, 55
+CONTIGS, EXAMPLES = 40, 50
 PEOPLE = ("zoe", "anna", "bert")
 MARKS = ("--mark-ins", "lc", "--mark-del", "-")
 HEADER = """\
@@ -223,10 +223,10 @@ def test_random_contigs(tmp_path, seed):
             length = len(sequence)
             start = int(rng.integers(-20, length - 1))
             end = int(rng.integers(max(1, start + 1), length + 20))
-            for window in (
-                Window("whole", name, 0, length, length // 2),
-                Window("some", name, start, end, int(rng.integers(max(start, 0), min(end, length)))),
-            ):
+            windows = [Window("some", name, start, end, int(rng.integers(max(start, 0), min(end, length))))]
+            if variants == "all":
+                windows.append(Window("whole", name, 0, length, length // 2))
+            for window in windows:
                 ours = reader.read(window)
                 everything = slice(0, 2 * len(PEOPLE))
                 fixed, raw = ours.sequences(everything), ours.raw_sequences(everything)
@@ -275,32 +275,20 @@ def test_every_window_of_the_real_data(real_data, tmp_path, variants):
     options = ["-i", "strlen(REF)=1 & strlen(ALT)=1"] if variants == "snv" else []
     reader = HaplotypeReader(vcf, folder / "reference.fa.gz", people, HaplotypeSettings(variants=variants))
     ours = {window.name: reader.read(window) for window in windows}
-    beyond = (last - 30_000,)
     for row in range(2 * len(people)):
         (marked,) = consensus(fasta, vcf, people[row // 2], str(1 + row % 2), *options, *MARKS).values()
         standing = Standing(marked, first)
         for window in windows:
-            if window.end > beyond[0]:
-                continue
             sequence = ours[window.name].sequences(slice(row, row + 1))[0]
             assert text(sequence) == standing.fixed(window.start, window.end, window.tss), window
             assert ours[window.name].raw_sequences(slice(row, row + 1))[0].decode() == standing.raw(window.start, window.end)
 
 
 def test_every_window_of_a_simulated_cohort(tmp_path):
-    simulate(
-        tmp_path,
-        SimulateSettings(
-            seed=5,
-            people=20,
-            contigs=2,
-            genes=16,
-            annotated_genes=40,
-            mean_spacing=20_000,
-            margin=25_000,
-            max_distal_distance=12_000,
-        ),
+    small = SimulateSettings(
+        people=20, genes=16, annotated_genes=40, mean_spacing=20_000, margin=25_000, max_distal_distance=12_000
     )
+    simulate(small, tmp_path)
     vcf, fasta = tmp_path / "genotypes.vcf.gz", tmp_path / "reference.fa"
     with pysam.FastaFile(str(fasta)) as reference:
         upper = write_fasta(tmp_path / "upper.fa", {name: reference.fetch(name).upper() for name in reference.references})

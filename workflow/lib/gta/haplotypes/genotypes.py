@@ -247,7 +247,7 @@ class Genotypes:
                 "leave it out."
             )
         calls, odd = self._calls(contig, lines)
-        for number in np.flatnonzero(calls.reshape(len(lines), -1).max(axis=1, initial=0) > most).tolist():
+        for number in np.flatnonzero(calls.max(axis=(1, 2), initial=0) > most).tolist():
             raise UserError(
                 f"{self._at(contig, lines[number])} has a call of allele {calls[number].max()} but only {most[number]} ALT "
                 "alleles: mend or drop it."

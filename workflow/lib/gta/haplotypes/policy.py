@@ -96,7 +96,7 @@ def resolve(records: Records, settings: HaplotypeSettings, name: Callable[[int],
             )
         if settings.unphased == "iupac":
             alts = with_codes(records.refs, alts, alleles, records.odd, unphased)
-    alleles = alleles.reshape(count, -1)
+    alleles = alleles.reshape(count, 2 * len(people))
     return Resolved(
         alts=alts,
         alleles=alleles,

@@ -91,13 +91,14 @@ class WindowHaplotypes:
         start, end = self.window.start + self.padded[0], self.window.end - self.padded[1]
         carried = Carried.of(self.edits, columns, patterns)
         lengths = end - start + carried.shifts_at(end) - carried.shifts_at(start)
-        texts = []
-        for row, length in enumerate(lengths.tolist()):
-            pattern = patterns[row : row + 1]
-            sequence = build_sequences(self.bases, self.offset, self.edits, columns, pattern, start, 0, length)[0]
+        texts = [b""] * len(patterns)
+        for length in np.unique(lengths).tolist():
+            chosen = np.flatnonzero(lengths == length)
+            sequences = build_sequences(self.bases, self.offset, self.edits, columns, patterns[chosen], start, 0, length)
             if strand_aware and self.window.strand == "-":
-                sequence = reverse_complement(sequence)
-            texts.append(sequence.tobytes())
+                sequences = reverse_complement(sequences)
+            for row, sequence in zip(chosen.tolist(), sequences, strict=True):
+                texts[row] = sequence.tobytes()
         return texts
 
 
