@@ -20,11 +20,11 @@ SNAKEMAKE := $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES)
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
 
-.PHONY: help setup demo run report test lint unlock format clean distclean
+.PHONY: help setup demo run report test lint bench-haplotypes unlock format clean distclean
 
 help: ## show this
 	@echo "Targets (variables in brackets):"
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(STAMP) ## make .venv with everything that is needed, once
 
@@ -65,6 +65,9 @@ lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check $(SNAKEFILES)
 	$(BIN)/snakemake --lint
+
+bench-haplotypes: $(STAMP) ## personal sequences: ours beside bcftools, GenVarLoader and kipoiseq, in their own environments
+	@$(BIN)/python benchmarks/haplotypes.py $(ARGS)
 
 unlock: $(STAMP) ## free the folder after a run that was killed [CONFIG]
 	@$(SNAKEMAKE) --unlock $(ARGS)

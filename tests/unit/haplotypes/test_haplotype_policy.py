@@ -218,6 +218,7 @@ def test_account_of_an_ordinary_window(make_world):
         "people_haploid": 0,
         "people_haploid_in_part": 0,
         "padded_bases": 0,
+        "padded_sequences": 0,
         "distinct_haplotypes": 2,
     }
 

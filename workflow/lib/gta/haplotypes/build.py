@@ -12,13 +12,15 @@ from gta.cohort.tables import read_genes, read_people, read_table
 from gta.errors import UserError
 from gta.haplotypes.genotypes import Genotypes
 from gta.haplotypes.panels import Panel, PanelSet
-from gta.haplotypes.reference import input_names, open_reference
+from gta.haplotypes.reference import Reference, input_names, open_reference
 from gta.haplotypes.sequences import distinct_rows
 from gta.haplotypes.settings import HaplotypeSettings
 from gta.haplotypes.stretches import Source, account_of, first_reach, read_stretch, touching
 
 
-def build(inputs: Path, cohort: Path, contig: str, settings: HaplotypeSettings) -> tuple[PanelSet, pd.DataFrame]:
+def build(
+    inputs: Path, cohort: Path, contig: str, settings: HaplotypeSettings, tile_length: int | None = None
+) -> tuple[PanelSet, pd.DataFrame]:
     """The panels of a cohort's windows on one contig, and the account of what became of the records.
 
     Args:
@@ -26,6 +28,7 @@ def build(inputs: Path, cohort: Path, contig: str, settings: HaplotypeSettings) 
         cohort: Folder written by `gta cohort`.
         contig: Name of the contig in the reference.
         settings: The stage's settings.
+        tile_length: Length of the tiles whose distinct sequences are counted, bp; none are if None.
 
     Returns:
         The panels and a table with one row per window (columns: docs/haplotypes.md).
@@ -48,7 +51,11 @@ def build(inputs: Path, cohort: Path, contig: str, settings: HaplotypeSettings) 
     genotypes.require_contig(genotypes_name)
     source = Source(genotypes, open_reference(inputs), contig, genotypes_name, settings)
     windows = genes[["window_start", "window_end", "tss"]].to_numpy(dtype=np.int64)
-    return build_panels(source, genes["gene"].tolist(), windows)
+    panels, account = build_panels(source, genes["gene"].tolist(), windows)
+    if tile_length is not None:
+        counts = [_distinct_tiles(panels.panel(gene), source.reference, tile_length) for gene in panels.genes]
+        account["distinct_per_tile_mean"], account["distinct_per_tile_max"] = zip(*counts, strict=True)
+    return panels, account
 
 
 def build_panels(source: Source, genes: list[str], windows: np.ndarray) -> tuple[PanelSet, pd.DataFrame]:
@@ -96,6 +103,14 @@ def build_panels(source: Source, genes: list[str], windows: np.ndarray) -> tuple
     table = pd.DataFrame(account)
     table["distinct_haplotypes"] = [_distinct_haplotypes(panels.panel(gene)) for gene in genes]
     return panels, table
+
+
+def _distinct_tiles(panel: Panel, reference: Reference, tile_length: int) -> tuple[float, int]:
+    """Mean and greatest number of different sequences that people carry in a tile."""
+    _, index = panel.tiles(reference, tile_length)
+    carried = np.sort(index[np.unique(panel.carriers[panel.carriers >= 0])], axis=0)
+    distinct = 1 + (carried[1:] != carried[:-1]).sum(axis=0)
+    return round(float(distinct.mean()), 2), int(distinct.max())
 
 
 def _distinct_haplotypes(panel: Panel) -> int:

@@ -55,6 +55,7 @@ def add_parser(stages: Any) -> None:
     build.add_argument("--contig", required=True, help="name of the contig in the reference")
     build.add_argument("--out", type=Path, required=True, help="panels to write, .npz")
     build.add_argument("--account", type=Path, required=True, help="account to write, .tsv")
+    build.add_argument("--tile-length", type=int, help="also count the distinct sequences of tiles of this length, bp")
     settings.add_arguments(build, HaplotypeSettings)
     build.set_defaults(run=run_build)
 
@@ -87,7 +88,7 @@ def run_build(arguments: argparse.Namespace) -> None:
     from gta.haplotypes.build import build
 
     chosen = settings.from_arguments(HaplotypeSettings, arguments)
-    panels, account = build(arguments.inputs, arguments.cohort, arguments.contig, chosen)
+    panels, account = build(arguments.inputs, arguments.cohort, arguments.contig, chosen, arguments.tile_length)
     with atomic_path(arguments.account) as temporary:
         account.to_csv(temporary, sep="\t", index=False)
     panels.save(arguments.out)

@@ -8,7 +8,7 @@ from gta.haplotypes.genotypes import Genotypes, Records
 from gta.haplotypes.panels import MAX_MARGIN
 from gta.haplotypes.policy import Resolved, check_refs, resolve
 from gta.haplotypes.reference import Reference
-from gta.haplotypes.sequences import EditTable, longest_deletions
+from gta.haplotypes.sequences import Carried, EditTable, longest_deletions
 from gta.haplotypes.settings import HaplotypeSettings
 
 #: How far outside of a window records are read at first if sequences with deletions may reach out; more is read where needed.
@@ -131,5 +131,19 @@ def account_of(source: Source, stretch: Stretch, gene: str, window: np.ndarray) 
         "people_haploid": int((haploid & ~diploid).sum()),
         "people_haploid_in_part": int((haploid & diploid).sum()),
         "padded_bases": max(0, min(end, 0) - start) + max(0, end - max(start, length)),
+        "padded_sequences": _padded_sequences(stretch, window, length, haploid & ~diploid),
     }
     return row, haploid & ~diploid
+
+
+def _padded_sequences(stretch: Stretch, window: np.ndarray, length: int, haploid: np.ndarray) -> int:
+    """How many haplotypes have N at an end of the window: beyond the contig's ends, or where deletions draw these in."""
+    start, end, tss = window.tolist()
+    reach_start, reach_end = stretch.reaches.min(), stretch.reaches.max()
+    if reach_start >= 0 and reach_end <= length:
+        return 0
+    carried = Carried.of(stretch.edits, slice(0, len(stretch.records.refs)), np.ascontiguousarray(stretch.resolved.alleles.T))
+    before, whole = tss + carried.shifts_at(tss), length + carried.shifts_at(length)
+    padded = (before < tss - start) | (whole - before < end - tss)
+    padded[1::2] &= ~haploid
+    return int(padded.sum())
