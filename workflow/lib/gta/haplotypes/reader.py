@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -148,9 +149,19 @@ class HaplotypeReader:
         self._people = None if people is None else list(people)
         self.settings = settings or HaplotypeSettings()
         self._opened: tuple[int, Any, Genotypes, Reference, dict[str, str]] | None = None
+        # The files have one place at which they are read: two threads at once would get each other's records.
+        self._lock = (os.getpid(), threading.RLock())
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
+        return {**self.__dict__, "_opened": None, "_lock": (0, None)}
+
+    def _locked(self) -> threading.RLock:
+        """The lock of this process: another one's may have been held when this process was split off."""
+        process, lock = self._lock
+        if lock is None or process != os.getpid():
+            lock = threading.RLock()
+            self._lock = (os.getpid(), lock)
+        return lock
 
     def _open(self) -> tuple[Genotypes, Reference, dict[str, str]]:
         """Readers of both files, and the genotypes' name of each contig of the reference."""
@@ -167,14 +178,20 @@ class HaplotypeReader:
     @property
     def people(self) -> list[str]:
         """Names of the people, in the order of the sequences."""
-        return self._open()[0].people
+        with self._locked():
+            return self._open()[0].people
 
     def read(self, window: Window) -> WindowHaplotypes:
-        """The haplotypes of one window.
+        """The haplotypes of one window. Threads take turns.
 
         Raises:
             UserError: if a file lacks the contig, the window lies outside of it, or a record cannot be put into sequence.
         """
+        with self._locked():
+            return self._read(window)
+
+    def _read(self, window: Window) -> WindowHaplotypes:
+        """The haplotypes of one window, while nobody else reads."""
         genotypes, reference, names = self._open()
         contig = match_contigs([window.contig], list(reference.lengths)).get(window.contig)
         if contig is None:
