@@ -32,13 +32,14 @@ def main() -> None:
     dataset = gvl.Dataset.open(folder, reference=str(fasta), rc_neg=False).with_seqs("haplotypes").with_len(length)
     opened = clock()
     total, kept = 0, {}
+    chosen = np.argsort(dataset.samples)[::50]
     for number in range(len(windows)):
         sequences = np.asarray(dataset[number])
         total += sequences.nbytes
         if number % 10 == 0:
-            kept[f"w{number}"] = sequences.view("u1").reshape(len(dataset.samples), 2, length)[::100]
+            kept[f"w{number}"] = sequences.view("u1").reshape(len(dataset.samples), 2, length)[chosen]
     read = clock()
-    np.savez(sample, people=np.array(dataset.samples[::100]), **kept)
+    np.savez(sample, people=np.array(dataset.samples)[chosen], **kept)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(
         json.dumps(

@@ -270,7 +270,10 @@ def build_sequences(
     length = left + right
     if out is None:
         out = np.empty((len(patterns), length), dtype=np.uint8)
-    carried = Carried.of(edits, columns, patterns)
+    # Equal haplotypes are made once, and copied.
+    kinds: dict[bytes, int] = {}
+    kind_of = [kinds.setdefault(pattern.tobytes(), len(kinds)) for pattern in patterns]
+    carried = Carried.of(edits, columns, np.frombuffer(b"".join(kinds), dtype=np.uint8).reshape(len(kinds), patterns.shape[1]))
     # What takes a haplotype's own coordinate to an index of its sequence.
     origins = left - anchor - carried.shifts_at(anchor)
     source = memoryview(bases.tobytes() + edits.text)
@@ -281,14 +284,19 @@ def build_sequences(
     within = np.concatenate([[0], np.cumsum(inside)])[carried.letter_firsts].tolist()
     # A sequence is still in the processor's cache when its single bases are written. Pieces are kept as numbers: tens of
     # thousands of slices would set off Python's search for unreachable objects again and again.
-    for row, sequence in enumerate(out):
-        first, last = edges[row], edges[row + 1]
+    made: list[np.ndarray] = []
+    for kind, sequence in zip(kind_of, out, strict=True):
+        if kind < len(made):
+            sequence[:] = made[kind]
+            continue
+        made.append(sequence)
+        first, last = edges[kind], edges[kind + 1]
         if last - first == 1:
             memoryview(sequence)[:] = source[starts[first] : ends[first]]
         else:
             some = zip(starts[first:last], ends[first:last], strict=True)
             memoryview(sequence)[:] = b"".join([source[start:end] for start, end in some])
-        first, last = within[row], within[row + 1]
+        first, last = within[kind], within[kind + 1]
         sequence[places[first:last]] = letters[first:last]
     return out
 

@@ -12,7 +12,7 @@ from gta.haplotypes.sequences import Carried, EditTable, longest_deletions
 from gta.haplotypes.settings import HaplotypeSettings
 
 #: How far outside of a window records are read at first if sequences with deletions may reach out; more is read where needed.
-FIRST_REACH = 2048
+FIRST_REACH = 1024
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,12 @@ def read_stretch(source: Source, windows: np.ndarray) -> Stretch:
     start, end = windows[:, 0].min() - reach, windows[:, 1].max() + reach
     while True:
         start, end = max(0, int(start)), min(length, int(end))
-        while (first := source.genotypes.first_reaching(source.genotypes_name, start)) < start:
-            start = first
         records = source.genotypes.read(source.genotypes_name, start, end)
+        if len(records.refs) and (first := int(records.positions[0])) < start:
+            # A record reaches in: what lies beside it before the start counts too.
+            while first < start:
+                start, first = first, source.genotypes.first_reaching(source.genotypes_name, first)
+            records = source.genotypes.read(source.genotypes_name, start, end)
         resolved = resolve(records, source.settings, name, source.genotypes.people)
         reaches = windows[:, :2] + np.array([-MAX_MARGIN, MAX_MARGIN])
         edits = EditTable.of(records.positions, records.refs, resolved.alts)
