@@ -1,14 +1,15 @@
-"""Personal sequences from VCF on disk to byte arrays in memory: ours beside bcftools, GenVarLoader and kipoiseq, in one run.
+"""Personal sequences, from VCF on disk to byte arrays in memory: ours beside bcftools, GenVarLoader and kipoiseq, in one run.
 
-50 windows x 445 people x 2 haplotypes of a simulated cohort (`simulated_cohort.py`), at 49,152 and 196,608 bp. Every program runs as a
-process of its own, and all of it counts: start, imports, preparation of data, reading and splicing. GenVarLoader and kipoiseq get
-environments of their own in `benchmarks/.cache`. bcftools and kipoiseq make a sample of the sequences, and their time is scaled up.
+50 windows x 445 people x 2 haplotypes of a simulated cohort (`simulated_cohort.py`), at 49,152 and 196,608 bp. Every program runs
+as a process of its own, and all of it counts: start, imports, preparation of data, reading and splicing. GenVarLoader and
+kipoiseq get environments of their own in `benchmarks/.cache`. bcftools and kipoiseq make a sample of the sequences, one after the
+other, and their time is scaled up.
 
-Ours is measured on the wall (the best of three runs), with two threads. The others get the smaller of wall and CPU seconds, which is
-what they would take on a quiet machine. The ratios of CPU seconds stand beside.
+Ours is measured on the wall (the best of three runs), with two processes. The others get the smaller of wall and CPU seconds,
+which is what they would take on a quiet machine. The ratios of CPU seconds stand beside.
 
-Bytes are checked on a sample: fixed-length sequences against those cut out of `bcftools consensus` with its insertions and deletions
-marked. Writes `benchmarks/results/haplotypes.json` and `haplotypes.tsv`; prints one JSON object last.
+Bytes are checked on a sample: fixed-length sequences against those cut out of `bcftools consensus` with its insertions and
+deletions marked. Writes `benchmarks/results/haplotypes.json` and `haplotypes.tsv`; prints one JSON object last.
 """
 
 import argparse
@@ -94,6 +95,12 @@ def ours(folder: Path, windows: Path, sample: str = "-") -> dict[str, Any]:
     return measured([*command, str(windows), sample], PYTHONPATH=str(LIBRARY), OMP_NUM_THREADS="1")
 
 
+def panels(folder: Path, windows: Path, out: Path) -> dict[str, Any]:
+    """What the workflow stores of the same windows, and how long that takes."""
+    files = [str(folder / "genotypes.vcf.gz"), str(folder / "reference.fa"), str(windows), str(out)]
+    return measured([sys.executable, str(PEERS / "run_gta_panels.py"), *files], PYTHONPATH=str(LIBRARY), OMP_NUM_THREADS="1")
+
+
 def genvarloader(folder: Path, windows: Path, scratch: Path) -> dict[str, Any]:
     """GenVarLoader's time; it leaves indexes beside its input, so it gets links in a folder that will be removed."""
     for path in folder.glob("*.*"):
@@ -175,6 +182,7 @@ def compare(length: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
         runs = [ours(folder, windows) for _ in range(3)]
         gta = min(runs, key=lambda run: run["wall_s"])
         assert gta["bytes"] == sequences * length
+        stored = panels(folder, windows, scratch / "panels.npz")
         results = {"gta": gta}
         (scratch / "gvl").mkdir()
         results["genvarloader"] = genvarloader(folder, windows, scratch / "gvl")
@@ -205,8 +213,8 @@ def compare(length: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
             }
         )
         print(
-            f"{length:>7} bp  {program:<24} {result['wall_s']:9.2f} s  {result['cpu_s']:9.2f} CPU s  {result['peak_mb']:6.0f} MB  "
-            f"{ratio:7.1f}x  (CPU {cpu_ratio:.1f}x)",
+            f"{length:>7} bp  {program:<24} {result['wall_s']:9.2f} s  {result['cpu_s']:9.2f} CPU s  "
+            f"{result['peak_mb']:6.0f} MB  {ratio:7.1f}x  (CPU {cpu_ratio:.1f}x)",
             flush=True,
         )
     print(
@@ -223,6 +231,9 @@ def compare(length: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "peak_mb": gta["peak_mb"],
         "bytes_equal": different == 0,
         f"genvarloader_agrees_{length}": shared,
+        f"stored_mb_{length}": stored["bytes"] / 1e6,
+        f"fasta_mb_{length}": stored["fasta_bytes"] / 1e6,
+        f"seconds_to_store_{length}": stored["wall_s"],
     }
 
 

@@ -1,4 +1,4 @@
-"""`bcftools consensus` (of the pysam wheel, in this process, which saves it the start of one): some sequences one after the other.
+"""`bcftools consensus` (of the pysam wheel, in this process, which saves it starting one): some sequences one after the other.
 
 Arguments: genotypes (VCF or BCF), reference, windows (TSV), scratch folder, number of sequences.
 """

@@ -1,10 +1,15 @@
 """Personal sequences straight from genotypes and reference: window by window, for some of the people or all."""
 
+import multiprocessing
 import os
+import shutil
+import sys
 import tempfile
 import threading
+import weakref
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +27,9 @@ from gta.haplotypes.windows import Window
 from gta.inputs.genotypes import place_genotypes
 from gta.inputs.names import examples, match_contigs, nearest
 from gta.inputs.reference import place_reference
+
+#: Windows that are read before they are needed.
+AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -123,8 +131,8 @@ class Batch:
 class HaplotypeReader:
     """Personal sequences of a VCF or BCF and a reference.
 
-    Files are opened when they are first read, and anew in every process, so that a reader may be handed to the workers of a
-    PyTorch DataLoader. Indexes that are missing are made in a temporary folder. One window is held at a time.
+    Files are opened anew in every process, so that a reader may be handed to the workers of a PyTorch DataLoader. Indexes that
+    are missing are made in a temporary folder, which goes with the first reader. One window is held at a time.
 
     Attributes:
         settings: How genotypes become sequence.
@@ -137,18 +145,24 @@ class HaplotypeReader:
         people: Sequence[str] | None = None,
         settings: HaplotypeSettings | None = None,
     ):
-        """Name the files; they are opened later.
+        """See that the files are what they should be, and indexed; they are opened when they are first read.
 
         Args:
             genotypes: VCF or BCF.
             reference: FASTA.
             people: Who, in this order; everybody, in the order of the file, if None.
             settings: How genotypes become sequence; the defaults if None.
+
+        Raises:
+            UserError: if a file is missing or not what it should be.
         """
-        self._paths = (Path(genotypes), Path(reference))
+        self._shown = (Path(genotypes), Path(reference))
+        folder = Path(tempfile.mkdtemp(prefix="gta-haplotypes-"))
+        weakref.finalize(self, _remove, folder, os.getpid())
+        self._paths = folder / place_genotypes(self._shown[0], folder), folder / place_reference(self._shown[1], folder)
         self._people = None if people is None else list(people)
         self.settings = settings or HaplotypeSettings()
-        self._opened: tuple[int, Any, Genotypes, Reference, dict[str, str]] | None = None
+        self._opened: tuple[int, Genotypes, Reference, dict[str, str]] | None = None
         # The files have one place at which they are read: two threads at once would get each other's records.
         self._lock = (os.getpid(), threading.RLock())
 
@@ -166,14 +180,11 @@ class HaplotypeReader:
     def _open(self) -> tuple[Genotypes, Reference, dict[str, str]]:
         """Readers of both files, and the genotypes' name of each contig of the reference."""
         if self._opened is None or self._opened[0] != os.getpid():
-            folder = tempfile.TemporaryDirectory(prefix="gta-haplotypes-")
-            place = Path(folder.name)
-            source, fasta = self._paths
-            reference = Reference(place / place_reference(fasta, place), shown=fasta)
-            genotypes = Genotypes(place / place_genotypes(source, place), self._people, self.settings.filters, shown=source)
+            genotypes = Genotypes(self._paths[0], self._people, self.settings.filters, shown=self._shown[0])
+            reference = Reference(self._paths[1], shown=self._shown[1])
             names = {ours: theirs for theirs, ours in match_contigs(genotypes.contigs, list(reference.lengths)).items()}
-            self._opened = (os.getpid(), folder, genotypes, reference, names)
-        return self._opened[2:]
+            self._opened = (os.getpid(), genotypes, reference, names)
+        return self._opened[1:]
 
     @property
     def people(self) -> list[str]:
@@ -233,7 +244,9 @@ class HaplotypeReader:
         strand_aware: bool = False,
         reuse: bool = False,
     ) -> Iterator[Batch]:
-        """Sequences of all people in windows, in order. The next window is read while one is made into sequence.
+        """Sequences of all people in windows, in order.
+
+        Another process reads the next windows while one is made into sequence: threads would only take turns at Python.
 
         Args:
             windows: The windows.
@@ -243,17 +256,40 @@ class HaplotypeReader:
                 up before the next one is asked for.
         """
         buffer = np.zeros(0, dtype=np.uint8)
-        with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(self.read, windows[0]) if windows else None
+        with ProcessPoolExecutor(1, _context(), _set_reader, (self,)) as ahead:
+            coming = deque(ahead.submit(_read_ahead, window) for window in windows[:AHEAD])
             for number, window in enumerate(windows):
-                haplotypes = coming.result() if coming is not None else self.read(window)
-                coming = ahead.submit(self.read, windows[number + 1]) if number + 1 < len(windows) else None
+                haplotypes = coming.popleft().result()
+                coming.extend(ahead.submit(_read_ahead, later) for later in windows[number + AHEAD : number + AHEAD + 1])
                 for people in blocks(len(self.people), people_per_batch):
                     shape = (2 * (people.stop - people.start), window.end - window.start)
                     size = shape[0] * shape[1]
                     if not reuse or len(buffer) < size:
                         buffer = np.empty(size, dtype=np.uint8)
                     yield make_batch(haplotypes, self.people, people, strand_aware, buffer[:size].reshape(shape))
+
+
+#: The reader of a process that reads ahead.
+_READER: list[HaplotypeReader] = []
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """A copy of this process starts at once where there is one thread; else a new one is safer."""
+    return multiprocessing.get_context("fork" if threading.active_count() == 1 and "torch" not in sys.modules else "spawn")
+
+
+def _set_reader(reader: HaplotypeReader) -> None:
+    _READER[:] = [reader]
+
+
+def _read_ahead(window: Window) -> WindowHaplotypes:
+    return _READER[0].read(window)
+
+
+def _remove(folder: Path, process: int) -> None:
+    """Remove a reader's folder in the process that made it."""
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def blocks(count: int, size: int | None) -> list[slice]:
