@@ -3,6 +3,7 @@
 Arguments: genotypes, reference, windows (TSV), file for a sample or `-`.
 """
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -24,6 +25,11 @@ def main() -> None:
         if sample != "-" and number % 10 == 0:
             kept[batch.window.name] = batch.sequences[chosen].copy()
     if sample != "-":
+        # GenVarLoader walks from the left edge of a window, so the same is kept for the comparison with it.
+        rows = np.stack([2 * chosen, 2 * chosen + 1], axis=1)
+        for window in read_windows(Path(table))[::10]:
+            left = reader.read(dataclasses.replace(window, tss=window.start)).sequences(slice(0, 2 * len(reader.people)))
+            kept[f"left_{window.name}"] = left[rows]
         np.savez(sample, people=np.array(reader.people)[chosen], **kept)
     print(json.dumps({"bytes": total}))
 

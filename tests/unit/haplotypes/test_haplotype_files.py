@@ -71,6 +71,19 @@ def test_windows_of_one_stretch_share_records(world):
     assert len(panels.positions) == 3
 
 
+def test_long_stretches_are_read_in_pieces(world, monkeypatch):
+    whole, account = world.build(variants="all", unphased="as_listed")
+    monkeypatch.setattr("gta.haplotypes.build.LONGEST", 45)
+    pieces, same_account = world.build(variants="all", unphased="as_listed")
+    assert (len(whole.positions), len(pieces.positions)) == (4, 12)
+    assert account.equals(same_account)
+    for gene in whole.genes:
+        for row in range(len(whole.panel(gene).alleles)):
+            assert np.array_equal(
+                whole.panel(gene).sequence(row, world.reference), pieces.panel(gene).sequence(row, world.reference)
+            )
+
+
 @pytest.mark.parametrize("form", ["csi", "bcf"])
 def test_other_files_give_the_same_panels(make_world, form):
     built = [make_world(SEQUENCE, RECORDS, people=THREE, form=each).build(variants="all")[0] for each in ("vcf.gz", form)]

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,9 @@ from gta.haplotypes.reference import Reference, input_names, open_reference
 from gta.haplotypes.sequences import distinct_rows
 from gta.haplotypes.settings import HaplotypeSettings
 from gta.haplotypes.stretches import Source, account_of, first_reach, read_stretch, touching
+
+#: Longest piece of a contig whose records are in memory at once, bp. Records that windows of two pieces share are stored twice.
+LONGEST = 2_000_000
 
 
 def build(
@@ -122,8 +124,12 @@ def _distinct_haplotypes(panel: Panel) -> int:
 
 
 def _stretches(windows: np.ndarray, reach: int) -> Iterator[slice]:
-    """The windows in groups that lie less than twice the reach apart, as slices."""
-    furthest = np.maximum.accumulate(windows[:, 1])
-    begins = np.flatnonzero(windows[1:, 0] - reach >= furthest[:-1] + reach) + 1
-    edges = [0, *begins.tolist(), len(windows)]
-    return (slice(low, high) for low, high in pairwise(edges))
+    """The windows in groups that lie less than twice the reach apart and are not longer than LONGEST, as slices."""
+    first, furthest = 0, windows[0, 1]
+    for number in range(1, len(windows)):
+        start, end = windows[number, :2].tolist()
+        if start - reach >= furthest + reach or end - windows[first, 0] > LONGEST:
+            yield slice(first, number)
+            first = number
+        furthest = max(furthest, end)
+    yield slice(first, len(windows))
