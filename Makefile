@@ -21,11 +21,11 @@ SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 NETWORKS := .venv-networks
 GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
 
-.PHONY: help setup demo run report test test-networks bench-features lint unlock format clean distclean
+.PHONY: help setup demo run report test test-networks bench-haplotypes bench-features lint unlock format clean distclean
 
 help: ## show this
 	@echo "Targets (variables in brackets):"
-	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(STAMP) ## make .venv with everything that is needed, once
 
@@ -75,6 +75,9 @@ lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check $(SNAKEFILES)
 	$(BIN)/snakemake --lint
+
+bench-haplotypes: $(STAMP) ## personal sequences: ours beside bcftools, GenVarLoader and kipoiseq, in their own environments
+	@$(BIN)/python benchmarks/haplotypes.py $(ARGS)
 
 unlock: $(STAMP) ## free the folder after a run that was killed [CONFIG]
 	@$(SNAKEMAKE) --unlock $(ARGS)

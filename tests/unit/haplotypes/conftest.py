@@ -72,6 +72,8 @@ def write_vcf(path: Path, contig: str, length: int, people: Sequence[str], recor
         ref, _, info = ref.partition(";")
         layout = "GT:DP" if ":" in calls[0] else "DP" if calls[0].isdigit() and len(calls[0]) > 1 else "GT"
         lines.append("\t".join([contig, str(position), ".", ref, alt, ".", ".", info or ".", layout, *calls]) + "\n")
+    for earlier in path.glob("genotypes.*"):
+        earlier.unlink()
     plain = path / "plain.vcf"
     plain.write_text("".join(lines))
     if form == "bcf":

@@ -8,7 +8,9 @@ import pytest
 from gta.cli import main
 from gta.errors import UserError
 from gta.haplotypes import PanelSet, Reference, open_reference
+from gta.haplotypes.build import build
 from gta.haplotypes.genotypes import ABSENT, MISSING, Genotypes, parse_call
+from gta.haplotypes.settings import HaplotypeSettings
 
 SEQUENCE = "ACGT" * 25
 RECORDS = [
@@ -75,6 +77,19 @@ def test_windows_without_any_record_are_the_reference(make_world):
     assert panels.positions.tolist() == [5]
     assert panels.panel("g2").carriers.max() <= 0
     assert account["gene"].tolist() == ["g1", "g2"]
+
+
+def test_long_stretches_are_read_in_pieces(world, monkeypatch):
+    whole, account = world.build(variants="all", unphased="as_listed")
+    monkeypatch.setattr("gta.haplotypes.build.LONGEST", 45)
+    pieces, same_account = world.build(variants="all", unphased="as_listed")
+    assert (len(whole.positions), len(pieces.positions)) == (4, 12)
+    assert account.equals(same_account)
+    for gene in whole.genes:
+        for row in range(len(whole.panel(gene).alleles)):
+            assert np.array_equal(
+                whole.panel(gene).sequence(row, world.reference), pieces.panel(gene).sequence(row, world.reference)
+            )
 
 
 @pytest.mark.parametrize("form", ["csi", "bcf"])
@@ -230,3 +245,19 @@ def test_inputs_that_name_no_files(tmp_path):
     (tmp_path / "inputs.json").write_text('{"reference": "a"}')
     with pytest.raises(UserError, match="does not name a reference and genotypes"):
         open_reference(tmp_path)
+
+
+def test_padded_sequences_and_distinct_tiles_are_counted(make_world):
+    records = [
+        (6, "CGT", "C", ["1|0", "0|0", "1"]),  # in the first window this draws in the contig's start
+        (20, "T", "C", ["1|0", "0|1", "0"]),
+        (60, "T", "A", ["0|0", "0|0", "0"]),
+    ]
+    world = make_world(SEQUENCE, records, windows=[(0, 40), (40, 80), (-2, 38)], people=THREE)
+    _, account = build(world.inputs, world.cohort, "chr1", HaplotypeSettings(variants="all"), tile_length=20)
+    by_gene = account.set_index("gene")
+    # g3 begins first. All five haplotypes are padded where the window begins before the contig, two where bases were deleted.
+    assert by_gene["padded_sequences"].to_dict() == {"g3": 5, "g1": 2, "g2": 0}
+    # Tiles of g1: with and without the deletion; with and without the SNV at 19, which stands in the first one.
+    assert by_gene.loc["g1", ["distinct_per_tile_mean", "distinct_per_tile_max"]].tolist() == [2.5, 4]
+    assert by_gene.loc["g2", ["distinct_per_tile_mean", "distinct_per_tile_max"]].tolist() == [1.0, 1]

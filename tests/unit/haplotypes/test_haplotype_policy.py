@@ -208,6 +208,7 @@ def test_account_of_an_ordinary_window(make_world):
         "records_seen": 2,
         "records_applied": 1,
         "records_not_carried": 1,
+        "skipped_filter": 0,
         "skipped_not_snv": 0,
         "skipped_symbolic": 0,
         "skipped_overlap": 0,
@@ -217,6 +218,7 @@ def test_account_of_an_ordinary_window(make_world):
         "people_haploid": 0,
         "people_haploid_in_part": 0,
         "padded_bases": 0,
+        "padded_sequences": 0,
         "distinct_haplotypes": 2,
     }
 

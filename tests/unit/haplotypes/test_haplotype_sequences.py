@@ -161,7 +161,11 @@ def test_what_alleles_do_to_the_reference():
     )
     assert edits.starts.tolist() == [[10, 10, 11], [20, 21, 22], [30, 30, 30]]
     assert edits.ends[:, 1:].tolist() == [[11, 11], [23, 23], [32, 30]]
-    assert edits.texts == [[b"", b"G", b"TT"], [b"", b"", b"A"], [b"", b"AGG"]]
+    texts = [
+        [edits.text[start : start + length] for start, length in zip(*row, strict=True)]
+        for row in zip(edits.text_starts.tolist(), edits.text_lengths.tolist(), strict=True)
+    ]
+    assert texts == [[b"", b"G", b"TT"], [b"", b"", b"A"], [b"", b"AGG", b""]]
     assert edits.letters.tolist() == [[0, ord("G"), 0], [0, 0, ord("A")], [0, 0, 0]]
     assert edits.deleted.tolist() == [[0, 0, 0], [0, 2, 0], [0, 0, 0]]
     assert edits.furthest.tolist() == [11, 23, 32]

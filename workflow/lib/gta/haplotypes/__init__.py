@@ -2,7 +2,8 @@
 
 Reads the genotypes and the reference of `inputs/`, the windows and people of `cohort/`, and writes one `PanelSet` per
 contig: the variants of each window, its distinct haplotypes as rows of allele indices, and which two of them each person
-carries. Sequences are rebuilt from a panel and a `Reference` when they are needed.
+carries. Sequences are rebuilt from a panel and a `Reference` when they are needed. Without a cohort, `HaplotypeReader` makes
+sequences of any windows straight from a VCF or BCF and a FASTA.
 """
 
 import importlib
@@ -10,19 +11,44 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gta.haplotypes.counts import Dosages, dosages
+    from gta.haplotypes.encoding import one_hot, one_hot_tensor
     from gta.haplotypes.panels import MAX_MARGIN, Panel, PanelSet
+    from gta.haplotypes.reader import Batch, HaplotypeDataset, HaplotypeReader
     from gta.haplotypes.reference import Reference, open_reference
+    from gta.haplotypes.windows import Window, read_windows
 
-__all__ = ["MAX_MARGIN", "Dosages", "Panel", "PanelSet", "Reference", "dosages", "open_reference"]
+__all__ = [
+    "MAX_MARGIN",
+    "Batch",
+    "Dosages",
+    "HaplotypeDataset",
+    "HaplotypeReader",
+    "Panel",
+    "PanelSet",
+    "Reference",
+    "Window",
+    "dosages",
+    "one_hot",
+    "one_hot_tensor",
+    "open_reference",
+    "read_windows",
+]
 
 _HOMES = {
+    "Batch": "reader",
     "Dosages": "counts",
     "dosages": "counts",
+    "HaplotypeDataset": "reader",
+    "HaplotypeReader": "reader",
     "MAX_MARGIN": "panels",
     "Panel": "panels",
     "PanelSet": "panels",
     "Reference": "reference",
+    "Window": "windows",
+    "one_hot": "encoding",
+    "one_hot_tensor": "encoding",
     "open_reference": "reference",
+    "read_windows": "windows",
 }
 
 

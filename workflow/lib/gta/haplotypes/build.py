@@ -2,8 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,52 +9,21 @@ import pandas as pd
 
 from gta.cohort.tables import read_genes, read_people, read_table
 from gta.errors import UserError
-from gta.haplotypes.genotypes import ABSENT, Genotypes, Records
-from gta.haplotypes.panels import MAX_MARGIN, Panel, PanelSet
-from gta.haplotypes.policy import Resolved, check_refs, resolve
-from gta.haplotypes.reference import Reference, input_names, open_reference
-from gta.haplotypes.sequences import EditTable, distinct_rows, longest_deletions
+from gta.haplotypes.genotypes import Genotypes
+from gta.haplotypes.panels import Panel, PanelSet
+from gta.haplotypes.reference import Reference, open_reference
+from gta.haplotypes.sequences import distinct_rows
 from gta.haplotypes.settings import HaplotypeSettings
+from gta.haplotypes.stretches import Source, account_of, first_reach, read_stretch, touching
+from gta.inputs.tables import read_names
 
-#: How far outside of a window records are read at first if sequences with deletions may reach out; more is read where needed.
-FIRST_REACH = 2048
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the panels of a contig come from.
-
-    Attributes:
-        genotypes: Reader of the calls.
-        reference: Reader of the reference.
-        contig: Name of the contig in the reference.
-        genotypes_name: Its name in the genotypes.
-        settings: The stage's settings.
-    """
-
-    genotypes: Genotypes
-    reference: Reference
-    contig: str
-    genotypes_name: str
-    settings: HaplotypeSettings
+#: Longest piece of a contig whose records are in memory at once, bp. Records that windows of two pieces share are stored twice.
+LONGEST = 2_000_000
 
 
-@dataclass(frozen=True)
-class Stretch:
-    """A stretch of the contig in which windows overlap or nearly do, read at once.
-
-    Attributes:
-        records: All records that touch it.
-        resolved: Their calls after policy.
-        reaches: (W, 2) int64, the interval within which the panel of each of its windows lists records.
-    """
-
-    records: Records
-    resolved: Resolved
-    reaches: np.ndarray
-
-
-def build(inputs: Path, cohort: Path, contig: str, settings: HaplotypeSettings) -> tuple[PanelSet, pd.DataFrame]:
+def build(
+    inputs: Path, cohort: Path, contig: str, settings: HaplotypeSettings, tile_length: int | None = None
+) -> tuple[PanelSet, pd.DataFrame]:
     """The panels of a cohort's windows on one contig, and the account of what became of the records.
 
     Args:
@@ -64,6 +31,7 @@ def build(inputs: Path, cohort: Path, contig: str, settings: HaplotypeSettings) 
         cohort: Folder written by `gta cohort`.
         contig: Name of the contig in the reference.
         settings: The stage's settings.
+        tile_length: Length of the tiles whose distinct sequences are counted, bp; none are if None.
 
     Returns:
         The panels and a table with one row per window (columns: docs/haplotypes.md).
@@ -82,11 +50,15 @@ def build(inputs: Path, cohort: Path, contig: str, settings: HaplotypeSettings) 
     if genes.empty:
         raise UserError(f"{cohort / 'genes.tsv'} has no gene on contig {contig!r}: leave it out of cohort.contigs.")
     people = read_people(cohort)["person"].tolist()
-    genotypes = Genotypes(inputs / input_names(inputs)["genotypes"], people)
+    genotypes = Genotypes(inputs / read_names(inputs)["genotypes"], people, settings.filters)
     genotypes.require_contig(genotypes_name)
     source = Source(genotypes, open_reference(inputs), contig, genotypes_name, settings)
     windows = genes[["window_start", "window_end", "tss"]].to_numpy(dtype=np.int64)
-    return build_panels(source, genes["gene"].tolist(), windows)
+    panels, account = build_panels(source, genes["gene"].tolist(), windows)
+    if tile_length is not None:
+        counts = [_distinct_tiles(panels.panel(gene), source.reference, tile_length) for gene in panels.genes]
+        account["distinct_per_tile_mean"], account["distinct_per_tile_max"] = zip(*counts, strict=True)
+    return panels, account
 
 
 def build_panels(source: Source, genes: list[str], windows: np.ndarray) -> tuple[PanelSet, pd.DataFrame]:
@@ -103,14 +75,14 @@ def build_panels(source: Source, genes: list[str], windows: np.ndarray) -> tuple
     haplotypes = [np.zeros((0, 2 * len(people)), dtype=np.uint8)]
     refs: list[bytes] = []
     alts: list[tuple[bytes, ...]] = []
-    for members in _stretches(windows, _first_reach(source.settings)):
+    for members in _stretches(windows, first_reach(source.settings)):
         stretch = read_stretch(source, windows[members])
         records, resolved = stretch.records, stretch.resolved
         kept = np.flatnonzero(resolved.alleles.any(axis=1))
         for gene, window, reach in zip(genes[members], windows[members], stretch.reaches, strict=True):
             reaches.append(reach)
-            spans.append(len(refs) + np.array(_touching(records.positions[kept], records.ends[kept], *reach)))
-            row, one_copy = _account(source, stretch, gene, window)
+            spans.append(len(refs) + np.array(touching(records.positions[kept], records.ends[kept], *reach)))
+            row, one_copy = account_of(source, stretch, gene, window)
             account.append(row)
             haploid.append(one_copy)
         positions.append(records.positions[kept])
@@ -136,97 +108,29 @@ def build_panels(source: Source, genes: list[str], windows: np.ndarray) -> tuple
     return panels, table
 
 
+def _distinct_tiles(panel: Panel, reference: Reference, tile_length: int) -> tuple[float, int]:
+    """Mean and greatest number of different sequences that people carry in a tile."""
+    _, index = panel.tiles(reference, tile_length)
+    carried = np.sort(index[np.unique(panel.carriers[panel.carriers >= 0])], axis=0)
+    distinct = 1 + (carried[1:] != carried[:-1]).sum(axis=0)
+    return round(float(distinct.mean()), 2), int(distinct.max())
+
+
 def _distinct_haplotypes(panel: Panel) -> int:
     """How many different haplotypes people carry inside the window."""
     ends = panel.positions + np.fromiter(map(len, panel.refs), dtype=np.int64, count=len(panel.refs))
-    inside = slice(*_touching(panel.positions, ends, panel.start, panel.end))
+    inside = slice(*touching(panel.positions, ends, panel.start, panel.end))
     carried = np.unique(panel.carriers[panel.carriers >= 0])
     return len(distinct_rows(panel.alleles[carried, inside])[0])
 
 
-def read_stretch(source: Source, windows: np.ndarray) -> Stretch:
-    """Read and resolve all records that can change the sequences of some neighbouring windows.
-
-    Which of two overlapping records wins depends on what lies before them, so the stretch begins where no record reaches in.
-
-    Args:
-        source: Where records come from.
-        windows: (W, 3) int64: start, end and TSS of each window.
-    """
-    length = source.reference.lengths[source.contig]
-
-    def name(number: int) -> str:
-        return f"The record {source.genotypes_name}:{records.positions[number] + 1} of {source.genotypes.path}"
-
-    reach = _first_reach(source.settings)
-    start, end = windows[:, 0].min() - reach, windows[:, 1].max() + reach
-    while True:
-        start, end = max(0, int(start)), min(length, int(end))
-        while (first := source.genotypes.first_reaching(source.genotypes_name, start)) < start:
-            start = first
-        records = source.genotypes.read(source.genotypes_name, start, end)
-        resolved = resolve(records, source.settings, name, source.genotypes.people)
-        reaches = windows[:, :2] + np.array([-MAX_MARGIN, MAX_MARGIN])
-        if source.settings.variants == "all":
-            edits = EditTable.of(records.positions, records.refs, resolved.alts)
-            longest = longest_deletions(edits, resolved.alleles.T, reaches[:, 0], reaches[:, 1])
-            reaches += longest[:, None] * np.array([-1, 1])
-        needed_start, needed_end = max(0, reaches[:, 0].min()), min(length, reaches[:, 1].max())
-        if start <= needed_start and needed_end <= end:
-            break
-        start, end = min(start, needed_start), max(end, needed_end)
-    if len(records.refs):
-        offset = int(records.positions[0])
-        check_refs(records, resolved.usable, source.reference.fetch(source.contig, offset, records.ends.max()), offset, name)
-    return Stretch(records, resolved, reaches)
-
-
-def _first_reach(settings: HaplotypeSettings) -> int:
-    return FIRST_REACH if settings.variants == "all" else MAX_MARGIN
-
-
 def _stretches(windows: np.ndarray, reach: int) -> Iterator[slice]:
-    """The windows in groups that lie less than twice the reach apart, as slices."""
-    furthest = np.maximum.accumulate(windows[:, 1])
-    begins = np.flatnonzero(windows[1:, 0] - reach >= furthest[:-1] + reach) + 1
-    edges = [0, *begins.tolist(), len(windows)]
-    return (slice(low, high) for low, high in pairwise(edges))
-
-
-def _touching(positions: np.ndarray, ends: np.ndarray, start: int, end: int) -> tuple[int, int]:
-    """First and one past the last record such that all that touch [start, end) lie between."""
-    return int(np.searchsorted(np.maximum.accumulate(ends), start, side="right")), int(
-        np.searchsorted(positions, end, side="left")
-    )
-
-
-def _account(source: Source, stretch: Stretch, gene: str, window: np.ndarray) -> tuple[dict[str, object], np.ndarray]:
-    """What became of the records that touch a window, and who has only one haplotype there ((P,) bool)."""
-    start, end = int(window[0]), int(window[1])
-    records, resolved = stretch.records, stretch.resolved
-    low, high = _touching(records.positions, records.ends, start, end)
-    inside = low + np.flatnonzero(records.ends[low:high] > start)
-    first, second = records.calls[inside, :, 0], records.calls[inside, :, 1]
-    haploid = ((second == ABSENT) & (first >= 0)).any(axis=0)
-    diploid = ((second >= 0) | ((second != ABSENT) & (first >= 0))).any(axis=0)
-    applied = resolved.alleles[inside].any(axis=1)
-    length = source.reference.lengths[source.contig]
-    row: dict[str, object] = {
-        "gene": gene,
-        "contig": source.contig,
-        "window_start": start,
-        "window_end": end,
-        "records_seen": len(inside),
-        "records_applied": int(applied.sum()),
-        "records_not_carried": int((resolved.usable[inside] & ~applied & (resolved.overlapping[inside] == 0)).sum()),
-        "skipped_not_snv": int(resolved.not_snv[inside].sum()),
-        "skipped_symbolic": int(resolved.symbolic[inside].sum()),
-        "skipped_overlap": int((resolved.overlapping[inside] > 0).sum()),
-        "haplotypes_with_overlap_skipped": int(resolved.overlapping[inside].sum()),
-        "people_missing": int(resolved.missing[inside].any(axis=0).sum()),
-        "people_unphased": int(resolved.unphased[inside].any(axis=0).sum()),
-        "people_haploid": int((haploid & ~diploid).sum()),
-        "people_haploid_in_part": int((haploid & diploid).sum()),
-        "padded_bases": max(0, min(end, 0) - start) + max(0, end - max(start, length)),
-    }
-    return row, haploid & ~diploid
+    """The windows in groups that lie less than twice the reach apart and are not longer than LONGEST, as slices."""
+    first, furthest = 0, windows[0, 1]
+    for number in range(1, len(windows)):
+        start, end = windows[number, :2].tolist()
+        if start - reach >= furthest + reach or end - windows[first, 0] > LONGEST:
+            yield slice(first, number)
+            first = number
+        furthest = max(furthest, end)
+    yield slice(first, len(windows))

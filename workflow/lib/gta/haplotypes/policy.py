@@ -9,10 +9,12 @@ import numpy as np
 
 from gta.errors import UserError
 from gta.haplotypes.counts import IUPAC_PAIRS
-from gta.haplotypes.genotypes import ABSENT, MISSING, Records
+from gta.haplotypes.genotypes import Records
+from gta.haplotypes.sequences import common_prefix
 from gta.haplotypes.settings import HaplotypeSettings
 
 _SEQUENCE = re.compile(rb"[ACGTN]+")
+_BASES = frozenset((b"A", b"C", b"G", b"T"))
 _CODES = {frozenset(bases): code for code, bases in IUPAC_PAIRS.items()}
 #: The reference may hold an ambiguity code where VCF, which has none, names one of its bases (VCF 4.3, section 1.6.1).
 _AMBIGUOUS = {
@@ -28,12 +30,12 @@ class Resolved:
     Attributes:
         alts: ALT alleles of each record, then the ambiguity codes made for unphased heterozygotes.
         alleles: (N, 2 P) uint8, allele on the first and second haplotype of each person in turn; 0 wherever the reference stays.
-        usable: (N,) bool, has the record an ALT allele that may be applied?
+        usable: (N,) bool, has the record a wanted FILTER and an ALT allele that may be applied?
         not_snv: (N,) bool, has it one that is skipped because only single bases are wanted?
         symbolic: (N,) bool, has it one that is skipped because it is not a sequence?
         overlapping: (N,) int64, on how many haplotypes it is skipped because an earlier record covers it.
-        missing: (N, P) bool, is an entry of a usable record's call missing?
-        unphased: (N, P) bool, is the call an unphased heterozygote of usable alleles?
+        missing: (K, P) bool, is an entry of a usable record's call missing? Of the K odd records.
+        unphased: (K, P) bool, is the call an unphased heterozygote of usable alleles? Of the K odd records.
     """
 
     alts: list[tuple[bytes, ...]]
@@ -59,46 +61,56 @@ def resolve(records: Records, settings: HaplotypeSettings, name: Callable[[int],
         UserError: for an unphased heterozygote, where settings ask for that.
     """
     count = len(records.refs)
-    use = np.zeros((count, 1 + max(map(len, records.alts), default=0)), dtype=bool)
-    not_snv, symbolic = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
-    for number, (ref, listed) in enumerate(zip(records.refs, records.alts, strict=True)):
+    alleles = records.calls.copy()
+    alleles[~records.kept] = 0
+    usable, not_snv, symbolic = (np.zeros(count, dtype=bool) for _ in range(3))
+    only_snv = settings.variants == "snv"
+    for number, (ref, listed, kept) in enumerate(zip(records.refs, records.alts, records.kept.tolist(), strict=True)):
+        if not kept:
+            continue
+        if len(ref) == len(listed) == 1 and listed[0] in _BASES:
+            usable[number] = True
+            continue
+        left_out = []
         for allele, alt in enumerate(listed, start=1):
-            if not _SEQUENCE.fullmatch(alt):
+            if alt not in _BASES and not _SEQUENCE.fullmatch(alt):
                 symbolic[number] = True
-            elif settings.variants == "snv" and not len(ref) == len(alt) == 1:
+            elif only_snv and not len(ref) == len(alt) == 1:
                 not_snv[number] = True
             else:
-                use[number, allele] = True
-    usable = np.asarray(use.any(axis=1))
+                usable[number] = True
+                continue
+            left_out.append(allele)
+        if left_out:
+            alleles[number][np.isin(alleles[number], left_out)] = 0
 
-    alleles = np.maximum(records.calls, 0).astype(np.uint8)
-    alleles *= use[np.arange(count)[:, None, None], alleles]
-    unphased = ~records.phased & (records.calls[:, :, 1] != ABSENT) & (alleles[:, :, 0] != alleles[:, :, 1])
+    odd = alleles[records.odd]
+    unphased = records.unphased & (odd[:, :, 0] != odd[:, :, 1])
     alts = records.alts
-    if settings.unphased == "error" and unphased.any():
-        number, person = np.argwhere(unphased)[0].tolist()
-        raise UserError(
-            f"{name(number)} has an unphased heterozygote ({people[person]}): phase the genotypes, or choose "
-            "--unphased as_listed or iupac."
-        )
-    if settings.unphased == "iupac":
-        alts = with_codes(records.refs, alts, alleles, unphased)
-    alleles = alleles.reshape(count, 2 * len(people))  # numpy cannot work out a -1 where there is no record
-    overlapping = skip_overlaps(records, alts, alleles)
+    if unphased.any():
+        if settings.unphased == "error":
+            number, person = np.argwhere(unphased)[0].tolist()
+            raise UserError(
+                f"{name(int(records.odd[number]))} has an unphased heterozygote ({people[person]}): phase the genotypes, or "
+                "choose --unphased as_listed or iupac."
+            )
+        if settings.unphased == "iupac":
+            alts = with_codes(records.refs, alts, alleles, records.odd, unphased)
+    alleles = alleles.reshape(count, 2 * len(people))
     return Resolved(
         alts=alts,
         alleles=alleles,
         usable=usable,
         not_snv=not_snv,
         symbolic=symbolic,
-        overlapping=overlapping,
-        missing=((records.calls[:, :, 0] == MISSING) | (records.calls[:, :, 1] == MISSING)) & usable[:, None],
+        overlapping=skip_overlaps(records, alts, alleles),
+        missing=records.missing.any(axis=2) & usable[records.odd, None],
         unphased=unphased,
     )
 
 
 def with_codes(
-    refs: list[bytes], alts: list[tuple[bytes, ...]], alleles: np.ndarray, unphased: np.ndarray
+    refs: list[bytes], alts: list[tuple[bytes, ...]], alleles: np.ndarray, odd: np.ndarray, unphased: np.ndarray
 ) -> list[tuple[bytes, ...]]:
     """Give both haplotypes the ambiguity code at unphased heterozygotes of two single bases.
 
@@ -106,15 +118,17 @@ def with_codes(
         refs: REF of each record.
         alts: ALT alleles of each record.
         alleles: (N, P, 2) uint8, changed in place.
-        unphased: (N, P) bool, the heterozygotes.
+        odd: (K,) int64, numbers of some records.
+        unphased: (K, P) bool, their heterozygotes.
 
     Returns:
         The ALT alleles with the codes that were needed.
     """
     extended = list(alts)
-    for number in np.flatnonzero(unphased.any(axis=1)).tolist():
+    some = unphased.any(axis=1)
+    for number, heterozygotes in zip(odd[some].tolist(), unphased[some], strict=True):
         texts = [refs[number], *alts[number]]
-        for person in np.flatnonzero(unphased[number]).tolist():
+        for person in np.flatnonzero(heterozygotes).tolist():
             code = _CODES.get(frozenset(b"".join(texts[allele] for allele in alleles[number, person])))
             if code is None or any(len(texts[allele]) != 1 for allele in alleles[number, person]):
                 continue
@@ -129,7 +143,7 @@ def skip_overlaps(records: Records, alts: list[tuple[bytes, ...]], alleles: np.n
 
     The rule is that of `bcftools consensus` 1.24. A record that begins within the REF of the last applied one is skipped. One
     that begins at the last base of that REF is skipped too, unless it is an insertion or deletion written behind that base
-    (REF and ALT begin alike), and the last applied one was no insertion.
+    (`is_behind`), and the last applied one was no insertion.
 
     Args:
         records: The records.
@@ -148,12 +162,15 @@ def skip_overlaps(records: Records, alts: list[tuple[bytes, ...]], alleles: np.n
     for low, high in pairwise([0, *begins.tolist(), len(carried)]):
         if high - low == 1:
             continue
+        together = np.count_nonzero(alleles[carried[low:high]], axis=0) > 1
+        if not together.any():
+            continue
         frozen = np.full(alleles.shape[1], -1)
         lengthened = np.zeros(alleles.shape[1], dtype=bool)
         for number in carried[low:high].tolist():
             ref, texts = records.refs[number], alts[number]
             position = records.positions[number]
-            behind = np.array([False, *(len(alt) != len(ref) and alt[:1] == ref[:1] for alt in texts)])
+            behind = np.array([False, *(is_behind(ref, alt) for alt in texts)])
             longer = np.array([False, *(len(alt) > len(ref) for alt in texts)])
             mine = alleles[number]
             clash = (mine > 0) & ((position < frozen) | ((position == frozen) & (~behind[mine] | lengthened)))
@@ -163,6 +180,17 @@ def skip_overlaps(records: Records, alts: list[tuple[bytes, ...]], alleles: np.n
             frozen[applied] = position + len(ref) - 1
             lengthened[applied] = longer[mine[applied]]
     return skipped
+
+
+def is_behind(ref: bytes, alt: bytes) -> bool:
+    """Does an allele only insert or delete bases behind its first base?
+
+    So it is if REF and ALT begin alike, and after the bases that they begin with in common the rest of one ends with the rest
+    of the other: what htslib's `bcf_get_variant_types` calls an indel.
+    """
+    common = common_prefix(ref, alt)
+    rest, other = ref[common:], alt[common:]
+    return common > 0 and len(ref) != len(alt) and (rest.endswith(other) or other.endswith(rest))
 
 
 def check_refs(records: Records, usable: np.ndarray, bases: np.ndarray, offset: int, name: Callable[[int], str]) -> None:
@@ -179,8 +207,12 @@ def check_refs(records: Records, usable: np.ndarray, bases: np.ndarray, offset: 
         UserError: naming the record and both sequences.
     """
     reference = bases.tobytes()
-    for number in np.flatnonzero(usable).tolist():
-        ref, start = records.refs[number], int(records.positions[number]) - offset
+    # Nearly every REF is one base: these are compared at once.
+    starts, single = records.positions - offset, records.ends - records.positions == 1
+    firsts = np.frombuffer(b"".join([ref[:1] for ref in records.refs]), dtype=np.uint8)
+    doubtful = usable & ~(single & (firsts == bases[starts]))
+    for number in np.flatnonzero(doubtful).tolist():
+        ref, start = records.refs[number], int(starts[number])
         held = reference[start : start + len(ref)]
         if held != ref and not all(
             one == other or one in _AMBIGUOUS.get(other, b"") for one, other in zip(ref, held, strict=True)

@@ -1,6 +1,5 @@
 """Reading the reference sequence."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +15,22 @@ class Reference:
     Letters come out in upper case; beyond either end of a contig there is N.
 
     Attributes:
-        path: The FASTA file.
+        path: The file's name in messages.
         lengths: Length of each contig in bp, in the order of the file.
     """
 
-    def __init__(self, path: Path | str):
+    def __init__(self, path: Path | str, shown: Path | None = None):
         """Open the file.
+
+        Args:
+            path: The file; its index stands beside it.
+            shown: The file's name in messages, if it is opened through a link.
 
         Raises:
             UserError: if the file or its index is missing or is not a FASTA index.
         """
-        self.path = require_file(path, "reference")
+        require_file(path, "reference")
+        self.path = shown or Path(path)
         require_file(f"{path}.fai", "index of the reference (samtools faidx makes it)")
         try:
             self._fasta = pysam.FastaFile(str(path))
@@ -76,18 +80,6 @@ def open_reference(inputs: Path | str) -> Reference:
     Args:
         inputs: The folder; its `inputs.json` names the file.
     """
-    return Reference(Path(inputs) / input_names(inputs)["reference"])
+    from gta.inputs.tables import read_names  # loads pandas, which readers of bare files can do without
 
-
-def input_names(inputs: Path | str) -> dict[str, str]:
-    """The names of the reference and the genotypes inside an `inputs/` folder, from its `inputs.json`.
-
-    Raises:
-        UserError: if the file is missing or does not name both.
-    """
-    path = require_file(Path(inputs) / "inputs.json", "list of the inputs")
-    try:
-        names = json.loads(path.read_text())
-        return {key: str(names[key]) for key in ("reference", "genotypes")}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} does not name a reference and genotypes; run `gta inputs` again.") from error
+    return Reference(Path(inputs) / read_names(Path(inputs))["reference"])

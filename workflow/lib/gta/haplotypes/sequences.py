@@ -1,6 +1,5 @@
 """From alleles to sequence: what each allele does to the reference, and splicing it in."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,9 @@ class EditTable:
         furthest: (R,) int64, the greatest end of a REF among this record and those before it.
         starts: (R, A + 1) int64.
         ends: (R, A + 1) int64.
-        texts: Replacing bases of each record and allele.
+        text: The replacing bases of all alleles, one after the other.
+        text_starts: (R, A + 1) int64, where in `text` those of each allele begin.
+        text_lengths: (R, A + 1) int64, how many they are.
         letters: (R, A + 1) uint8, the new base of a single-base replacement, 0 for any other allele.
         deleted: (R, A + 1) int32, how many bases the allele takes away, 0 if it takes none or adds some.
     """
@@ -27,7 +28,9 @@ class EditTable:
     furthest: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
-    texts: list[list[bytes]]
+    text: bytes
+    text_starts: np.ndarray
+    text_lengths: np.ndarray
     letters: np.ndarray
     deleted: np.ndarray
 
@@ -42,21 +45,34 @@ class EditTable:
         """
         shape = (len(refs), 1 + max(map(len, alts), default=0))
         starts, ends = (np.repeat(positions[:, None], shape[1], axis=1) for _ in range(2))
+        text_starts, text_lengths = (np.zeros(shape, dtype=np.int64) for _ in range(2))
         letters, deleted = np.zeros(shape, dtype=np.uint8), np.zeros(shape, dtype=np.int32)
-        texts: list[list[bytes]] = []
-        for record, (ref, record_alts) in enumerate(zip(refs, alts, strict=True)):
-            texts.append([b""])
-            for allele, alt in enumerate(record_alts, start=1):
+        spans = np.fromiter(map(len, refs), dtype=np.int64, count=len(refs))
+        # Nearly every allele replaces one base by another: these are filled in at once, and the others one by one.
+        single = np.fromiter((len(one) == 1 and len(one[0]) == 1 for one in alts), dtype=bool, count=len(alts)) & (spans == 1)
+        numbers = np.flatnonzero(single)
+        text = bytearray(b"".join([alts[number][0] for number in numbers.tolist()]))
+        if len(numbers):
+            bases = np.frombuffer(b"".join([refs[number] for number in numbers.tolist()]), dtype=np.uint8)
+            new = np.frombuffer(bytes(text), dtype=np.uint8)
+            changed = new != bases
+            letters[numbers, 1] = new * changed
+            ends[numbers, 1] += 1
+            starts[numbers, 1] += ~changed
+            text_starts[numbers, 1], text_lengths[numbers, 1] = np.arange(len(numbers)), changed
+        for record in np.flatnonzero(~single).tolist():
+            ref = refs[record]
+            for allele, alt in enumerate(alts[record], start=1):
                 common = common_prefix(ref, alt)
-                texts[-1].append(alt[common:])
+                text_starts[record, allele], text_lengths[record, allele] = len(text), len(alt) - common
+                text += alt[common:]
                 starts[record, allele] += common
                 ends[record, allele] += len(ref)
                 deleted[record, allele] = max(0, len(ref) - len(alt))
                 if len(ref) - common == len(alt) - common == 1:
                     letters[record, allele] = alt[-1]
-        spans = np.fromiter(map(len, refs), dtype=np.int64, count=len(refs))
         furthest = np.maximum.accumulate(positions + spans) if len(refs) else np.zeros(0, dtype=np.int64)
-        return cls(positions, furthest, starts, ends, texts, letters, deleted)
+        return cls(positions, furthest, starts, ends, bytes(text), text_starts, text_lengths, letters, deleted)
 
     def touching(self, start: np.ndarray | int, end: np.ndarray | int) -> tuple[np.ndarray, np.ndarray]:
         """First and one past the last record such that all records whose REF touches [start, end) lie between."""
@@ -122,6 +138,105 @@ def longest_deletions(edits: EditTable, alleles: np.ndarray, starts: np.ndarray,
         longest = wider.astype(np.int64)
 
 
+@dataclass(frozen=True)
+class Carried:
+    """What D haplotypes carry, by haplotype and position: S single-base replacements, and E edits of any other kind.
+
+    A haplotype's own coordinate of a reference position is that position and the sum of what the edits before it add.
+
+    Attributes:
+        rows: (E,) int64, the haplotype of each edit, ascending.
+        starts: (E,) int64, first reference base that is replaced, bp.
+        ends: (E,) int64, one past the last.
+        text_starts: (E,) int64, where in the table's text the new bases begin.
+        text_lengths: (E,) int64.
+        shifts: (E,) int64, the sum of the bases that the haplotype's edits before this one add.
+        firsts: (D + 1,) int64, the first edit of each haplotype, and E.
+        places: (S,) int64, where each single-base replacement stands, in the haplotype's own coordinate, bp.
+        letters: (S,) uint8, the new bases.
+        letter_firsts: (D + 1,) int64, the first single-base replacement of each haplotype, and S.
+    """
+
+    rows: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+    text_starts: np.ndarray
+    text_lengths: np.ndarray
+    shifts: np.ndarray
+    firsts: np.ndarray
+    places: np.ndarray
+    letters: np.ndarray
+    letter_firsts: np.ndarray
+
+    @classmethod
+    def of(cls, edits: EditTable, columns: slice, patterns: np.ndarray) -> "Carried":
+        """The edits of allele patterns.
+
+        Args:
+            edits: What the alleles do.
+            columns: The records that the patterns speak of.
+            patterns: (D, columns) uint8, alleles.
+        """
+        count, width = patterns.shape
+        cells = np.flatnonzero(patterns != 0)
+        row_firsts = np.searchsorted(cells, np.arange(count + 1) * width)
+        # Number of each carried allele in the table, row by row of the table.
+        table = edits.starts.shape[1]
+        alleles = cells - np.repeat(np.arange(count) * width - columns.start, np.diff(row_firsts))
+        alleles *= table
+        alleles += patterns.ravel()[cells]
+        letters = edits.letters.ravel()[alleles]
+        is_edit = letters == 0
+        chosen = np.flatnonzero(is_edit)
+        firsts = np.searchsorted(chosen, row_firsts)
+        per_row = np.diff(firsts)
+        starts, ends, lengths, text_starts = (
+            each.ravel()[alleles[chosen]] for each in (edits.starts, edits.ends, edits.text_lengths, edits.text_starts)
+        )
+        total = np.zeros(len(chosen) + 1, dtype=np.int64)
+        np.cumsum(lengths - (ends - starts), out=total[1:])
+        before = total[firsts[:-1]]
+        single = np.flatnonzero(~is_edit)
+        letter_firsts = row_firsts - firsts
+        # How many edits come before a single-base replacement: all that are not such, up to its place.
+        places = total[single - np.arange(len(single))]
+        places -= np.repeat(before, np.diff(letter_firsts))
+        places += edits.starts.ravel()[alleles[single]]
+        return cls(
+            rows=np.repeat(np.arange(count), per_row),
+            starts=starts,
+            ends=ends,
+            text_starts=text_starts,
+            text_lengths=lengths,
+            shifts=total[:-1] - np.repeat(before, per_row),
+            firsts=firsts,
+            places=places,
+            letters=letters[single],
+            letter_firsts=letter_firsts,
+        )
+
+    def shifts_at(self, position: int) -> np.ndarray:
+        """What the bases that stand before a reference position have more than the reference, on each haplotype.
+
+        The i-th base of an ALT allele stands at the i-th base of REF, and those that ALT has more than REF stand at the last
+        base of REF.
+
+        Args:
+            position: The position, bp, 0-based.
+
+        Returns:
+            (D,) int64, bp.
+        """
+        # Of an edit across the position, as many new bases stand before it as old ones, if it has so many.
+        taken = np.clip(position - self.starts, 0, None)
+        added = np.where(
+            self.ends <= position, self.text_lengths - (self.ends - self.starts), np.minimum(self.text_lengths, taken) - taken
+        )
+        total = np.zeros(len(added) + 1, dtype=np.int64)
+        np.cumsum(added, out=total[1:])
+        return total[self.firsts[1:]] - total[self.firsts[:-1]]
+
+
 def build_sequences(
     bases: np.ndarray,
     offset: int,
@@ -131,12 +246,12 @@ def build_sequences(
     anchor: int,
     left: int,
     right: int,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Sequences of fixed length, walked outwards from an anchor in reference coordinates.
 
-    The i-th base of an ALT allele stands at the i-th base of REF, and those that ALT has more than REF stand at the last
-    base of REF. The sequence is made of the last `left` bases that stand before the anchor and the first `right` bases that
-    stand at or after it.
+    A sequence is made of the last `left` bases that stand before the anchor and the first `right` bases that stand at or after it
+    (`Carried.shifts_at` says where a base stands): a slice of the whole haplotype.
 
     Args:
         bases: Reference bases, uint8, wide enough for every pattern.
@@ -147,61 +262,87 @@ def build_sequences(
         anchor: Position from which the walk goes, bp, 0-based.
         left: Number of bases before the anchor.
         right: Number of bases from the anchor on.
+        out: (D, left + right) uint8 to write to, whose rows are contiguous; a new array if None.
 
     Returns:
         (D, left + right) uint8.
     """
-    start = anchor - left - offset
-    sequences = np.repeat(bases[None, start : start + left + right], len(patterns), axis=0)
-    rows, within = np.nonzero(patterns)
-    records, alleles = within + columns.start, patterns[rows, within]
-    letters = edits.letters[records, alleles]
-    places = edits.starts[records, alleles] - (anchor - left)
-    inside = (letters > 0) & (places >= 0) & (places < left + right)
-    sequences[rows[inside], places[inside]] = letters[inside]
-    reference = b""
-    for row in np.unique(rows[letters == 0]).tolist():
-        reference = reference or bases.tobytes()
-        of_row = slice(*np.searchsorted(rows, [row, row + 1]))
-        changes = [
-            (int(edits.starts[record, allele]), int(edits.ends[record, allele]), edits.texts[record][allele])
-            for record, allele in zip(records[of_row].tolist(), alleles[of_row].tolist(), strict=True)
-        ]
-        spliced = _walk_left(reference, offset, changes, anchor, left) + _walk_right(reference, offset, changes, anchor, right)
-        sequences[row] = np.frombuffer(spliced, dtype=np.uint8)
-    return sequences
-
-
-def _walk_right(reference: bytes, offset: int, changes: Iterable[tuple[int, int, bytes]], anchor: int, length: int) -> bytes:
-    """The first `length` bases that stand at or after the anchor."""
-    pieces, at, missing = [], anchor, length
-    for start, end, text in changes:
-        if end <= anchor:
+    length = left + right
+    if out is None:
+        out = np.empty((len(patterns), length), dtype=np.uint8)
+    # Equal haplotypes are made once, and copied.
+    kinds: dict[bytes, int] = {}
+    kind_of = [kinds.setdefault(pattern.tobytes(), len(kinds)) for pattern in patterns]
+    carried = Carried.of(edits, columns, np.frombuffer(b"".join(kinds), dtype=np.uint8).reshape(len(kinds), patterns.shape[1]))
+    # What takes a haplotype's own coordinate to an index of its sequence.
+    origins = left - anchor - carried.shifts_at(anchor)
+    source = memoryview(bases.tobytes() + edits.text)
+    starts, ends, edges = _pieces(len(bases), offset, carried, origins, anchor - left - offset, length)
+    places = carried.places + np.repeat(origins, np.diff(carried.letter_firsts))
+    inside = (places >= 0) & (places < length)
+    places, letters = places[inside], carried.letters[inside]
+    within = np.concatenate([[0], np.cumsum(inside)])[carried.letter_firsts].tolist()
+    # A sequence is still in the processor's cache when its single bases are written. Pieces are kept as numbers: tens of
+    # thousands of slices would set off Python's search for unreachable objects again and again.
+    made: list[np.ndarray] = []
+    for kind, sequence in zip(kind_of, out, strict=True):
+        if kind < len(made):
+            sequence[:] = made[kind]
             continue
-        if start >= at + missing:
-            break
-        pieces.append(reference[at - offset : max(start, at) - offset])
-        pieces.append(text[max(0, anchor - start) :])
-        missing -= len(pieces[-2]) + len(pieces[-1])
-        at = end
-    if missing > 0:
-        pieces.append(reference[at - offset : at + missing - offset])
-    return b"".join(pieces)[:length]
+        made.append(sequence)
+        first, last = edges[kind], edges[kind + 1]
+        if last - first == 1:
+            memoryview(sequence)[:] = source[starts[first] : ends[first]]
+        else:
+            some = zip(starts[first:last], ends[first:last], strict=True)
+            memoryview(sequence)[:] = b"".join([source[start:end] for start, end in some])
+        first, last = within[kind], within[kind + 1]
+        sequence[places[first:last]] = letters[first:last]
+    return out
 
 
-def _walk_left(reference: bytes, offset: int, changes: list[tuple[int, int, bytes]], anchor: int, length: int) -> bytes:
-    """The last `length` bases that stand before the anchor."""
-    pieces, at, missing = [], anchor, length
-    for start, end, text in reversed(changes):
-        if start >= anchor and end > anchor:
-            continue
-        if end <= at - missing:
-            break
-        pieces.append(reference[min(end, at) - offset : at - offset])
-        pieces.append(text[: anchor - start] if end > anchor else text)
-        missing -= len(pieces[-2]) + len(pieces[-1])
-        at = start
-    if missing > 0:
-        pieces.append(reference[at - missing - offset : at - offset])
-    joined = b"".join(reversed(pieces))
-    return joined[len(joined) - length :]
+def _pieces(
+    n_bases: int, offset: int, carried: Carried, origins: np.ndarray, plain: int, length: int
+) -> tuple[list[int], list[int], list[int]]:
+    """What sequences are made of but for their single-base replacements: pieces of the reference and new texts in turn.
+
+    Args:
+        n_bases: Number of reference bases; in the source of the pieces the text of all alleles follows them.
+        offset: Position of the first of them, bp, 0-based.
+        carried: The edits of the D haplotypes.
+        origins: (D,) int64, what takes a haplotype's own coordinate to an index of its sequence.
+        plain: Where in the source the sequence of a haplotype begins that has no edits.
+        length: Length of the sequences, bp.
+
+    Returns:
+        Starts and ends of the pieces in the source, and the first piece of each haplotype (D + 1).
+    """
+    rows, count = carried.rows, len(origins)
+    # In each haplotype: a piece of the reference, a text, a piece, a text ... a piece.
+    texts = 2 * np.arange(len(rows)) + rows + 1
+    first_pieces, last_pieces = 2 * carried.firsts[:-1] + np.arange(count), 2 * carried.firsts[1:] + np.arange(count)
+    begins, ends, sources = (np.zeros(2 * len(rows) + count, dtype=np.int64) for _ in range(3))
+    begins[texts] = carried.starts + carried.shifts + origins[rows]
+    ends[texts] = begins[texts] + carried.text_lengths
+    sources[texts] = n_bases + carried.text_starts
+    ends[texts - 1] = begins[texts]
+    begins[texts + 1] = ends[texts]
+    # A piece of the reference after a text goes on where the replaced bases end; a first one leads up to the first text.
+    sources[texts + 1] = carried.ends - offset
+    edited = carried.firsts[1:] > carried.firsts[:-1]
+    begins[first_pieces] = np.where(edited, np.minimum(0, ends[first_pieces]), 0)
+    ends[last_pieces] = np.maximum(length, begins[last_pieces])
+    sources[first_pieces] = plain
+    led, leading = carried.firsts[:-1][edited], first_pieces[edited]
+    sources[leading] = carried.starts[led] - offset - (ends - begins)[leading]
+
+    low, high = np.maximum(begins, 0), np.minimum(ends, length)
+    sources += low - begins
+    ends = sources + high - low
+    used = high > low
+    of_reference = used.copy()
+    of_reference[texts] = False
+    if (sources[of_reference] < 0).any() or (ends[of_reference] > n_bases).any():
+        raise ValueError("a sequence reaches beyond the reference bases at hand")
+    edges = np.concatenate([[0], np.cumsum(used)])[np.append(first_pieces, len(used))].tolist()
+    return sources[used].tolist(), ends[used].tolist(), edges

@@ -22,3 +22,8 @@ class HaplotypeSettings:
         "as_listed at any other).",
         choices=("error", "as_listed", "iupac"),
     )
+    filters: list[str] = setting(
+        [],
+        "Values of FILTER, one of which a record must have to be used, such as PASS; empty: every record is used, as bcftools "
+        "consensus does.",
+    )

@@ -42,8 +42,8 @@ def report_tables(contigs: Sequence[str], models: Sequence[str]) -> dict[str, Ta
         tables[f"haplotypes/{contig}.account"] = Table(
             "2 Haplotypes",
             f"Variants on {contig}",
-            "For each window: variant records seen, applied and skipped by reason, people with missing or unphased calls,"
-            " distinct haplotypes, and bases beyond the contig's end.",
+            "For each window: variant records seen, applied and skipped by reason, people with missing, unphased or haploid"
+            " calls, padded sequences, distinct haplotypes, and distinct sequences per tile.",
         )
         tables[f"features/{contig}.summary"] = Table(
             "2 Haplotypes",
