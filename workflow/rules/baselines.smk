@@ -55,3 +55,30 @@ rule baselines_ridge:
     shell:
         "python -m gta baselines ridge --cohort {params.cohort:q} --features {input.features:q} {params.options}"
         " --out {output.predictions:q} &> {log:q}"
+
+
+rule baselines_track:
+    input:
+        cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
+        features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
+    output:
+        predictions="<results>/predictions/track.parquet",
+    log:
+        "<logs>/baselines/track.log",
+    benchmark:
+        "<benchmarks>/baselines/track.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        cohort=subpath(input.cohort, parent=True),
+    message:
+        "Taking the feature extractor's own prediction"
+    shell:
+        "python -m gta baselines track --cohort {params.cohort:q} --features {input.features:q}"
+        " --out {output.predictions:q} &> {log:q}"

@@ -78,6 +78,7 @@ def test_weights_are_a_path_or_an_id_on_the_hub(tmp_path: Path) -> None:
     features = {"extractor": "xpresso", "weights": "net.h5"}
     run = check({**SIMULATED, "data_dir": str(tmp_path), "features": features})
     assert run.sections["features"].weights == str(tmp_path / "net.h5") and run.weight_files == [str(tmp_path / "net.h5")]
+    assert run.predictors[-2:] == ["ridge", "track"]
     hub = check({**SIMULATED, "data_dir": str(tmp_path), "features": {**features, "weights": "a/b", "revision": "abc"}})
     assert hub.sections["features"].weights == "a/b" and hub.weight_files == []
     # A window that tiles do not fill is nothing to a network with tiles of its own.
@@ -110,6 +111,7 @@ def test_users_paths_start_from_the_folder_of_data(data: dict[str, Any], tmp_pat
         ({"baselines": {"ridge": {"promotor": 1}}}, "baselines.ridge: unknown key 'promotor'; did you mean promoter?"),
         ({"models": {}}, "models: at least one model is needed"),
         ({"models": {"ridge": {}}}, "models.ridge: this is the name of a baseline"),
+        ({"models": {"track": {}}}, "models.track: this is the name of a baseline"),
         ({"models": {"my model": {}}}, "models: 'my model' cannot be a model's name"),
         ({"models": {"gta": {"epoch": 1}}}, "models.gta: unknown key 'epoch'; did you mean epochs?"),
         ({"models": {"other": {}}}, "attribution.models: unknown key 'gta'"),

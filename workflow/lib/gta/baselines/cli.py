@@ -33,6 +33,18 @@ example:
   gta baselines ridge --cohort results/demo/cohort --features results/demo/features/sim*.safetensors --out ridge.parquet
 """
 
+TRACK_EPILOG = """\
+Reads  cohort/                         splits of people
+       features/{contig}.safetensors   features of every haplotype, with the extractor's own predictions
+Writes predictions/track.parquet       gene, person, mean, deviation, predicted
+
+What the pretrained network predicts, without any training on the cohort: the mean over a person's haplotypes. Its scale is the
+network's own; ranks are all that is compared.
+
+example:
+  gta baselines track --cohort results/run/cohort --features results/run/features/22.safetensors --out track.parquet
+"""
+
 
 def add_parser(stages: Any) -> None:
     """Add the sub-commands."""
@@ -68,6 +80,18 @@ def add_parser(stages: Any) -> None:
     settings.add_arguments(ridge, RidgeSettings)
     ridge.set_defaults(run=run_ridge)
 
+    track = actions.add_parser(
+        "track",
+        help="the feature extractor's own prediction",
+        description="Take the feature extractor's own prediction of expression.",
+        epilog=TRACK_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    track.add_argument("--cohort", type=Path, required=True, help="folder written by `gta cohort`")
+    track.add_argument("--features", type=Path, nargs="+", required=True, help="feature stores of every contig, .safetensors")
+    track.add_argument("--out", type=Path, required=True, help="predictions to write, .parquet")
+    track.set_defaults(run=run_track)
+
 
 def run_elastic_net(arguments: argparse.Namespace) -> None:
     """Fit and predict with the elastic net."""
@@ -102,3 +126,16 @@ def run_ridge(arguments: argparse.Namespace) -> None:
     store = FeatureStore.load_all(arguments.features)
     write_predictions(fit_cohort(cohort, store, chosen), arguments.out)
     print(f"ridge: {len(cohort.gene_names)} genes, {len(cohort.people_names)} people")
+
+
+def run_track(arguments: argparse.Namespace) -> None:
+    """Take the extractor's own prediction."""
+    from gta.baselines.predictions import write_predictions
+    from gta.baselines.track import predict_cohort
+    from gta.cohort.tables import Cohort
+    from gta.features.store import FeatureStore
+
+    cohort = Cohort.load(arguments.cohort)
+    store = FeatureStore.load_all(arguments.features)
+    write_predictions(predict_cohort(cohort, store), arguments.out)
+    print(f"{store.extractor}, track {store.track_names[0]}: {len(cohort.gene_names)} genes, {len(cohort.people_names)} people")

@@ -19,6 +19,9 @@ EXTRACTORS = {
     "hf": "gta.features.hf:make",
 }
 
+#: Extractors that predict expression themselves.
+WITH_TRACKS = ("xpresso", "enformer", "borzoi")
+
 
 @dataclass(frozen=True)
 class FeatureSettings:

@@ -1,6 +1,7 @@
 """The `xpresso` extractor: a published network that predicts expression from the promoter (Agarwal & Shendure, Cell Rep 2020)."""
 
 import json
+import math
 from pathlib import Path
 from typing import cast
 
@@ -122,12 +123,12 @@ class XpressoExtractor:
         self.feature_names: list[FeatureName] = [
             (f"channel_{number}", "xpresso", "max") for number in range(self._network.channels)
         ]
-        self.track_names = ["log10_expression"]
+        self.track_names = ["ln_expression"]
 
     def read(self, sequences: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features (B, 35, 32) and prediction (B, 1) of sequences (B, 10500) in the gene's direction."""
+        """Features (B, 35, 32) and prediction (B, 1), natural log, of sequences (B, 10500) in the gene's direction."""
         features = self._network.features(one_hot(sequences))
-        return features, self._network.head(features)[:, None]
+        return features, self._network.head(features)[:, None] * math.log(10)
 
 
 def make(settings: FeatureSettings, window_length: int, device: torch.device) -> XpressoExtractor:

@@ -26,6 +26,7 @@ from gta.workflow.settings import (
     BASELINES,
     DEFAULT_MODELS,
     SECTIONS,
+    TRACK,
     AlignerSettings,
     DataSettings,
     GeneralSettings,
@@ -215,7 +216,7 @@ def _models(config: Mapping[str, Any], aligner: Any) -> dict[str, AlignerSetting
     for name in models:
         if not isinstance(name, str) or not _MODEL_NAME.fullmatch(name):
             raise UserError(f"models: {name!r} cannot be a model's name; use letters, digits, _ and - only.")
-        if name in BASELINES:
+        if name in BASELINES or name == TRACK:
             raise UserError(f"models.{name}: this is the name of a baseline; call the model something else.")
         settings[name] = _settings(AlignerSettings, {**common, **_section(models, name, "models.")}, f"models.{name}")
     return settings

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gta.features.settings import NAMED_FACTORS
+from gta.features.settings import NAMED_FACTORS, WITH_TRACKS
 from gta.features.weights import weight_files
 from gta.settings import as_options
 from gta.simulate.names import contig_names
-from gta.workflow.settings import BASELINES, SECTIONS, AlignerSettings, DataSettings, SimulateSettings
+from gta.workflow.settings import BASELINES, SECTIONS, TRACK, AlignerSettings, DataSettings, SimulateSettings
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Run:
     @property
     def predictors(self) -> list[str]:
         """Everything that predicts, by the stem of its file in `predictions/`."""
-        return [f"{model}.seed{seed}" for model in self.models for seed in self.seeds] + list(BASELINES)
+        own = [TRACK] if self.sections["features"].extractor in WITH_TRACKS else []
+        return [f"{model}.seed{seed}" for model in self.models for seed in self.seeds] + list(BASELINES) + own
 
     @property
     def language_model(self) -> str:

@@ -91,6 +91,9 @@ SECTIONS: dict[str, type] = {
 #: Sections below `baselines`.
 BASELINES: dict[str, type] = {"elastic_net": ElasticNetSettings, "ridge": RidgeSettings}
 
+#: Name of the baseline that has no settings: the feature extractor's own prediction.
+TRACK = "track"
+
 #: The models that are trained when the configuration names none: GTA and two controls.
 DEFAULT_MODELS: dict[str, dict[str, object]] = {
     "gta": {},
@@ -102,6 +105,7 @@ __all__ = [
     "BASELINES",
     "DEFAULT_MODELS",
     "SECTIONS",
+    "TRACK",
     "AlignerSection",
     "AlignerSettings",
     "AttributionSection",
