@@ -20,11 +20,10 @@ rule haplotypes:
     params:
         inputs=subpath(input.inputs, parent=True),
         cohort=subpath(input.cohort, parent=True),
-        options=lambda wildcards: RUN.options("haplotypes"),
-        tiles=lambda wildcards: RUN.options("features", "tile_length"),
+        options=lambda wildcards: f'{RUN.options("haplotypes")} {RUN.options("features", "tile_length")}',
     message:
         "Building the personal haplotypes of every window on {wildcards.contig}"
     shell:
         "python -m gta haplotypes build --inputs {params.inputs:q} --cohort {params.cohort:q}"
-        " --contig {wildcards.contig:q} {params.options} {params.tiles}"
+        " --contig {wildcards.contig:q} {params.options}"
         " --out {output.panels:q} --account {output.account:q} &> {log:q}"

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from gta.errors import UserError
-from gta.haplotypes import HaplotypeDataset, HaplotypeReader, Window, one_hot, one_hot_tensor
+from gta.haplotypes import HaplotypeDataset, HaplotypeReader, Window, one_hot
 from gta.haplotypes.settings import HaplotypeSettings
 
 PEOPLE = tuple(f"p{number}" for number in range(7))
@@ -110,7 +110,3 @@ def test_one_hot_by_hand():
     out = np.full((1, 4, 6), 9, dtype=np.uint8)
     assert one_hot(sequences, out) is out
     assert out.tolist() == [expected]
-    codes = torch.tensor(sequences)
-    half = [[1, 0, 0, 0, 0, 0.5], [0, 1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0.5], [0, 0, 0, 1, 0, 0]]
-    assert one_hot_tensor(codes).tolist() == [half]
-    assert one_hot_tensor(codes[0], torch.float16).dtype == torch.float16

@@ -12,8 +12,8 @@ from torch.nn import functional
 from gta.errors import UserError
 from gta.features.factors import read_factors
 from gta.features.lymphoblastoid import FACTORS
-from gta.features.sequences import BASES, LETTERS
 from gta.features.settings import FeatureSettings
+from gta.haplotypes.encoding import LETTERS, SHARES
 
 #: Added to each base's count, times the background frequency, before the logarithm (Wasserman & Sandelin 2004 use sqrt(N);
 #: a constant keeps matrices with few sites apart from those with many).
@@ -35,7 +35,7 @@ CODES = torch.full((256,), len(LETTERS))
 for _number, _letter in enumerate(LETTERS):
     CODES[ord(_letter)] = _number
 #: Share of A, C, G, T in each of the numbered letters, (letters, 4).
-SHARES = np.vstack([BASES[[ord(letter) for letter in LETTERS]].double().numpy(), np.zeros(4)])
+LETTER_SHARES = np.vstack([SHARES[[ord(letter) for letter in LETTERS]].astype(np.float64), np.zeros(4)])
 
 
 @dataclass(frozen=True)
@@ -208,11 +208,11 @@ class WordTables:
             columns[place, :, number] = motif.log_odds.T
             # The reverse complement of a one-hot matrix is its reversal along both axes (A<->T, C<->G).
             columns[place, :, len(motifs) + number] = motif.log_odds[::-1, ::-1].T
-        scores = SHARES @ columns
+        scores = LETTER_SHARES @ columns
         # Wide matrices reach scores whose exponentials float32 cannot hold.
         kind = np.float32 if count <= WIDEST_FLOAT32 else np.float64
         tables = []
-        for part in scores.reshape(count, WORD, len(SHARES), -1):
+        for part in scores.reshape(count, WORD, len(LETTER_SHARES), -1):
             words = part[0]
             for column in part[1:]:
                 words = (words[:, None] + column[None]).reshape(-1, columns.shape[2])
@@ -240,11 +240,11 @@ def word_codes(letters: torch.Tensor, padding: int) -> torch.Tensor:
     Returns:
         (B, L + padding) int64.
     """
-    padded = functional.pad(letters, (0, padding + WORD - 1), value=len(SHARES) - 1)
+    padded = functional.pad(letters, (0, padding + WORD - 1), value=len(LETTER_SHARES) - 1)
     length = letters.shape[1] + padding
     words = torch.zeros_like(padded[:, :length])
     for place in range(WORD):
-        words = words * len(SHARES) + padded[:, place : place + length]
+        words = words * len(LETTER_SHARES) + padded[:, place : place + length]
     return words
 
 

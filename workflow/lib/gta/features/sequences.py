@@ -2,28 +2,9 @@
 
 import torch
 
-#: Share of A, C, G, T in each letter: half of each for the codes of two bases, nothing for every other letter.
-LETTERS = {
-    "A": "A",
-    "C": "C",
-    "G": "G",
-    "T": "T",
-    "R": "AG",
-    "Y": "CT",
-    "S": "CG",
-    "W": "AT",
-    "K": "GT",
-    "M": "AC",
-}
-#: The same by ASCII code, (256, 4) float32.
-BASES = torch.zeros(256, 4)
-for _letter, _bases in LETTERS.items():
-    for _base in _bases:
-        BASES[ord(_letter), "ACGT".index(_base)] = 1 / len(_bases)
-#: The letter of the opposite strand by ASCII code, (256,) uint8.
-COMPLEMENT = torch.arange(256, dtype=torch.uint8)
-for _letter, _other in zip("ACGTRYSWKM", "TGCAYRSWMK", strict=True):
-    COMPLEMENT[ord(_letter)] = ord(_other)
+from gta.haplotypes.encoding import COMPLEMENT, SHARES
+
+_SHARES, _COMPLEMENT = torch.from_numpy(SHARES), torch.from_numpy(COMPLEMENT)
 
 
 def one_hot(sequences: torch.Tensor) -> torch.Tensor:
@@ -33,14 +14,14 @@ def one_hot(sequences: torch.Tensor) -> torch.Tensor:
     becomes zeros.
 
     Args:
-        sequences: (B, L) uint8, upper case.
+        sequences: (..., L) uint8, upper case.
 
     Returns:
-        (B, 4, L) float32, channels A C G T.
+        (..., 4, L) float32, channels A C G T.
     """
-    return BASES.to(sequences.device)[sequences.long()].transpose(1, 2)
+    return _SHARES.to(sequences.device)[sequences.int()].transpose(-1, -2)
 
 
 def reverse_complement(sequences: torch.Tensor) -> torch.Tensor:
     """The opposite strand of ASCII sequences, (B, L) uint8."""
-    return COMPLEMENT.to(sequences.device)[sequences.long()].flip(1)
+    return _COMPLEMENT.to(sequences.device)[sequences.int()].flip(1)

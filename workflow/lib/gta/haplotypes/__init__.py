@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gta.haplotypes.counts import Dosages, dosages
-    from gta.haplotypes.encoding import one_hot, one_hot_tensor
+    from gta.haplotypes.encoding import one_hot
     from gta.haplotypes.panels import MAX_MARGIN, Panel, PanelSet
     from gta.haplotypes.reader import Batch, HaplotypeDataset, HaplotypeReader
     from gta.haplotypes.reference import Reference, open_reference
@@ -29,7 +29,6 @@ __all__ = [
     "Window",
     "dosages",
     "one_hot",
-    "one_hot_tensor",
     "open_reference",
     "read_windows",
 ]
@@ -46,7 +45,6 @@ _HOMES = {
     "Reference": "reference",
     "Window": "windows",
     "one_hot": "encoding",
-    "one_hot_tensor": "encoding",
     "open_reference": "reference",
     "read_windows": "windows",
 }

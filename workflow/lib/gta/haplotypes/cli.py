@@ -55,7 +55,9 @@ def add_parser(stages: Any) -> None:
     build.add_argument("--contig", required=True, help="name of the contig in the reference")
     build.add_argument("--out", type=Path, required=True, help="panels to write, .npz")
     build.add_argument("--account", type=Path, required=True, help="account to write, .tsv")
-    build.add_argument("--tile-length", type=int, help="also count the distinct sequences of tiles of this length, bp")
+    build.add_argument(
+        "--tile-length", type=settings.whole_number, help="also count the distinct sequences of tiles of this length, bp"
+    )
     settings.add_arguments(build, HaplotypeSettings)
     build.set_defaults(run=run_build)
 

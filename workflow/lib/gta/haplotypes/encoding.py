@@ -1,21 +1,19 @@
 """Bytes of sequence as numbers: the other strand, and one-hot."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    import torch
-
+#: The letters that say something of a base: the four bases and the codes of two.
+LETTERS = "ACGTRYSWKM"
 #: Which share of A, C, G, T a letter is: (256, 4) float32. A code of two bases is half of each (it stands for an unphased
 #: heterozygote); every other letter is zeros.
 SHARES = np.zeros((256, 4), dtype=np.float32)
-for _letter, _bases in zip("ACGTRYSWKM", ("A", "C", "G", "T", "AG", "CT", "CG", "AT", "GT", "AC"), strict=True):
+for _letter, _bases in zip(LETTERS, ("A", "C", "G", "T", "AG", "CT", "CG", "AT", "GT", "AC"), strict=True):
     for _base in _bases:
         SHARES[ord(_letter), "ACGT".index(_base)] = 1 / len(_bases)
 
-_COMPLEMENT = np.arange(256, dtype=np.uint8)
-_COMPLEMENT[np.frombuffer(b"ACGTRYKMBDHV", dtype=np.uint8)] = np.frombuffer(b"TGCAYRMKVHDB", dtype=np.uint8)
+#: The letter of the other strand: (256,) uint8.
+COMPLEMENT = np.arange(256, dtype=np.uint8)
+COMPLEMENT[np.frombuffer(b"ACGTRYKMBDHV", dtype=np.uint8)] = np.frombuffer(b"TGCAYRMKVHDB", dtype=np.uint8)
 
 
 def reverse_complement(sequences: np.ndarray) -> np.ndarray:
@@ -27,14 +25,14 @@ def reverse_complement(sequences: np.ndarray) -> np.ndarray:
     Returns:
         (..., L) uint8.
     """
-    return _COMPLEMENT[sequences[..., ::-1]]
+    return COMPLEMENT[sequences[..., ::-1]]
 
 
 def one_hot(sequences: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """One-hot of sequences as bytes, for sequences without codes of several bases (a share of them has no place in a byte).
 
     Bytes are compared, about half a nanosecond per base; the four bytes become floating point where they are used. Where there is
-    an accelerator, `one_hot_tensor` on it is better still.
+    an accelerator, `gta.features.sequences.one_hot` on it is better still.
 
     Args:
         sequences: (B, L) uint8, upper-case ASCII.
@@ -50,19 +48,3 @@ def one_hot(sequences: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         for channel, letter in zip(channels, b"ACGT", strict=True):
             np.equal(sequence, letter, out=channel.view(bool))
     return out
-
-
-def one_hot_tensor(sequences: "torch.Tensor", dtype: "torch.dtype | None" = None) -> "torch.Tensor":
-    """One-hot of sequences on the device that holds them: only bytes travel there.
-
-    Args:
-        sequences: (..., L) uint8, upper-case ASCII.
-        dtype: Floating point type of the result; float32 if None.
-
-    Returns:
-        (..., 4, L), channels A C G T. A code of two bases is half of each, every other letter zeros.
-    """
-    import torch
-
-    shares = torch.from_numpy(SHARES).to(device=sequences.device, dtype=dtype or torch.float32)
-    return shares[sequences.int()].transpose(-1, -2)

@@ -357,7 +357,7 @@ class HaplotypeDataset:
 
         Returns:
             `window`: its number; `people`: (B,) int64, their numbers in `reader.people`; `sequences`: (B, 2, L) uint8;
-            `present`: (B, 2) bool. `gta.haplotypes.one_hot_tensor` makes one-hot of the sequences on the device.
+            `present`: (B, 2) bool. `gta.features.sequences.one_hot` makes one-hot of the sequences on the device.
         """
         if not 0 <= number < len(self):
             raise IndexError(number)
