@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from gta.errors import UserError
-from gta.haplotypes import HaplotypeDataset, HaplotypeReader, Window, one_hot
+from gta.haplotypes import HaplotypeDataset, HaplotypeReader, Window, one_hot_bytes
 from gta.haplotypes.settings import HaplotypeSettings
 
 PEOPLE = tuple(f"p{number}" for number in range(7))
@@ -106,7 +106,7 @@ def test_a_reader_can_be_sent_to_another_process(reader_and_windows):
 def test_one_hot_by_hand():
     sequences = np.frombuffer(b"ACGTNR", dtype=np.uint8)[None]
     expected = [[1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0]]
-    assert one_hot(sequences).tolist() == [expected]
+    assert one_hot_bytes(sequences).tolist() == [expected]
     out = np.full((1, 4, 6), 9, dtype=np.uint8)
-    assert one_hot(sequences, out) is out
+    assert one_hot_bytes(sequences, out) is out
     assert out.tolist() == [expected]

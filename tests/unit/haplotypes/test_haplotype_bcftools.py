@@ -191,6 +191,23 @@ class Standing:
         return before.rjust(left, "N") + after.ljust(right, "N")
 
 
+def anchored_behind(marked: str, records) -> str:
+    """The mark-up of a haplotype, changed where an insertion or deletion at the first base of the contig has its anchor behind.
+
+    bcftools puts the bases of ALT at the first ones of REF. We keep the anchor where it is: what is before it goes or comes.
+    """
+    for record in records:
+        for alt in record.alts if record.position == 0 else ():
+            ref, gone = record.ref, len(record.ref) - len(alt)
+            if not set(alt) <= set("ACGT") or ref[0] == alt[0]:
+                continue
+            if gone > 0 and ref.endswith(alt) and marked.startswith(alt + "-" * gone):
+                return "-" * gone + alt + marked[len(ref) :]
+            if gone < 0 and alt.endswith(ref) and marked.startswith(alt[: len(ref)] + alt[len(ref) :].lower()):
+                return alt[:-gone].lower() + ref + marked[len(alt) :]
+    return marked
+
+
 def text(sequence: np.ndarray) -> str:
     return sequence.tobytes().decode()
 
@@ -233,9 +250,10 @@ def test_random_contigs(tmp_path, seed):
                 for (number, haplotype), (plain, marked) in expected.items():
                     if haplotype == 2 and ours.haploid[number]:
                         continue
-                    row, standing = 2 * number + haplotype - 1, Standing(marked[name])
+                    row, standing = 2 * number + haplotype - 1, Standing(anchored_behind(marked[name], records[name]))
                     if window.name == "whole":
-                        assert raw[row].decode() == plain[name], records[name]
+                        # What is inserted before the first base stands outside of the window that begins there.
+                        assert raw[row].decode() == plain[name][int(np.searchsorted(standing.places, 0)) :], records[name]
                     assert raw[row].decode() == standing.raw(window.start, window.end), (window, records[name])
                     assert text(fixed[row]) == standing.fixed(window.start, window.end, window.tss), (window, records[name])
 

@@ -183,7 +183,6 @@ def test_contig_with_other_name(make_files):
         ([("w", "chr1", 0, 20, 10, "?")], "line 2: the strand is '?'"),
         ([("w", "chr1", 0, 20, 10, "+")] * 2, "line 3: the window 'w' is in line 2 already"),
         ([("w", "chr7", 0, 20, 10, "+")], "on contig 'chr7', which the reference"),
-        ([("w", "chr1", 40, 60, 50, "+")], r"\[40, 60\), lies outside of contig 'chr1', which has 40 bp"),
         ([("w", "", 0, 20, 10, "+")], "line 2: the column 'contig' is empty"),
         ([], "lists no window"),
     ],
@@ -228,3 +227,60 @@ def test_ref_mismatch_and_unphased_name_the_record(make_files, capsys):
 def test_reverse_complement_of_codes():
     codes = np.frombuffer(b"ACGTNRYSWKMBDHV", dtype=np.uint8)
     assert reverse_complement(codes).tobytes() == b"BDHVKMWSRYNACGT"
+
+
+def test_indels_at_the_first_base_keep_the_base_behind_where_it_is(make_files):
+    windows = [("w", "chr1", -4, 6, 1, "+"), ("v", "chr1", 0, 8, 0, "+")]
+    files = make_files([(1, "AC", "C", ["1|0", "0|0", "0|0"]), (1, "A", "TTA", ["0|1", "0|0", "0|0"])], windows)
+    both = files.sequences("--variants", "all")
+    assert both["w", "carl", 1] == "NNNNN" + SEQUENCE[1:6]
+    assert both["w", "carl", 2] == "NNTT" + SEQUENCE[:6]
+    assert both["v", "carl", 1] == SEQUENCE[1:9]
+    assert both["v", "carl", 2] == SEQUENCE[:8]
+    raw = files.sequences("--variants", "all", "--raw")
+    assert raw["v", "carl", 1] == SEQUENCE[1:8]
+
+
+def test_a_window_outside_of_the_contig_is_n_and_said_to_be(files, capsys):
+    files.write_windows(
+        [("far", "chr1", 4000, 4020, 4010, "+"), ("near", "chr1", 40, 44, 41, "-"), ("low", "chr1", -9, -5, -7, "+")]
+    )
+    found = files.sequences("--variants", "all")
+    assert {key[0]: value for key, value in found.items()} == {"far": "N" * 20, "near": "NNNN", "low": "NNNN"}
+    assert "far: 20 bases beyond the contig's ends" in capsys.readouterr().err
+    assert set(files.sequences("--raw").values()) == {""}
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ((36, "T", "C", ["0/1", "0|0", "0|0"]), "unphased heterozygote"),
+        ((36, "G", "C", ["0|1", "0|0", "0|0"]), "has REF G, but the reference has T"),
+    ],
+)
+def test_records_are_checked_where_they_matter(make_files, capsys, record, message):
+    files = make_files([*RECORDS[:1], record], [("w", "chr1", 0, 20, 10, "+")])
+    assert files.run("--variants", "all") == 0
+    files.write_windows([("w", "chr1", 20, 36, 30, "+")])
+    assert files.run("--variants", "all") == 1
+    assert message in capsys.readouterr().err
+
+
+def test_ref_is_checked_whatever_is_done_with_the_record(make_files, capsys):
+    for ref, alt in (("TC", "T"), ("T", "<DEL>"), ("T", "*")):
+        files = make_files([(6, ref, alt, ["0|0", "0|0", "0|0"])], [("w", "chr1", 0, 20, 10, "+")])
+        assert files.run() == 1
+        assert f"1:6 of {files.vcf} has REF {ref}, but the reference has C" in capsys.readouterr().err
+    assert make_files([(6, "N", "<DEL>", ["0|1", "0|0", "0|0"])], [("w", "chr1", 0, 20, 10, "+")]).run() == 0
+
+
+def test_a_half_call_is_no_heterozygote(make_files):
+    files = make_files([(6, "C", "T", ["./1", "1/.", "./."])], [("w", "chr1", 0, 10, 5, "+")])
+    found = files.sequences()
+    assert [found["w", person, haplotype][5] for person in ("carl", "anna") for haplotype in (1, 2)] == ["C", "T", "T", "C"]
+
+
+def test_contigs_of_other_names_are_matched_and_said(files, capsys):
+    assert files.run() == 0
+    assert "contig chr1 of the reference is 1 in the genotypes" in capsys.readouterr().err
+    assert files.run(out="x.fa.gz") == 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gta.haplotypes.counts import Dosages, dosages
-    from gta.haplotypes.encoding import one_hot
+    from gta.haplotypes.encoding import one_hot_bytes
     from gta.haplotypes.panels import MAX_MARGIN, Panel, PanelSet
     from gta.haplotypes.reader import Batch, HaplotypeDataset, HaplotypeReader
     from gta.haplotypes.reference import Reference, open_reference
@@ -28,7 +28,7 @@ __all__ = [
     "Reference",
     "Window",
     "dosages",
-    "one_hot",
+    "one_hot_bytes",
     "open_reference",
     "read_windows",
 ]
@@ -44,7 +44,7 @@ _HOMES = {
     "PanelSet": "panels",
     "Reference": "reference",
     "Window": "windows",
-    "one_hot": "encoding",
+    "one_hot_bytes": "encoding",
     "open_reference": "reference",
     "read_windows": "windows",
 }

@@ -28,7 +28,7 @@ def reverse_complement(sequences: np.ndarray) -> np.ndarray:
     return COMPLEMENT[sequences[..., ::-1]]
 
 
-def one_hot(sequences: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+def one_hot_bytes(sequences: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """One-hot of sequences as bytes, for sequences without codes of several bases (a share of them has no place in a byte).
 
     Bytes are compared, about half a nanosecond per base; the four bytes become floating point where they are used. Where there is

@@ -50,8 +50,16 @@ def export(reader: HaplotypeReader, windows: list[Window], out: Path, raw: bool,
 
     Returns:
         Number of sequences.
+
+    Raises:
+        UserError: if the output is to be compressed, or a window cannot be made into sequence.
     """
     fasta = out.suffix.lower() in FASTA
+    if out.suffix.lower() == ".gz":
+        raise UserError(f"--out {out}: sequences are written plain; leave .gz away, and compress the file afterwards.")
+    for ours, theirs in reader.contig_names.items():
+        if ours != theirs and any(window.contig in (ours, theirs) for window in windows):
+            print(f"contig {ours} of the reference is {theirs} in the genotypes", file=sys.stderr)
     rows: list[dict[str, object]] = []
     written = 0
     with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8") as handle:

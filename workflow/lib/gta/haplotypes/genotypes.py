@@ -216,7 +216,9 @@ class Genotypes:
         Raises:
             UserError: if the file is damaged or a record has no proper calls; it names the record.
         """
-        parts = []
+        parts: list[Records] = []
+        if start >= end:
+            return Records.joined(parts, len(self.people))
         lines = self._lines(contig, start, end)
         try:
             while chunk := [line.split("\t", 9) for line in islice(lines, CHUNK)]:

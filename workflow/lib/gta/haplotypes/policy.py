@@ -14,6 +14,7 @@ from gta.haplotypes.sequences import common_prefix
 from gta.haplotypes.settings import HaplotypeSettings
 
 _SEQUENCE = re.compile(rb"[ACGTN]+")
+_UNKNOWN = ord("N")
 _BASES = frozenset((b"A", b"C", b"G", b"T"))
 _CODES = {frozenset(bases): code for code, bases in IUPAC_PAIRS.items()}
 #: The reference may hold an ambiguity code where VCF, which has none, names one of its bases (VCF 4.3, section 1.6.1).
@@ -48,17 +49,13 @@ class Resolved:
     unphased: np.ndarray
 
 
-def resolve(records: Records, settings: HaplotypeSettings, name: Callable[[int], str], people: list[str]) -> Resolved:
+def resolve(records: Records, settings: HaplotypeSettings, people: int) -> Resolved:
     """Apply the policy to the calls of consecutive records.
 
     Args:
         records: The records. None before them may reach into them.
-        settings: The stage's settings.
-        name: Names a record by its number, for messages.
-        people: Names of the P people.
-
-    Raises:
-        UserError: for an unphased heterozygote, where settings ask for that.
+        settings: The stage's settings. Unphased heterozygotes that are an error stay as listed here: see `check_phase`.
+        people: Number of people, P.
     """
     count = len(records.refs)
     alleles = records.calls.copy()
@@ -85,18 +82,11 @@ def resolve(records: Records, settings: HaplotypeSettings, name: Callable[[int],
             alleles[number][np.isin(alleles[number], left_out)] = 0
 
     odd = alleles[records.odd]
-    unphased = records.unphased & (odd[:, :, 0] != odd[:, :, 1])
+    unphased = records.unphased & (odd[:, :, 0] != odd[:, :, 1]) & ~records.missing.any(axis=2)
     alts = records.alts
-    if unphased.any():
-        if settings.unphased == "error":
-            number, person = np.argwhere(unphased)[0].tolist()
-            raise UserError(
-                f"{name(int(records.odd[number]))} has an unphased heterozygote ({people[person]}): phase the genotypes, or "
-                "choose --unphased as_listed or iupac."
-            )
-        if settings.unphased == "iupac":
-            alts = with_codes(records.refs, alts, alleles, records.odd, unphased)
-    alleles = alleles.reshape(count, 2 * len(people))
+    if settings.unphased == "iupac" and unphased.any():
+        alts = with_codes(records.refs, alts, alleles, records.odd, unphased)
+    alleles = alleles.reshape(count, 2 * people)
     return Resolved(
         alts=alts,
         alleles=alleles,
@@ -193,12 +183,40 @@ def is_behind(ref: bytes, alt: bytes) -> bool:
     return common > 0 and len(ref) != len(alt) and (rest.endswith(other) or other.endswith(rest))
 
 
-def check_refs(records: Records, usable: np.ndarray, bases: np.ndarray, offset: int, name: Callable[[int], str]) -> None:
-    """Make sure that REF of every usable record is what the reference holds there.
+def check_phase(
+    records: Records, unphased: np.ndarray, wanted: np.ndarray, name: Callable[[int], str], people: list[str]
+) -> None:
+    """Make sure that no wanted record has an unphased heterozygote.
 
     Args:
         records: The records.
-        usable: (N,) bool, which of them to check.
+        unphased: (K, P) bool, the heterozygotes among `records.odd`.
+        wanted: (N,) bool, which records to check.
+        name: Names a record by its number, for messages.
+        people: Names of the P people.
+
+    Raises:
+        UserError: naming the record and the person.
+    """
+    found = np.argwhere(unphased & wanted[records.odd, None])
+    if len(found):
+        number, person = found[0].tolist()
+        raise UserError(
+            f"{name(int(records.odd[number]))} has an unphased heterozygote ({people[person]}): phase the genotypes, or "
+            "choose --unphased as_listed or iupac."
+        )
+
+
+def check_refs(
+    records: Records, usable: np.ndarray, wanted: np.ndarray, bases: np.ndarray, offset: int, name: Callable[[int], str]
+) -> None:
+    """Make sure that REF of every wanted record is what the reference holds there.
+
+    Args:
+        records: The records.
+        usable: (N,) bool, has the record an ALT allele that may be applied? REF of another one may be N, as is usual beside
+            symbolic alleles.
+        wanted: (N,) bool, which of them to check.
         bases: Reference bases, uint8, that cover all records.
         offset: Position of the first of them, bp, 0-based.
         name: Names a record by its number, for messages.
@@ -210,12 +228,13 @@ def check_refs(records: Records, usable: np.ndarray, bases: np.ndarray, offset: 
     # Nearly every REF is one base: these are compared at once.
     starts, single = records.positions - offset, records.ends - records.positions == 1
     firsts = np.frombuffer(b"".join([ref[:1] for ref in records.refs]), dtype=np.uint8)
-    doubtful = usable & ~(single & (firsts == bases[starts]))
+    doubtful = wanted & ~(single & (firsts == bases[starts]))
     for number in np.flatnonzero(doubtful).tolist():
         ref, start = records.refs[number], int(starts[number])
         held = reference[start : start + len(ref)]
         if held != ref and not all(
-            one == other or one in _AMBIGUOUS.get(other, b"") for one, other in zip(ref, held, strict=True)
+            one == other or one in _AMBIGUOUS.get(other, b"") or (one == _UNKNOWN and not usable[number])
+            for one, other in zip(ref, held, strict=True)
         ):
             raise UserError(
                 f"{name(number)} has REF {ref.decode()}, but the reference has {held.decode()} there: genotypes and reference "

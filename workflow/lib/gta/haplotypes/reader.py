@@ -193,11 +193,17 @@ class HaplotypeReader:
         with self._locked():
             return self._open()[0].people
 
+    @property
+    def contig_names(self) -> dict[str, str]:
+        """The genotypes' name of each contig of the reference that they have."""
+        with self._locked():
+            return self._open()[2]
+
     def read(self, window: Window) -> WindowHaplotypes:
         """The haplotypes of one window. Threads take turns.
 
         Raises:
-            UserError: if a file lacks the contig, the window lies outside of it, or a record cannot be put into sequence.
+            UserError: if a file lacks the contig, or a record cannot be put into sequence.
         """
         with self._locked():
             return self._read(window)
@@ -214,17 +220,13 @@ class HaplotypeReader:
         if contig not in names:
             raise UserError(
                 f"The window {window.name!r} is on contig {window.contig!r}, which the genotypes {genotypes.path} lack (they "
-                f"have {examples(genotypes.contigs)}): leave the window out, or give the file that has them."
+                f"have {examples(genotypes.contigs)}): leave the window out, or give the file that has them; if nobody varies "
+                "there, a line ##contig in the header says so."
             )
         length = reference.lengths[contig]
-        if window.start >= length or window.end <= 0:
-            raise UserError(
-                f"The window {window.name!r}, [{window.start}, {window.end}), lies outside of contig {contig!r}, which has "
-                f"{length} bp: correct its coordinates."
-            )
         source = Source(genotypes, reference, contig, names[contig], self.settings)
         interval = np.array([window.start, window.end, window.tss], dtype=np.int64)
-        stretch = read_stretch(source, interval[None])
+        stretch = read_stretch(source, interval[None], margin=0)
         account, haploid = account_of(source, stretch, window.name, interval)
         reach_start, reach_end = stretch.reaches[0].tolist()
         return WindowHaplotypes(
@@ -234,7 +236,7 @@ class HaplotypeReader:
             edits=stretch.edits,
             alleles=np.ascontiguousarray(stretch.resolved.alleles.T),
             haploid=haploid,
-            padded=(max(0, -window.start), max(0, window.end - length)),
+            padded=(max(0, min(window.end, 0) - window.start), max(0, window.end - max(window.start, length))),
             account=account,
         )
 

@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class EditTable:
-    """What each allele of R records does to the reference, with the bases that REF and ALT begin with in common cut off.
+    """What each allele of R records does to the reference; bases that are there for orientation only (`anchors`) are cut off.
 
     Allele a of record r replaces the reference interval [starts[r, a], ends[r, a]) by `texts[r][a]`; an interval without
     bases is an insertion before starts[r, a]. Allele 0 does nothing. A is the greatest number of ALT alleles.
@@ -63,20 +63,38 @@ class EditTable:
         for record in np.flatnonzero(~single).tolist():
             ref = refs[record]
             for allele, alt in enumerate(alts[record], start=1):
-                common = common_prefix(ref, alt)
-                text_starts[record, allele], text_lengths[record, allele] = len(text), len(alt) - common
-                text += alt[common:]
-                starts[record, allele] += common
-                ends[record, allele] += len(ref)
+                before, behind = anchors(ref, alt, positions[record] == 0)
+                kept = alt[before : len(alt) - behind]
+                text_starts[record, allele], text_lengths[record, allele] = len(text), len(kept)
+                text += kept
+                starts[record, allele] += before
+                ends[record, allele] += len(ref) - behind
                 deleted[record, allele] = max(0, len(ref) - len(alt))
-                if len(ref) - common == len(alt) - common == 1:
-                    letters[record, allele] = alt[-1]
+                if len(ref) == len(alt) and len(kept) == 1:
+                    letters[record, allele] = kept[0]
         furthest = np.maximum.accumulate(positions + spans) if len(refs) else np.zeros(0, dtype=np.int64)
         return cls(positions, furthest, starts, ends, bytes(text), text_starts, text_lengths, letters, deleted)
 
     def touching(self, start: np.ndarray | int, end: np.ndarray | int) -> tuple[np.ndarray, np.ndarray]:
         """First and one past the last record such that all records whose REF touches [start, end) lie between."""
         return np.searchsorted(self.furthest, start, side="right"), np.searchsorted(self.positions, end, side="left")
+
+
+def anchors(ref: bytes, alt: bytes, first: bool) -> tuple[int, int]:
+    """How many bases at the beginning and at the end of REF and ALT are there for orientation only.
+
+    The bases that both begin with. At the first base of a contig there is none before, so an insertion or deletion there is
+    written with what follows it (VCF 4.3, section 1.6.1): if one of REF and ALT ends with the other, all of the shorter one.
+
+    Args:
+        ref: REF.
+        alt: ALT.
+        first: Is the record at the first base of its contig?
+    """
+    before = common_prefix(ref, alt)
+    shorter, longer = sorted((ref, alt), key=len)
+    follows = first and not before and len(shorter) < len(longer) and longer.endswith(shorter)
+    return before, len(shorter) if follows else 0
 
 
 def common_prefix(ref: bytes, alt: bytes) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 
 from gta.haplotypes.genotypes import Genotypes, Records
 from gta.haplotypes.panels import MAX_MARGIN
-from gta.haplotypes.policy import Resolved, check_refs, resolve
+from gta.haplotypes.policy import Resolved, check_phase, check_refs, resolve
 from gta.haplotypes.reference import Reference
 from gta.haplotypes.sequences import Carried, EditTable, longest_deletions
 from gta.haplotypes.settings import HaplotypeSettings
@@ -51,7 +51,7 @@ class Stretch:
     reaches: np.ndarray
 
 
-def read_stretch(source: Source, windows: np.ndarray) -> Stretch:
+def read_stretch(source: Source, windows: np.ndarray, margin: int = MAX_MARGIN) -> Stretch:
     """Read and resolve all records that can change the sequences of some neighbouring windows.
 
     Which of two overlapping records wins depends on what lies before them, so the stretch begins where no record reaches in.
@@ -59,6 +59,11 @@ def read_stretch(source: Source, windows: np.ndarray) -> Stretch:
     Args:
         source: Where records come from.
         windows: (W, 3) int64: start, end and TSS of each window.
+        margin: How far outside of the windows sequence may be asked for, bp; at most MAX_MARGIN. Records that lie farther away,
+            and decide nothing nearer, are not checked.
+
+    Raises:
+        UserError: for a REF that differs from the reference, or an unphased heterozygote where settings ask for that.
     """
     length = source.reference.lengths[source.contig]
 
@@ -68,14 +73,14 @@ def read_stretch(source: Source, windows: np.ndarray) -> Stretch:
     reach = first_reach(source.settings)
     start, end = windows[:, 0].min() - reach, windows[:, 1].max() + reach
     while True:
-        start, end = max(0, int(start)), min(length, int(end))
+        start, end = min(max(0, int(start)), length), max(min(length, int(end)), 0)
         records = source.genotypes.read(source.genotypes_name, start, end)
         if len(records.refs) and (first := int(records.positions[0])) < start:
             # A record reaches in: what lies beside it before the start counts too.
             while first < start:
                 start, first = first, source.genotypes.first_reaching(source.genotypes_name, first)
             records = source.genotypes.read(source.genotypes_name, start, end)
-        resolved = resolve(records, source.settings, name, source.genotypes.people)
+        resolved = resolve(records, source.settings, len(source.genotypes.people))
         reaches = windows[:, :2] + np.array([-MAX_MARGIN, MAX_MARGIN])
         edits = EditTable.of(records.positions, records.refs, resolved.alts)
         if source.settings.variants == "all":
@@ -86,9 +91,22 @@ def read_stretch(source: Source, windows: np.ndarray) -> Stretch:
             break
         start, end = min(start, needed_start), max(end, needed_end)
     if len(records.refs):
+        beyond = MAX_MARGIN - margin
+        wanted = records.kept & deciding(records, reaches[:, 0].min() + beyond, reaches[:, 1].max() - beyond)
         offset = int(records.positions[0])
-        check_refs(records, resolved.usable, source.reference.fetch(source.contig, offset, records.ends.max()), offset, name)
+        bases = source.reference.fetch(source.contig, offset, records.ends.max())
+        check_refs(records, resolved.usable, wanted, bases, offset, name)
+        if source.settings.unphased == "error":
+            check_phase(records, resolved.unphased, wanted, name, source.genotypes.people)
     return Stretch(records, resolved, edits, reaches)
+
+
+def deciding(records: Records, start: int, end: int) -> np.ndarray:
+    """Which records touch [start, end), or decide by overlaps which of these apply: (N,) bool."""
+    for number in np.flatnonzero(records.positions < start)[::-1].tolist():
+        if records.ends[number] > start:
+            start = int(records.positions[number])
+    return (records.ends > start) & (records.positions < end)
 
 
 def first_reach(settings: HaplotypeSettings) -> int:
