@@ -4,10 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gta.haplotypes.encoding import IUPAC_PAIRS
 from gta.haplotypes.panels import Panel
-
-#: The bases that an ambiguity code of two stands for (IUPAC-IUB 1984).
-IUPAC_PAIRS = {b"R": b"AG", b"Y": b"CT", b"S": b"CG", b"W": b"AT", b"K": b"GT", b"M": b"AC"}
 
 
 @dataclass(frozen=True)

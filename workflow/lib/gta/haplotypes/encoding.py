@@ -2,14 +2,17 @@
 
 import numpy as np
 
+#: The bases that an ambiguity code of two stands for (IUPAC-IUB 1984).
+IUPAC_PAIRS = {b"R": b"AG", b"Y": b"CT", b"S": b"CG", b"W": b"AT", b"K": b"GT", b"M": b"AC"}
 #: The letters that say something of a base: the four bases and the codes of two.
-LETTERS = "ACGTRYSWKM"
+LETTERS = "ACGT" + b"".join(IUPAC_PAIRS).decode()
 #: Which share of A, C, G, T a letter is: (256, 4) float32. A code of two bases is half of each (it stands for an unphased
 #: heterozygote); every other letter is zeros.
 SHARES = np.zeros((256, 4), dtype=np.float32)
-for _letter, _bases in zip(LETTERS, ("A", "C", "G", "T", "AG", "CT", "CG", "AT", "GT", "AC"), strict=True):
+for _letter in LETTERS.encode():
+    _bases = IUPAC_PAIRS.get(bytes([_letter]), bytes([_letter]))
     for _base in _bases:
-        SHARES[ord(_letter), "ACGT".index(_base)] = 1 / len(_bases)
+        SHARES[_letter, b"ACGT".index(_base)] = 1 / len(_bases)
 
 #: The letter of the other strand: (256,) uint8.
 COMPLEMENT = np.arange(256, dtype=np.uint8)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from gta.errors import UserError
-from gta.haplotypes.counts import IUPAC_PAIRS
+from gta.haplotypes.encoding import IUPAC_PAIRS
 from gta.haplotypes.genotypes import Records
 from gta.haplotypes.sequences import common_prefix
 from gta.haplotypes.settings import HaplotypeSettings
