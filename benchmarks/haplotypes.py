@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import pysam
 import pysam.bcftools
-import simulated_cohort
 
 HERE = Path(__file__).resolve().parent
 CACHE, RESULTS, PEERS = HERE / ".cache", HERE / "results", HERE / "peers"
@@ -75,7 +74,9 @@ def cohort(people: int, length: int) -> Path:
     folder = CACHE / f"cohort-{people}-{length}"
     if not (folder / "done").exists():
         print(f"simulating {people} people, {length / 1e6:g} Mb", file=sys.stderr)
-        simulated_cohort.simulate(folder, people, length, seed=1)
+        # In a process of its own: a program that is started inherits its parent's peak of memory.
+        script = str(HERE / "simulated_cohort.py")
+        subprocess.run([sys.executable, script, str(folder), "--people", str(people), "--length", str(length)], check=True)
         (folder / "done").touch()
     return folder
 

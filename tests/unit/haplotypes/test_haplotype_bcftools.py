@@ -275,6 +275,27 @@ def test_unphased_snvs_as_ambiguity_codes(tmp_path, seed):
         assert text(sequence_of_row) == consensus(fasta, vcf, PEOPLE[row // 2], f"{1 + row % 2}pIu")["c"]
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_unphased_replacements_as_ambiguity_codes(tmp_path, seed):
+    """Alleles of several bases, as many as REF has or as each other, get a code for each base, as bcftools gives it."""
+    rng = np.random.default_rng(seed)
+    sequence = "".join(rng.choice(list("ACGT"), 2000))
+    records = []
+    for position in range(3, 1990, 9):
+        size = int(rng.integers(1, 5))
+        ref = sequence[position : position + size]
+        alts = tuple(dict.fromkeys("".join(rng.choice(list("ACGT"), size)) for _ in range(2)))
+        alts = tuple(alt for alt in alts if alt != ref) or (ref[:-1] + "ACGT"["ACGT".index(ref[-1]) - 1],)
+        calls = tuple((tuple(rng.integers(0, len(alts) + 1, 2).tolist()), "/") for _ in PEOPLE)
+        records.append(Record(position, ref, alts, calls, ".", "GT"))
+    fasta = write_fasta(tmp_path / "r.fa", {"c": sequence})
+    vcf = write_vcf(tmp_path / "v.vcf.gz", {"c": sequence}, {"c": records})
+    settings = HaplotypeSettings(variants="all", unphased="iupac")
+    ours = HaplotypeReader(vcf, fasta, PEOPLE, settings).read(Window("w", "c", 0, 2000, 1000))
+    for row, sequence_of_row in enumerate(ours.sequences(slice(0, 6))):
+        assert text(sequence_of_row) == consensus(fasta, vcf, PEOPLE[row // 2], f"{1 + row % 2}pIu")["c"]
+
+
 @pytest.mark.parametrize("variants", ["snv", "all"])
 def test_every_window_of_the_real_data(real_data, tmp_path, variants):
     folder = real_data / "geuvadis-chr22"

@@ -12,9 +12,9 @@ from gta.errors import UserError
 from gta.haplotypes.genotypes import Genotypes
 from gta.haplotypes.panels import Panel, PanelSet
 from gta.haplotypes.reference import Reference, open_reference
-from gta.haplotypes.sequences import distinct_rows
+from gta.haplotypes.sequences import distinct_rows, touching
 from gta.haplotypes.settings import HaplotypeSettings
-from gta.haplotypes.stretches import Source, account_of, first_reach, read_stretch, touching
+from gta.haplotypes.stretches import Source, account_of, first_reach, read_stretch
 from gta.inputs.tables import read_names
 
 #: Longest piece of a contig whose records are in memory at once, bp. Records that windows of two pieces share are stored twice.
@@ -81,7 +81,9 @@ def build_panels(source: Source, genes: list[str], windows: np.ndarray) -> tuple
         kept = np.flatnonzero(resolved.alleles.any(axis=1))
         for gene, window, reach in zip(genes[members], windows[members], stretch.reaches, strict=True):
             reaches.append(reach)
-            spans.append(len(refs) + np.array(touching(records.positions[kept], records.ends[kept], *reach)))
+            spans.append(
+                len(refs) + np.array(touching(records.positions[kept], np.maximum.accumulate(records.ends[kept]), *reach))
+            )
             row, one_copy = account_of(source, stretch, gene, window)
             account.append(row)
             haploid.append(one_copy)
@@ -119,7 +121,7 @@ def _distinct_tiles(panel: Panel, reference: Reference, tile_length: int) -> tup
 def _distinct_haplotypes(panel: Panel) -> int:
     """How many different haplotypes people carry inside the window."""
     ends = panel.positions + np.fromiter(map(len, panel.refs), dtype=np.int64, count=len(panel.refs))
-    inside = slice(*touching(panel.positions, ends, panel.start, panel.end))
+    inside = slice(*touching(panel.positions, np.maximum.accumulate(ends), panel.start, panel.end))
     carried = np.unique(panel.carriers[panel.carriers >= 0])
     return len(distinct_rows(panel.alleles[carried, inside])[0])
 

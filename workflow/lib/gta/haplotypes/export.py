@@ -29,6 +29,8 @@ def read_people(given: str) -> list[str]:
     people = [person.strip() for person in listed if person.strip()]
     if not people:
         raise UserError(f"--people {given!r} names nobody: give names with commas between, or a file with one name per line.")
+    if not is_file and "/" in given:
+        raise UserError(f"--people {given} is no file: check the path, or give names with commas between.")
     seen: set[str] = set()
     for person in people:
         if person in seen:

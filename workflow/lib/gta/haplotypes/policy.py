@@ -13,6 +13,8 @@ from gta.haplotypes.genotypes import Records
 from gta.haplotypes.sequences import common_prefix
 from gta.haplotypes.settings import HaplotypeSettings
 
+#: Most ALT alleles of a record, ambiguity codes included: their number is one byte.
+MOST_ALLELES = 255
 _SEQUENCE = re.compile(rb"[ACGTN]+")
 _UNKNOWN = ord("N")
 _BASES = frozenset((b"A", b"C", b"G", b"T"))
@@ -102,7 +104,9 @@ def resolve(records: Records, settings: HaplotypeSettings, people: int) -> Resol
 def with_codes(
     refs: list[bytes], alts: list[tuple[bytes, ...]], alleles: np.ndarray, odd: np.ndarray, unphased: np.ndarray
 ) -> list[tuple[bytes, ...]]:
-    """Give both haplotypes the ambiguity code at unphased heterozygotes of two single bases.
+    """Give both haplotypes the ambiguity codes of unphased heterozygotes whose two alleles are equally long, base by base.
+
+    What has no code stays as listed: alleles of two lengths, unknown bases, and what a byte has no number left for.
 
     Args:
         refs: REF of each record.
@@ -119,13 +123,23 @@ def with_codes(
     for number, heterozygotes in zip(odd[some].tolist(), unphased[some], strict=True):
         texts = [refs[number], *alts[number]]
         for person in np.flatnonzero(heterozygotes).tolist():
-            code = _CODES.get(frozenset(b"".join(texts[allele] for allele in alleles[number, person])))
-            if code is None or any(len(texts[allele]) != 1 for allele in alleles[number, person]):
+            code = ambiguous(*(texts[allele] for allele in alleles[number, person]))
+            if code is None or len(extended[number]) == MOST_ALLELES:
                 continue
             if code not in extended[number]:
                 extended[number] = (*extended[number], code)
             alleles[number, person] = 1 + extended[number].index(code)
     return extended
+
+
+def ambiguous(one: bytes, other: bytes) -> bytes | None:
+    """The codes that stand for either of two equally long sequences; None if their lengths or unknown bases differ."""
+    if len(one) != len(other):
+        return None
+    codes = [
+        pair[:1] if pair[:1] == pair[1:] else _CODES.get(frozenset(pair)) for pair in map(bytes, zip(one, other, strict=True))
+    ]
+    return None if None in codes else b"".join(code for code in codes if code is not None)
 
 
 def skip_overlaps(records: Records, alts: list[tuple[bytes, ...]], alleles: np.ndarray) -> np.ndarray:

@@ -77,7 +77,21 @@ class EditTable:
 
     def touching(self, start: np.ndarray | int, end: np.ndarray | int) -> tuple[np.ndarray, np.ndarray]:
         """First and one past the last record such that all records whose REF touches [start, end) lie between."""
-        return np.searchsorted(self.furthest, start, side="right"), np.searchsorted(self.positions, end, side="left")
+        return touching(self.positions, self.furthest, start, end)
+
+
+def touching(
+    positions: np.ndarray, furthest: np.ndarray, start: np.ndarray | int, end: np.ndarray | int
+) -> tuple[np.ndarray, np.ndarray]:
+    """First and one past the last record such that all records whose REF touches [start, end) lie between.
+
+    Args:
+        positions: (R,) int64, positions of the records, ascending, bp, 0-based.
+        furthest: (R,) int64, the greatest end of a REF among each record and those before it.
+        start: First base of one or more intervals.
+        end: One past their last base.
+    """
+    return np.searchsorted(furthest, start, side="right"), np.searchsorted(positions, end, side="left")
 
 
 def anchors(ref: bytes, alt: bytes, first: bool) -> tuple[int, int]:

@@ -114,18 +114,11 @@ def first_reach(settings: HaplotypeSettings) -> int:
     return FIRST_REACH if settings.variants == "all" else MAX_MARGIN
 
 
-def touching(positions: np.ndarray, ends: np.ndarray, start: int, end: int) -> tuple[int, int]:
-    """First and one past the last record such that all that touch [start, end) lie between."""
-    return int(np.searchsorted(np.maximum.accumulate(ends), start, side="right")), int(
-        np.searchsorted(positions, end, side="left")
-    )
-
-
 def account_of(source: Source, stretch: Stretch, gene: str, window: np.ndarray) -> tuple[dict[str, object], np.ndarray]:
     """What became of the records that touch a window, and who has only one haplotype there ((P,) bool)."""
     start, end = int(window[0]), int(window[1])
     records, resolved = stretch.records, stretch.resolved
-    low, high = touching(records.positions, records.ends, start, end)
+    low, high = stretch.edits.touching(start, end)
     inside = low + np.flatnonzero(records.ends[low:high] > start)
     odd = np.isin(records.odd, inside[records.kept[inside]])
     missing, absent = records.missing[odd], records.absent[odd]
