@@ -79,11 +79,10 @@ def build_panels(source: Source, genes: list[str], windows: np.ndarray) -> tuple
         stretch = read_stretch(source, windows[members])
         records, resolved = stretch.records, stretch.resolved
         kept = np.flatnonzero(resolved.alleles.any(axis=1))
+        furthest = np.maximum.accumulate(records.ends[kept])
         for gene, window, reach in zip(genes[members], windows[members], stretch.reaches, strict=True):
             reaches.append(reach)
-            spans.append(
-                len(refs) + np.array(touching(records.positions[kept], np.maximum.accumulate(records.ends[kept]), *reach))
-            )
+            spans.append(len(refs) + np.array(touching(records.positions[kept], furthest, *reach)))
             row, one_copy = account_of(source, stretch, gene, window)
             account.append(row)
             haploid.append(one_copy)

@@ -136,10 +136,13 @@ def ambiguous(one: bytes, other: bytes) -> bytes | None:
     """The codes that stand for either of two equally long sequences; None if their lengths or unknown bases differ."""
     if len(one) != len(other):
         return None
-    codes = [
-        pair[:1] if pair[:1] == pair[1:] else _CODES.get(frozenset(pair)) for pair in map(bytes, zip(one, other, strict=True))
-    ]
-    return None if None in codes else b"".join(code for code in codes if code is not None)
+    codes = b""
+    for pair in map(bytes, zip(one, other, strict=True)):
+        code = pair[:1] if pair[0] == pair[1] else _CODES.get(frozenset(pair))
+        if code is None:
+            return None
+        codes += code
+    return codes
 
 
 def skip_overlaps(records: Records, alts: list[tuple[bytes, ...]], alleles: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ class HaplotypeSettings:
     unphased: str = setting(
         "error",
         "What to do with an unphased heterozygote (0/1): error (stop and name it), as_listed (the first entry of GT belongs to "
-        "the first haplotype, as if phased) or iupac (both haplotypes carry ambiguity codes where the two alleles are equally long; "
-        "as_listed where they are not).",
+        "the first haplotype, as if phased) or iupac (both haplotypes carry ambiguity codes where the two alleles are equally "
+        "long; as_listed where they are not).",
         choices=("error", "as_listed", "iupac"),
     )
     filters: list[str] = setting(
