@@ -136,6 +136,18 @@ def test_edges(make_files):
     assert fixed["w", "anna", 2] == SEQUENCE[12:21] + "G"
 
 
+def test_insertion_before_the_first_base(make_files):
+    records = [(1, "A", "GGA", ["1|0", "0|0", "0|0"])]
+    files = make_files(
+        records, [("before", "chr1", -5, 10, 5, "+"), ("there", "chr1", 0, 10, 5, "+"), ("after", "chr1", 1, 10, 5, "+")]
+    )
+    raw = files.sequences("--raw", "--variants", "all")
+    assert raw["before", "carl", 1] == raw["there", "carl", 1] == "GG" + SEQUENCE[:10]
+    assert raw["before", "carl", 2] == raw["there", "carl", 2] == SEQUENCE[:10]
+    assert raw["after", "carl", 1] == SEQUENCE[1:10]
+    assert files.sequences("--variants", "all")["before", "carl", 1] == "NNNGG" + SEQUENCE[:10]
+
+
 def test_filters(make_files, make_world):
     files = make_files([(6, "C", "T", ["1|1", "0|0", "0|0"]), (8, "T", "A", ["1|1", "0|0", "0|0"])], [("w", "1", 0, 10, 5, "+")])
     text = pysam.BGZFile(str(files.vcf)).read().decode()

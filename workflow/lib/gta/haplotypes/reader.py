@@ -100,11 +100,14 @@ class WindowHaplotypes:
         columns = slice(0, patterns.shape[1])
         start, end = self.window.start + self.padded[0], self.window.end - self.padded[1]
         carried = Carried.of(self.edits, columns, patterns)
-        lengths = end - start + carried.shifts_at(end) - carried.shifts_at(start)
+        at_start = carried.shifts_at(start)
+        # What is inserted before the first base of the contig stands in a window that begins there.
+        lefts = at_start - carried.shifts_at(-1) if start == 0 else np.zeros_like(at_start)
+        rights = end - start + carried.shifts_at(end) - at_start
         texts = [b""] * len(patterns)
-        for length in np.unique(lengths).tolist():
-            chosen = np.flatnonzero(lengths == length)
-            sequences = build_sequences(self.bases, self.offset, self.edits, columns, patterns[chosen], start, 0, length)
+        for left, right in np.unique(np.stack([lefts, rights], axis=1), axis=0).tolist():
+            chosen = np.flatnonzero((lefts == left) & (rights == right))
+            sequences = build_sequences(self.bases, self.offset, self.edits, columns, patterns[chosen], start, left, right)
             if strand_aware and self.window.strand == "-":
                 sequences = reverse_complement(sequences)
             for row, sequence in zip(chosen.tolist(), sequences, strict=True):
