@@ -7,7 +7,7 @@ import torch
 from Bio.motifs.matrix import PositionSpecificScoringMatrix
 
 from gta.errors import UserError
-from gta.features.motif import BACKGROUND, FLOOR, Motif, MotifExtractor, load_motifs, log_odds
+from gta.features.motif import FLOOR, Motif, MotifExtractor, background, information, load_motifs, log_odds
 from gta.features.sequences import one_hot, reverse_complement
 from gta.features.settings import JASPAR_RELEASES
 
@@ -128,8 +128,25 @@ def test_features_are_named_in_the_order_of_the_columns() -> None:
         assert features[0, 2 * number] == pytest.approx(motif.log_odds.max(axis=0).sum(), abs=1e-4)
 
 
-def test_background_sums_to_one() -> None:
-    assert sum(BACKGROUND) == pytest.approx(1.0)
+def test_background_and_information_by_hand() -> None:
+    assert background(0.4).tolist() == pytest.approx([0.3, 0.2, 0.2, 0.3])
+    # Even frequencies: a column that is always A says two bits, one that is A or C says one, and one of all bases none.
+    odds = np.log(np.array([[4, 1e-9, 1e-9, 1e-9], [2, 2, 1e-9, 1e-9], [1, 1, 1, 1]]).T)
+    assert information(odds, 0.5) == pytest.approx(3.0)
+    # A column that is always G says more where G is rare.
+    assert information(np.log(np.array([[1e-9], [1e-9], [10], [1e-9]])), 0.2) == pytest.approx(np.log2(10))
+
+
+def test_matrices_of_little_information_are_left_out() -> None:
+    every = load_motifs("JASPAR2024", "lymphoblastoid")
+    bits = [information(motif.log_odds) for motif in every]
+    some = load_motifs("JASPAR2024", "lymphoblastoid", min_information=float(np.median(bits)))
+    assert [motif.matrix_id for motif in some] == [
+        m.matrix_id for m, bit in zip(every, bits, strict=True) if bit >= np.median(bits)
+    ]
+    assert 0.4 < len(some) / len(every) < 0.6
+    with pytest.raises(UserError, match="lower features.min_information"):
+        MotifExtractor(load_motifs("JASPAR2024", "lymphoblastoid", min_information=100.0))
 
 
 def test_factors_from_a_file(tmp_path) -> None:

@@ -26,7 +26,7 @@ from gta.haplotypes import PanelSet, Reference
 #: Most windows in a chunk, whose passes share batches and whose features are saved together.
 CHUNK = 8
 #: Windows from which the size of the whole is estimated.
-SAMPLE = 3
+SAMPLE = 12
 
 #: How one of the two kinds of extractors goes about a window.
 Work = TileWork | WindowWork

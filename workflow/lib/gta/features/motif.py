@@ -18,8 +18,8 @@ from gta.haplotypes.encoding import LETTERS, SHARES
 #: Added to each base's count, times the background frequency, before the logarithm (Wasserman & Sandelin 2004 use sqrt(N);
 #: a constant keeps matrices with few sites apart from those with many).
 PSEUDOCOUNT = 1.0
-#: Frequencies of A, C, G, T expected outside of motifs: those of the human genome.
-BACKGROUND = (0.295, 0.205, 0.205, 0.295)
+#: Share of G and C expected outside of motifs: that of the human genome.
+BACKGROUND_GC = 0.41
 POOLS = ("max", "lse")
 #: Length of the blocks in which sequence is scanned and de-duplicated, bp. Shorter ones are more often equal between people but
 #: scan more context: 128 was fastest on real and simulated windows.
@@ -47,26 +47,45 @@ class Motif:
     log_odds: np.ndarray
 
 
-def log_odds(counts: np.ndarray) -> np.ndarray:
+def background(gc: float) -> np.ndarray:
+    """Frequencies of A, C, G, T outside of motifs, (4,), by the share of G and C."""
+    return np.array([1 - gc, gc, gc, 1 - gc]) / 2
+
+
+def log_odds(counts: np.ndarray, gc: float = BACKGROUND_GC) -> np.ndarray:
     """Log-odds matrix of base counts: ln of (count + pseudo-count) / column sum over the background.
 
     Args:
         counts: (4, width), rows A C G T.
+        gc: Share of G and C in the background.
 
     Returns:
         (4, width) float32, nats. Wasserman & Sandelin, Nat Rev Genet 2004, box 2.
     """
-    background = np.asarray(BACKGROUND)[:, None]
-    smoothed = counts + PSEUDOCOUNT * background
-    return np.log(smoothed / smoothed.sum(axis=0, keepdims=True) / background).astype(np.float32)
+    expected = background(gc)[:, None]
+    smoothed = counts + PSEUDOCOUNT * expected
+    return np.log(smoothed / smoothed.sum(axis=0, keepdims=True) / expected).astype(np.float32)
 
 
-def load_motifs(release: str, factors: str) -> list[Motif]:
+def information(odds: np.ndarray, gc: float = BACKGROUND_GC) -> float:
+    """Bits by which a matrix tells its sites from the background: the relative entropy of its columns, summed.
+
+    Args:
+        odds: (4, width) log-odds, nats.
+        gc: Share of G and C in the background.
+    """
+    exact = odds.astype(np.float64)
+    return float((background(gc)[:, None] * np.exp(exact) * exact).sum() / math.log(2))
+
+
+def load_motifs(release: str, factors: str, min_information: float = 0.0, gc: float = BACKGROUND_GC) -> list[Motif]:
     """The CORE vertebrate matrices of a JASPAR release, of the wanted factors, sorted by matrix id.
 
     Args:
         release: Name of the release, as `JASPAR2024`.
         factors: `lymphoblastoid`, `all`, or the path of a text file of factor names or matrix ids, one per line.
+        min_information: Matrices with less information are left out, bits.
+        gc: Share of G and C in the background.
 
     Raises:
         UserError: for an unknown release, an unreadable file or a name that no matrix bears.
@@ -89,11 +108,12 @@ def load_motifs(release: str, factors: str) -> list[Motif]:
                 f"features.factors: {factors}: no JASPAR CORE vertebrate matrix is named {unknown[0]}; check the spelling."
             )
     motifs = [
-        Motif(m.matrix_id, m.name, log_odds(np.array([m.counts[base] for base in "ACGT"], dtype=float)))
+        Motif(m.matrix_id, m.name, log_odds(np.array([m.counts[base] for base in "ACGT"], dtype=float), gc))
         for m in matrices
         if wanted is None or m.name.upper() in wanted or m.matrix_id.upper() in wanted
     ]
-    return sorted(motifs, key=lambda motif: motif.matrix_id)
+    informative = [motif for motif in motifs if information(motif.log_odds, gc) >= min_information]
+    return sorted(informative, key=lambda motif: motif.matrix_id)
 
 
 class MotifExtractor:
@@ -120,7 +140,10 @@ class MotifExtractor:
 
     def __init__(self, motifs: list[Motif], device: torch.device | None = None):
         if not motifs:
-            raise UserError("features.factors: no matrix is left to scan; name at least one transcription factor.")
+            raise UserError(
+                "features.factors: no matrix is left to scan; name at least one transcription factor, or lower "
+                "features.min_information."
+            )
         groups: dict[int, list[int]] = {}
         for number in sorted(range(len(motifs)), key=lambda number: motifs[number].log_odds.shape[1]):
             groups.setdefault(-(-motifs[number].log_odds.shape[1] // WORD), []).append(number)
@@ -250,4 +273,5 @@ def word_codes(letters: torch.Tensor, padding: int) -> torch.Tensor:
 
 def make(settings: FeatureSettings, window_length: int, device: torch.device) -> MotifExtractor:
     """The extractor of the settings."""
-    return MotifExtractor(load_motifs(settings.jaspar_release, settings.factors), device)
+    motifs = load_motifs(settings.jaspar_release, settings.factors, settings.min_information, settings.background_gc)
+    return MotifExtractor(motifs, device)

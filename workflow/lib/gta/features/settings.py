@@ -71,3 +71,14 @@ class FeatureSettings:
         "motif: which transcription factors are scanned: lymphoblastoid (factors bound in GM12878), all (slow), or the path of a"
         " text file with one factor name or matrix id per line.",
     )
+    min_information: float = setting(
+        0.0,
+        "motif: leave out matrices with less information than so many bits, which match everywhere.",
+        minimum=0,
+    )
+    background_gc: float = setting(
+        0.41,
+        "motif: share of G and C expected outside of motifs, that of the human genome.",
+        minimum=0.05,
+        maximum=0.95,
+    )
