@@ -145,7 +145,7 @@ def test_matrices_of_little_information_are_left_out() -> None:
         m.matrix_id for m, bit in zip(every, bits, strict=True) if bit >= np.median(bits)
     ]
     assert 0.4 < len(some) / len(every) < 0.6
-    with pytest.raises(UserError, match="lower features.min_information"):
+    with pytest.raises(UserError, match=r"lower features\.min_information"):
         MotifExtractor(load_motifs("JASPAR2024", "lymphoblastoid", min_information=100.0))
 
 
