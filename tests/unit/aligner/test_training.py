@@ -9,10 +9,11 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from gta.aligner.model import Aligner, prompt_rows
+from gta.aligner.model import Aligner
 from gta.aligner.predict import load_trained, predict_cohort
+from gta.aligner.reading import make_reader, prompt_rows
 from gta.aligner.settings import AlignerSettings
-from gta.aligner.train import Training, make_reader, pair_loss, spearman
+from gta.aligner.train import Training, pair_loss, spearman
 from gta.cli import main
 from gta.cohort.tables import Cohort
 from gta.errors import UserError

@@ -112,5 +112,5 @@ def test_the_real_pretrained_model_reads_prompts(real_data) -> None:
 def test_a_folder_without_a_model_is_one_sentence(tmp_path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "config.json").write_text(content)
-    with pytest.raises(UserError, match=r"no config\.json|holds no whole causal language model"):
+    with pytest.raises(UserError, match=r"no config\.json|holds no whole language model"):
         load_frozen(tmp_path)
