@@ -15,7 +15,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from gta.aligner.data import Batch, Scaling
-from gta.aligner.reading import read_after_prompt
+from gta.aligner.reading import PromptAttention, embedded_prompts, read
 from gta.errors import UserError
 from gta.files import require_file
 from gta.language.cache import PromptCache
@@ -30,8 +30,8 @@ class AlignerConfig:
         width: Width of the language model's embedding space, D.
         heads: Heads of the attention over prototypes.
         dropout: Dropout on the projected features.
-        language_model: Whether the aligned tokens are read by the language model.
-        prompt: Which prompt each gene has: full or shuffled.
+        language_model: What reads the aligned tokens: pretrained, minilm, random, attention or none.
+        prompt: Which prompt each gene has: full, shuffled, symbol, blank or none.
         seed: Seed of the weights; also of the shuffling of prompts.
         extractor: Name of the feature extractor.
         tile_length: Length of a tile, bp.
@@ -45,7 +45,7 @@ class AlignerConfig:
     width: int
     heads: int
     dropout: float
-    language_model: bool
+    language_model: str
     prompt: str
     seed: int
     extractor: str
@@ -97,6 +97,7 @@ class Aligner(nn.Module):
         self.pool_deviation = nn.Linear(width, 1)
         self.head_mean = nn.Linear(width, 1)
         self.head_deviation = nn.Linear(width, 1, bias=False)
+        self.prompt_attention = PromptAttention(width, config.heads) if config.language_model == "attention" else None
 
     @property
     def scaling(self) -> Scaling:
@@ -133,7 +134,11 @@ class Aligner(nn.Module):
         """
         tokens = self.align(batch)
         if language_model is not None and prompts is not None and prompt_rows is not None:
-            tokens = read_after_prompt(language_model, tokens, prompts, prompt_rows[batch.gene])
+            rows = prompt_rows[batch.gene]
+            if self.prompt_attention is not None:
+                tokens = self.prompt_attention(tokens, *embedded_prompts(language_model, prompts, rows, tokens.device))
+            else:
+                tokens = read(language_model, tokens, prompts, rows)
         hidden = self.hidden_norm(tokens)
         level = (torch.softmax(self.pool_mean(hidden), dim=1) * hidden).sum(dim=1)
         change = (torch.softmax(self.pool_deviation(hidden), dim=1) * hidden).sum(dim=1)

@@ -62,7 +62,7 @@ def load_frozen(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
             use_safetensors=True,
             dtype=dtype,
             output_loading_info=True,
-            **({"add_pooling_layer": False} if _has_pooler(config) else {}),
+            **_without_pooler(config),
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(
@@ -77,14 +77,37 @@ def load_frozen(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
     return frozen
 
 
+def random_weights(folder: Path | str, seed: int) -> PreTrainedModel:
+    """A model with the architecture of a folder's and random weights, drawn as that architecture does before pretraining.
+
+    Args:
+        folder: Hugging Face folder; its weights are not read.
+        seed: Seed of the weights.
+
+    Raises:
+        UserError: if the folder holds no configuration of a language model.
+    """
+    folder = _require_model_folder(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        torch.manual_seed(seed)
+        kind = AutoModel if _is_encoder(config) else AutoModelForCausalLM
+        model: PreTrainedModel = kind.from_config(config, dtype=torch.float32, **_without_pooler(config))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} describes no language model ({_first_line(error)}): download it again.") from error
+    return model.eval()
+
+
 def _is_encoder(config: PretrainedConfig) -> bool:
     """Whether the folder's model reads in both directions (BERT), by what it says that it is."""
     causal = any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in config.architectures or [])
     return config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not causal
 
 
-def _has_pooler(config: PretrainedConfig) -> bool:
-    return config.model_type in ("bert", "roberta", "xlm-roberta", "camembert") and _is_encoder(config)
+def _without_pooler(config: PretrainedConfig) -> dict[str, bool]:
+    """The option that leaves out the layer over the first token, which nobody reads and many folders lack."""
+    pooled = config.model_type in ("bert", "roberta", "xlm-roberta", "camembert")
+    return {"add_pooling_layer": False} if pooled and _is_encoder(config) else {}
 
 
 def reads_both_ways(model: PreTrainedModel) -> bool:
