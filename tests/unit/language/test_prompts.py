@@ -12,7 +12,7 @@ from gta.cli import main
 from gta.errors import UserError
 from gta.language.models import fingerprint, load_frozen, load_tokenizer, random_weights
 from gta.language.pretrain import pretrain, save, train_tokenizer
-from gta.language.prompts import Prompt, complete, render, statistics, table, texts_of, tokenize
+from gta.language.prompts import Prompt, complete, render, statistics, table, texts_of, tokenize, with_question
 from gta.language.prototypes import kmeans_prototypes, load_prototypes, save_prototypes
 from gta.language.settings import LanguageSettings
 
@@ -26,23 +26,38 @@ ANNOTATION = pd.DataFrame(
         "go_bp": ["dopamine catabolism", ""],
     }
 )
+ASKED = with_question(ANNOTATION, "Expression in", "lymphoblastoid cells")
 TEXTS = [f"gene number {i} encodes a protein of class {i % 5} in the membrane" for i in range(40)]
 
 
 def test_the_default_template_by_hand() -> None:
     genes = pd.DataFrame({"gene": ["G1", "G3"], "symbol": ["COMT", "NEW"], "biotype": ["protein_coding", "snoRNA"]})
-    texts = render(TEMPLATE, complete(ANNOTATION, genes), ["G2", "G1", "G3"])
+    texts = render(TEMPLATE, with_question(complete(ANNOTATION, genes), "Level in", "liver"), ["G2", "G1", "G3"])
     assert texts == {
-        "G2": "AC1.2. lincRNA gene. Expression in lymphoblastoid cells:",
-        "G1": "COMT: catechol-O-methyltransferase. protein coding gene. Process: dopamine catabolism. "
-        "Expression in lymphoblastoid cells:",
-        "G3": "NEW. snoRNA gene. Expression in lymphoblastoid cells:",
+        "G2": "AC1.2. lincRNA gene. Level in liver:",
+        "G1": "COMT: catechol-O-methyltransferase. protein coding gene. Process: dopamine catabolism. Level in liver:",
+        "G3": "NEW. snoRNA gene. Level in liver:",
     }
 
 
+def test_the_template_of_everything_by_hand() -> None:
+    row = {"gene": "G1", "symbol": "A", "biotype": "x", "description": "name.", "summary": "It acts.", "go_cc": "nucleus"}
+    annotation = with_question(pd.DataFrame([row]), "Expression in", "T cells")
+    assert render("summary.j2", annotation, ["G1"]) == {
+        "G1": "A: name. x gene. It acts. Location: nucleus. Expression in T cells:"
+    }
+
+
+def test_a_template_may_be_a_file(tmp_path) -> None:
+    (tmp_path / "mine.j2").write_text("{{ symbol }}\n  is {{ biotype }}")
+    assert render(str(tmp_path / "mine.j2"), ANNOTATION, ["G2"]) == {"G2": "AC1.2 is lincRNA"}
+    with pytest.raises(UserError, match=r"there is no file nowhere\.j2; give the path of one, or one of gene\.j2, summary\.j2\."):
+        render("nowhere.j2", ANNOTATION, ["G2"])
+
+
 def test_what_an_ablation_leaves_of_the_prompt_by_hand() -> None:
-    made = {mode: texts_of(mode, TEMPLATE, ANNOTATION, ["G1", "G2"]) for mode in ("full", "symbol", "blank", "none")}
-    assert made["full"] == render(TEMPLATE, ANNOTATION, ["G1", "G2"])
+    made = {mode: texts_of(mode, TEMPLATE, ASKED, ["G1", "G2"]) for mode in ("full", "symbol", "blank", "none")}
+    assert made["full"] == render(TEMPLATE, ASKED, ["G1", "G2"])
     assert made["symbol"] == {"G1": "COMT", "G2": "AC1.2"}
     assert made["blank"] == dict.fromkeys(["G1", "G2"], ". gene. Expression in lymphoblastoid cells:")
     assert made["none"] == {"G1": "", "G2": ""}

@@ -209,7 +209,10 @@ def test_people_and_genes_may_be_in_one_of_the_files_only(data: dict[str, Any]) 
         ("{{ symbol }}{% if go_bp %} {{ go_bp }}{% endif %}", None),
         ("{{ symbol }} {{ go_bp | default('') }}", None),
         ("{% for word in motto.split() %}{{ word }}{% endfor %}", None),
-        ("{{ gene_id }}", "'gene_id' is no column of the annotation; its columns are gene, symbol, biotype, description, motto."),
+        (
+            "{{ gene_id }}",
+            "'gene_id' is no column of the annotation; its columns are gene, symbol, biotype, description, motto, task, cell_type.",
+        ),
         ("{% if moto %}{{ motto }}{% endif %}", "'moto' is no column of the annotation; did you mean 'motto'?"),
         ("{% if go_bp %}{{ go_pb }}{% endif %}", "'go_pb' is no column"),
     ],

@@ -8,7 +8,7 @@ import pandas as pd
 from transformers import PreTrainedTokenizerBase
 
 from gta.errors import UserError
-from gta.language.template import compile_template
+from gta.language.template import QUESTION, compile_template
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,12 @@ def complete(annotation: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
     """
     bare = genes.loc[~genes["gene"].isin(annotation["gene"]), ["gene", "symbol", "biotype"]]
     return pd.concat([annotation, bare], ignore_index=True).fillna("")
+
+
+def with_question(annotation: pd.DataFrame, task: str, cell_type: str) -> pd.DataFrame:
+    """The annotation with the columns `task` and `cell_type`, the same for all genes, unless the user's table has its own."""
+    constants = {name: text for name, text in zip(QUESTION, (task, cell_type), strict=True) if name not in annotation}
+    return annotation.assign(**constants)
 
 
 def render(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dict[str, str]:
@@ -72,8 +78,8 @@ def texts_of(mode: str, template: str, annotation: pd.DataFrame, genes: Iterable
     """The text of each gene in one of the modes.
 
     Args:
-        mode: full: the template; symbol: the gene's symbol alone; blank: the template with every column empty, the same text for
-            all genes; none: no text.
+        mode: full: the template; symbol: the gene's symbol alone; blank: the template with every column empty but those of the
+            question, the same text for all genes; none: no text.
         template: Jinja template over the columns of the annotation.
         annotation: Table with a row for every gene.
         genes: The genes wanted.
@@ -88,7 +94,7 @@ def texts_of(mode: str, template: str, annotation: pd.DataFrame, genes: Iterable
         return render("{{ symbol }}", annotation, genes)
     if mode == "none":
         return dict.fromkeys(genes, "")
-    empty = annotation.assign(**dict.fromkeys(annotation.columns.drop("gene"), ""))
+    empty = annotation.assign(**dict.fromkeys(annotation.columns.difference(["gene", *QUESTION]), ""))
     return _rendered(template, empty, genes)
 
 

@@ -1,5 +1,6 @@
 """Settings of the language stage."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from gta.errors import UserError
@@ -22,11 +23,12 @@ class LanguageSettings:
         " Empty: `model` is a folder.",
     )
     template: str = setting(
-        "{{ symbol }}{% if description %}: {{ description.rstrip('.') }}{% endif %}. {{ biotype.replace('_', ' ') }} gene."
-        "{% if go_bp %} Process: {{ go_bp }}.{% endif %}{% if go_mf %} Function: {{ go_mf }}.{% endif %} "
-        "Expression in lymphoblastoid cells:",
-        "Jinja template of the prompt over the columns of the annotation table (symbol, biotype, description, ...).",
+        "gene.j2",
+        "Jinja template of the prompt over the columns of the annotation table (symbol, biotype, description, ...), task and"
+        " cell_type: its text, or a file .j2: one of resources/prompts by name (gene.j2, summary.j2), or a path.",
     )
+    task: str = setting("Expression in", "What the prompt asks for: `task` in the template.")
+    cell_type: str = setting("lymphoblastoid cells", "Cells whose expression is predicted: `cell_type` in the template.")
     max_prompt_tokens: int = setting(96, "Prompts are cut to this many tokens; the table of prompts says which.", minimum=4)
     truncation: str = setting(
         "end",
@@ -45,6 +47,24 @@ class LanguageSettings:
     heads: int = setting(4, "Only when pretraining: attention heads; must divide the width.", minimum=1)
     pretraining_steps: int = setting(300, "Only when pretraining: optimiser steps of 16 texts each.", minimum=1)
     pretraining_learning_rate: float = setting(3e-3, "Only when pretraining: peak learning rate of AdamW.", minimum=0)
+
+
+#: Files of text that are of no use without another.
+_PARTNERS = (("gene_summaries", "gene_info"), ("go_annotations", "go_terms"), ("go_terms", "go_annotations"))
+
+
+def check_sources(given: Collection[str]) -> None:
+    """Refuse a file of text without the one that it needs.
+
+    Args:
+        given: Keys of `data` that are given.
+
+    Raises:
+        UserError: naming both keys.
+    """
+    for key, partner in _PARTNERS:
+        if key in given and partner not in given:
+            raise UserError(f"data.{key}: it needs data.{partner} beside it; give both.")
 
 
 #: The value of `model` that stands for the encoder from PyPI, and that encoder's width.

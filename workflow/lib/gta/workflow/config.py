@@ -16,9 +16,9 @@ from gta.features.factors import read_factors
 from gta.files import require_file
 from gta.inputs.names import match_contigs, match_genes, nearest
 from gta.language.hub import check_pinned
-from gta.language.settings import MINILM, MINILM_WIDTH
+from gta.language.settings import MINILM, MINILM_WIDTH, check_sources
 from gta.language.settings import check as check_language
-from gta.language.template import compile_template
+from gta.language.template import QUESTION, compile_template
 from gta.settings import from_mapping
 from gta.simulate.names import ANNOTATION_COLUMNS, contig_names, gene_names, person_names
 from gta.simulate.settings import check as check_simulation
@@ -28,6 +28,7 @@ from gta.workflow.settings import (
     BASELINES,
     DEFAULT_MODELS,
     SECTIONS,
+    TEXT_SOURCES,
     TRACK,
     AlignerSettings,
     DataSettings,
@@ -302,7 +303,9 @@ def _check_language(run: Run) -> None:
         columns = ["gene", *ANNOTATION_COLUMNS[1:]]
     else:
         columns = names.columns_of_annotation(str(run.data.annotation))
-    compile_template(run.sections["language"].template, columns)
+    columns += [column for key in run.text_sources for column in TEXT_SOURCES[key] if column not in columns]
+    check_sources(run.text_sources)
+    compile_template(run.sections["language"].template, [*columns, *QUESTION])
     for name, model in run.models.items():
         width = MINILM_WIDTH if model.language_model == MINILM else _width(run.sections["language"])
         if width is not None and width % model.heads:

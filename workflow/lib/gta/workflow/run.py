@@ -8,9 +8,10 @@ from typing import Any
 from gta.features.settings import NAMED_FACTORS, WITH_TRACKS
 from gta.features.weights import weight_files
 from gta.language.settings import MINILM
+from gta.language.template import template_file
 from gta.settings import as_options
 from gta.simulate.names import contig_names
-from gta.workflow.settings import BASELINES, SECTIONS, TRACK, AlignerSettings, DataSettings, SimulateSettings
+from gta.workflow.settings import BASELINES, SECTIONS, TEXT_SOURCES, TRACK, AlignerSettings, DataSettings, SimulateSettings
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,24 @@ class Run:
     @property
     def input_files(self) -> dict[str, str]:
         """The files that the stage `inputs` reads, by the name of its option."""
-        return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key != "elements"}
+        others = ("elements", *TEXT_SOURCES)
+        return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key not in others}
+
+    @property
+    def text_sources(self) -> dict[str, str]:
+        """The public files with text about genes, by the name of the option that takes them."""
+        return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key in TEXT_SOURCES}
+
+    @property
+    def annotation(self) -> str:
+        """The table that prompts are made of: the user's, or that with what the public files add."""
+        return f"{self.results}/language/annotation.tsv" if self.text_sources else f"{self.results}/inputs/annotation.tsv"
+
+    @property
+    def template_file(self) -> dict[str, str]:
+        """The file of the prompt's template, if it is in one."""
+        file = template_file(self.sections["language"].template)
+        return {} if file is None else {"template": str(file)}
 
     def reads_with(self, model: str) -> str:
         """Which language model goes with one of the models: pretrained, minilm or random.
