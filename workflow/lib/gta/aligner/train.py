@@ -7,7 +7,7 @@ import math
 import platform
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,8 @@ from transformers import PreTrainedModel
 from gta import __version__
 from gta.aligner.checkpoint import Progress, load_checkpoint, save_checkpoint
 from gta.aligner.data import AlignerData, Scaling, require_same_people
-from gta.aligner.model import Aligner, AlignerConfig, prompt_rows
+from gta.aligner.model import Aligner, AlignerConfig
+from gta.aligner.reading import Reader, make_reader
 from gta.aligner.settings import AlignerSettings
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
@@ -40,44 +41,6 @@ HISTORY = (
 
 #: Haplotypes of validation that are predicted at once.
 VALIDATION_BATCH = 64
-
-
-@dataclass(frozen=True)
-class Reader:
-    """What an aligner needs to read with: the frozen language model, its prompts, and which gene reads which."""
-
-    language_model: PreTrainedModel | None
-    prompts: PromptCache | None
-    rows: torch.Tensor | None
-
-
-def make_reader(
-    language_model: PreTrainedModel,
-    prompts: PromptCache,
-    genes: list[str],
-    tiles: int,
-    use: bool,
-    mode: str,
-    seed: int,
-    sha256: str,
-) -> Reader:
-    """The reader of a model of the configuration.
-
-    Raises:
-        UserError: if the prompts were read by another language model, or prompt and tiles are longer than it reads.
-    """
-    if not use:
-        return Reader(None, None, None)
-    limit = getattr(language_model.config, "max_position_embeddings", None)
-    longest = int(prompts.lengths.max()) + tiles
-    if limit is not None and longest > limit:
-        raise UserError(
-            f"A prompt and the {tiles} tiles of a window are {longest} tokens, but the language model reads {limit} at the most: "
-            "lower language.max_prompt_tokens or raise features.tile_length."
-        )
-    if prompts.model != sha256:
-        raise UserError("The prompt cache was made by another language model: make the prompts again.")
-    return Reader(language_model, prompts, prompt_rows(prompts, genes, mode, seed))
 
 
 def pair_loss(predicted: torch.Tensor, observed: torch.Tensor, sd: float) -> torch.Tensor:
@@ -321,7 +284,7 @@ class Training:
         digest.update(json.dumps([torch.__version__, self.cohort.gene_names, self.cohort.people_names]).encode())
         digest.update(fingerprint(self.aligner).encode())
         splits = [table["split"].str.cat(sep=",").encode() for table in (self.cohort.genes, self.cohort.people)]
-        prompts = [self.reader.prompts.keys.numpy().tobytes()] if self.reader.prompts else []
+        prompts = [self.reader.prompts.sha256().encode()] if self.reader.prompts else []
         for part in (self.cohort.expression.tobytes(), *splits, *prompts):
             digest.update(hashlib.sha256(part).digest())
         return digest.hexdigest()

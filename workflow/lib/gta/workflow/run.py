@@ -7,9 +7,11 @@ from typing import Any
 
 from gta.features.settings import NAMED_FACTORS, WITH_TRACKS
 from gta.features.weights import weight_files
+from gta.language.settings import MINILM
+from gta.language.template import template_file
 from gta.settings import as_options
 from gta.simulate.names import contig_names
-from gta.workflow.settings import BASELINES, SECTIONS, TRACK, AlignerSettings, DataSettings, SimulateSettings
+from gta.workflow.settings import BASELINES, SECTIONS, TEXT_SOURCES, TRACK, AlignerSettings, DataSettings, SimulateSettings
 
 
 @dataclass(frozen=True)
@@ -52,22 +54,76 @@ class Run:
 
     @property
     def language_model(self) -> str:
-        """The folder of the language model: the user's, or the one that the run pretrains."""
-        return self.sections["language"].model or f"{self.results}/language/model"
+        """The folder of the language model: the user's, or the one that the run makes."""
+        language = self.sections["language"]
+        if language.revision is not None:
+            return f"{self.results}/language/downloaded"
+        if language.model == MINILM:
+            return f"{self.results}/language/minilm/model"
+        return language.model or f"{self.results}/language/model"
 
     @property
     def input_files(self) -> dict[str, str]:
         """The files that the stage `inputs` reads, by the name of its option."""
-        return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key != "elements"}
+        others = ("elements", *TEXT_SOURCES)
+        return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key not in others}
 
     @property
-    def language_model_files(self) -> list[str]:
-        """The files of the user's language model: a change within its folder must be noticed. None if the run pretrains one."""
-        folder = self.sections["language"].model
-        if folder is None:
+    def text_sources(self) -> dict[str, str]:
+        """The public files with text about genes, by the name of the option that takes them."""
+        return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key in TEXT_SOURCES}
+
+    @property
+    def annotation(self) -> str:
+        """The table that prompts are made of: the user's, or that with what the public files add."""
+        return f"{self.results}/language/annotation.tsv" if self.text_sources else f"{self.results}/inputs/annotation.tsv"
+
+    @property
+    def template_file(self) -> dict[str, str]:
+        """The file of the prompt's template, if it is in one."""
+        file = template_file(self.sections["language"].template)
+        return {} if file is None else {"template": str(file)}
+
+    def reads_with(self, model: str) -> str:
+        """Which language model goes with one of the models: pretrained, minilm or random.
+
+        What reads no language model, or only its words, is built as beside the pretrained one.
+        """
+        kind = self.models[model].language_model
+        return kind if kind in ("random", MINILM) else "pretrained"
+
+    def model_folder(self, kind: str) -> str:
+        """The folder of a language model, by what `reads_with` calls it."""
+        return self.language_model if kind == "pretrained" else f"{self.results}/language/{kind}/model"
+
+    def prompt_cache(self, model: str) -> str:
+        """The prompts that one of the models reads."""
+        mode = self.models[model].prompt
+        own = "full" if mode == "shuffled" else mode
+        return f"{self.results}/language/{self.reads_with(model)}/{own}/prompt_cache.safetensors"
+
+    def prototypes(self, model: str) -> str:
+        """The text prototypes of one of the models."""
+        return f"{self.results}/language/{self.reads_with(model)}/prototypes.safetensors"
+
+    @property
+    def ablations(self) -> dict[str, str]:
+        """Every model but the first, and in which settings it differs from that."""
+        names = list(self.models)
+        base = dataclasses.asdict(self.models[names[0]])
+        changes = {name: dataclasses.asdict(self.models[name]) for name in names[1:]}
+        return {
+            name: ", ".join(f"{key}: {value}" for key, value in values.items() if value != base[key])
+            for name, values in changes.items()
+        }
+
+    def language_model_files(self, kind: str) -> list[str]:
+        """The files of the user's language model: a change within its folder must be noticed. None if the run makes it."""
+        language = self.sections["language"]
+        if kind != "pretrained" or language.model in (None, MINILM) or language.revision is not None:
             return []
         names = ("config.json", "tokenizer*", "*.safetensors")
-        return sorted(str(path) for name in names for path in Path(folder).glob(name))
+        return sorted(str(path) for name in names for path in Path(language.model).glob(name))
 
     @property
     def factor_files(self) -> list[str]:
