@@ -211,7 +211,7 @@ def test_people_and_genes_may_be_in_one_of_the_files_only(data: dict[str, Any]) 
         ("{% for word in motto.split() %}{{ word }}{% endfor %}", None),
         (
             "{{ gene_id }}",
-            "'gene_id' is no column of the annotation; its columns are gene, symbol, biotype, description, motto, task, cell_type.",
+            "'gene_id' is no column of the annotation; its columns are gene, symbol, biotype, description, motto, task,",
         ),
         ("{% if moto %}{{ motto }}{% endif %}", "'moto' is no column of the annotation; did you mean 'motto'?"),
         ("{% if go_bp %}{{ go_pb }}{% endif %}", "'go_pb' is no column"),
