@@ -29,6 +29,10 @@ class Batch:
     position: torch.Tensor
     gene: torch.Tensor
 
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device."""
+        return Batch(*(tensor.to(device) for tensor in (self.features, self.difference, self.position, self.gene)))
+
 
 @dataclass(frozen=True)
 class Scaling:

@@ -133,17 +133,30 @@ class Aligner(nn.Module):
         tokens = self.align(batch)
         if language_model is not None and prompts is not None and prompt_rows is not None:
             tokens = read_after_prompt(language_model, tokens, prompts, prompt_rows[batch.gene])
+        # Differences between people are small: from here on in full precision, whatever the language model computes in.
+        with torch.autocast(tokens.device.type, enabled=False):
+            return self.read_out(tokens.float())
+
+    def read_out(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation, each (B,), from what was read at the aligned positions, (B, T, D)."""
         hidden = self.hidden_norm(tokens)
         level = (torch.softmax(self.pool_mean(hidden), dim=1) * hidden).sum(dim=1)
         change = (torch.softmax(self.pool_deviation(hidden), dim=1) * hidden).sum(dim=1)
         mean = self.head_mean(level).squeeze(1) * self.config.target_sd + self.config.target_mean
         return mean, self.head_deviation(change).squeeze(1)
 
-    def save_pretrained(self, folder: Path) -> None:
-        """Write `config.json` and `model.safetensors`: the trained weights and buffers, never the language model's."""
+    def save_pretrained(self, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+        """Write `config.json` and `model.safetensors`: the trained weights and buffers, never the language model's.
+
+        Args:
+            folder: Folder to write to.
+            weights: The weights to write; None: those that the aligner has now.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / "model.safetensors")
+        save_file(
+            {name: tensor.contiguous() for name, tensor in (weights or self.state_dict()).items()}, folder / "model.safetensors"
+        )
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> "Aligner":
