@@ -16,12 +16,14 @@ DEMO = {
     "haplotypes": 2,
     "features": 2,
     "language_pretrain": 1,
-    "language_prepare": 1,
+    "language_prompts": 1,
+    "language_prototypes": 1,
     "aligner_train": 6,
     "aligner_predict": 3,
     "baselines_elastic_net": 1,
     "baselines_ridge": 1,
     "evaluation_score": 1,
+    "evaluation_ablations": 1,
     "attribution": 1,
 }
 
@@ -57,6 +59,20 @@ def test_real_data(snakemake: Snakemake, real_data: Path) -> None:
     expected = {**DEMO, "haplotypes": 1, "features": 1}
     del expected["simulate"], expected["language_pretrain"]
     assert jobs(done.stdout + done.stderr) == expected
+
+
+def test_all_ablations_over_the_demo(snakemake: Snakemake) -> None:
+    """Random weights, and every mode of prompts, are made once and for those models only that read them."""
+    done = snakemake("-n", "--configfile", REPOSITORY / "config" / "demo.yaml", REPOSITORY / "config" / "ablations.yaml")
+    assert done.returncode == 0, done.stderr
+    assert jobs(done.stdout + done.stderr) == {
+        **DEMO,
+        "language_randomise": 1,
+        "language_prompts": 5,  # pretrained: full, symbol, blank, none; random: full
+        "language_prototypes": 2,
+        "aligner_train": 16,
+        "aligner_predict": 8,
+    }
 
 
 def test_another_configuration_does_not_mix_with_the_demo(snakemake: Snakemake) -> None:

@@ -53,7 +53,7 @@ def test_results_are_where_the_contract_says(finished: Path) -> None:
             "checksums.tsv",
         ],
         "cohort": ["people.tsv", "genes.tsv", "expression.parquet", "gene_statistics.tsv", "dropped.tsv", "summary.tsv"],
-        "language": ["prompts.tsv", "prompt_cache.safetensors", "prototypes.safetensors"],
+        "language/pretrained": ["full/prompts.tsv", "full/prompt_cache.safetensors", "prototypes.safetensors"],
         "evaluation": ["per_gene.tsv", "per_person.tsv", "summary.tsv", "comparisons.tsv"],
     }.items():
         for name in names:

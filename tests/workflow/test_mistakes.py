@@ -14,7 +14,7 @@ CHR22 = REPOSITORY / "config" / "chr22.yaml"
         (["aligner={epoch: 3}"], "aligner: unknown key 'epoch'; did you mean epochs?"),
         (["aligner={epochs: some}"], "aligner.epochs: 'some' is not integer; write a value of that type."),
         (["cohort={exclude_people: [P999]}"], "cohort.exclude_people: 'P999' is no person of the data;"),
-        (["models={gta: {prompt: none}}"], "models.gta.prompt: 'none' is none of 'full', 'shuffled'; choose one of these."),
+        (["models={gta: {prompt: no}}"], "models.gta.prompt: 'no' is none of 'full', 'shuffled', 'symbol', 'blank', 'none'; "),
     ],
 )
 def test_simulated_run(words: list[str], sentence: str, snakemake: Snakemake, tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ rule aligner_train:
         people="<results>/cohort/people.tsv",
         expression="<results>/cohort/expression.parquet",
         features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
-        model=RUN.language_model,
-        cache="<results>/language/prompt_cache.safetensors",
-        prototypes="<results>/language/prototypes.safetensors",
+        model=lambda wildcards: RUN.model_folder(RUN.reads_with(wildcards.model)),
+        cache=lambda wildcards: RUN.prompt_cache(wildcards.model),
+        prototypes=lambda wildcards: RUN.prototypes(wildcards.model),
     output:
         settings="<results>/aligner/{model}/seed{seed}/model/config.json",
         weights="<results>/aligner/{model}/seed{seed}/model/model.safetensors",
@@ -46,8 +46,8 @@ rule aligner_predict:
         people="<results>/cohort/people.tsv",
         expression="<results>/cohort/expression.parquet",
         features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
-        model=RUN.language_model,
-        cache="<results>/language/prompt_cache.safetensors",
+        model=lambda wildcards: RUN.model_folder(RUN.reads_with(wildcards.model)),
+        cache=lambda wildcards: RUN.prompt_cache(wildcards.model),
     output:
         predictions=collect("<results>/predictions/{{model}}.seed{seed}.parquet", seed=RUN.seeds),
     log:

@@ -9,8 +9,8 @@ rule attribution:
         people="<results>/cohort/people.tsv",
         expression="<results>/cohort/expression.parquet",
         features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
-        model=RUN.language_model,
-        cache="<results>/language/prompt_cache.safetensors",
+        model=lambda wildcards: RUN.model_folder(RUN.reads_with(wildcards.model)),
+        cache=lambda wildcards: RUN.prompt_cache(wildcards.model),
     output:
         tiles="<results>/attribution/{model}/tiles.tsv",
         enrichment="<results>/attribution/{model}/enrichment.tsv",

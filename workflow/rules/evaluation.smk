@@ -29,3 +29,29 @@ rule evaluation_score:
     shell:
         "python -m gta evaluation score --cohort {params.cohort:q} --predictions {input.predictions:q}"
         " --seed {params.seed:q} {params.options} --out {params.folder:q} &> {log:q}"
+
+
+rule evaluation_ablations:
+    input:
+        comparisons="<results>/evaluation/comparisons.tsv",
+    output:
+        table="<results>/evaluation/ablations.tsv",
+    log:
+        "<logs>/evaluation/ablations.log",
+    benchmark:
+        "<benchmarks>/evaluation/ablations.tsv"
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        model=next(iter(RUN.models)),
+        options=shlex.join(word for change in RUN.ablations.items() for word in ("--ablation", *change)),
+    message:
+        "Tabulating what each part of {params.model} is worth"
+    shell:
+        "python -m gta evaluation ablations --comparisons {input.comparisons:q} --model {params.model:q} {params.options}"
+        " --out {output.table:q} &> {log:q}"

@@ -33,20 +33,43 @@ rule language_pretrain:
         " --seed {params.seed:q} --threads {threads} --out {output.model:q} &> {log:q}"
 
 
-rule language_prepare:
+rule language_randomise:
+    input:
+        model=RUN.language_model,
+        model_files=RUN.language_model_files("pretrained"),
+    output:
+        model=directory("<results>/language/random/model"),
+    log:
+        "<logs>/language/randomise.log",
+    benchmark:
+        "<benchmarks>/language/randomise.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        seed=RUN.seed,
+    message:
+        "Drawing random weights for the language model's architecture"
+    shell:
+        "python -m gta language randomise --model {input.model:q} --seed {params.seed:q} --out {output.model:q} &> {log:q}"
+
+
+rule language_prompts:
     input:
         annotation="<results>/inputs/annotation.tsv",
         cohort="<results>/cohort/genes.tsv",
-        model=RUN.language_model,
-        model_files=RUN.language_model_files,
+        model=lambda wildcards: RUN.model_folder(wildcards.lm),
+        model_files=lambda wildcards: RUN.language_model_files(wildcards.lm),
     output:
-        prompts="<results>/language/prompts.tsv",
-        cache="<results>/language/prompt_cache.safetensors",
-        prototypes="<results>/language/prototypes.safetensors",
+        prompts="<results>/language/{lm}/{prompt}/prompts.tsv",
+        cache="<results>/language/{lm}/{prompt}/prompt_cache.safetensors",
     log:
-        "<logs>/language/prepare.log",
+        "<logs>/language/prompts/{lm}.{prompt}.log",
     benchmark:
-        "<benchmarks>/language/prepare.tsv"
+        "<benchmarks>/language/prompts/{lm}.{prompt}.tsv"
     conda:
         "../../envs/language.yaml"
     threads: 1
@@ -54,13 +77,37 @@ rule language_prepare:
         mem_mb=memory(4000),
         runtime=120,
     params:
-        inputs=subpath(input.annotation, parent=True),
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.prompts, parent=True),
-        seed=RUN.seed,
-        options=lambda wildcards: RUN.options("language", "template", "max_prompt_tokens", "prototypes"),
+        options=lambda wildcards: RUN.options("language", "template", "max_prompt_tokens"),
     message:
-        "Letting the language model read the prompt of every gene, and making text prototypes from its vocabulary"
+        "Letting the {wildcards.lm} language model read the prompt ({wildcards.prompt}) of every gene"
     shell:
-        "python -m gta language prepare --cohort {params.cohort:q} --inputs {params.inputs:q} --model {input.model:q}"
-        " {params.options} --seed {params.seed:q} --threads {threads} --out {params.folder:q} &> {log:q}"
+        "python -m gta language prompts --cohort {params.cohort:q} --annotation {input.annotation:q} --model {input.model:q}"
+        " --mode {wildcards.prompt:q} {params.options} --threads {threads} --out {params.folder:q} &> {log:q}"
+
+
+rule language_prototypes:
+    input:
+        model=lambda wildcards: RUN.model_folder(wildcards.lm),
+        model_files=lambda wildcards: RUN.language_model_files(wildcards.lm),
+    output:
+        prototypes="<results>/language/{lm}/prototypes.safetensors",
+    log:
+        "<logs>/language/prototypes/{lm}.log",
+    benchmark:
+        "<benchmarks>/language/prototypes/{lm}.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=120,
+    params:
+        seed=RUN.seed,
+        options=lambda wildcards: RUN.options("language", "prototypes"),
+    message:
+        "Making text prototypes from the vocabulary of the {wildcards.lm} language model"
+    shell:
+        "python -m gta language prototypes --model {input.model:q} {params.options} --seed {params.seed:q}"
+        " --threads {threads} --out {output.prototypes:q} &> {log:q}"

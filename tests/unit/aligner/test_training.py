@@ -10,11 +10,12 @@ import torch
 from transformers import PreTrainedModel
 
 from gta.aligner.losses import pair_loss, single_loss
-from gta.aligner.model import Aligner, prompt_rows
+from gta.aligner.model import Aligner
 from gta.aligner.predict import load_trained, predict_cohort
 from gta.aligner.processes import Workers
+from gta.aligner.reading import make_reader, prompt_rows
 from gta.aligner.settings import AlignerSettings
-from gta.aligner.train import Training, make_reader, spearman
+from gta.aligner.train import Training, spearman
 from gta.cli import main
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
@@ -42,8 +43,8 @@ def test_spearman_of_a_constant_is_zero() -> None:
     assert spearman(np.arange(4.0), np.arange(4.0) ** 3) == 1.0
 
 
-@pytest.mark.parametrize("use", [True, False])
-def test_a_planted_rule_is_learnt_for_unseen_people_and_genes(use: bool) -> None:
+@pytest.mark.parametrize("use", ["pretrained", "attention", "none"])
+def test_a_planted_rule_is_learnt_for_unseen_people_and_genes(use: str) -> None:
     store = make_store()
     cohort = make_cohort(store)
     training = make_training(cohort, store, make_language_model(), language_model=use, epochs=25, patience=25, learning_rate=1e-2)
@@ -201,9 +202,9 @@ def test_prototypes_and_prompts_of_another_model_and_too_long_windows_are_refuse
     prompts, own = training.reader.prompts, fingerprint(model)
     assert prompts is not None
     with pytest.raises(UserError, match="made by another language model"):
-        make_reader(model, prompts, cohort.gene_names, 6, True, "full", 1, "other")
+        make_reader(model, prompts, cohort.gene_names, 6, "pretrained", "full", 1, "other")
     with pytest.raises(UserError, match="tokens, but the language model reads 2048"):
-        make_reader(model, prompts, cohort.gene_names, 4000, True, "full", 1, own)
+        make_reader(model, prompts, cohort.gene_names, 4000, "pretrained", "full", 1, own)
     foreign = Prototypes(torch.zeros(7, 16), "other")
     with pytest.raises(UserError, match="text prototypes were made from another"):
         Training(cohort, store, model, "tiny", prompts, foreign, AlignerSettings(heads=2), 1)

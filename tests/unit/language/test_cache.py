@@ -1,54 +1,103 @@
 """The prompt cache is exact: reading after it equals reading prompt and tokens in one go."""
 
+import resource
+from pathlib import Path
+
 import pytest
 import torch
-from transformers import GPT2Config, GPTNeoXConfig, LlamaConfig, MistralConfig, PreTrainedModel, Qwen2Config
+from transformers import (
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    MistralConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    Qwen2Config,
+    Qwen3Config,
+)
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
-from gta.aligner.model import read_after_prompt
+from gta.aligner.reading import read_after_prompt
 from gta.errors import UserError
 from gta.language.cache import PromptCache, read_prompts
-from gta.language.prompts import Prompt
+from gta.language.models import load_frozen, load_tokenizer
+from gta.language.prompts import Prompt, tokenize
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": 50}
-CONFIGS = [
-    LlamaConfig(**SMALL, intermediate_size=64, num_key_value_heads=2),
-    MistralConfig(**SMALL, intermediate_size=64, num_key_value_heads=2, sliding_window=None),
-    Qwen2Config(**SMALL, intermediate_size=64, num_key_value_heads=2),
-    GPTNeoXConfig(**SMALL, intermediate_size=64, hidden_dropout=0.0, attention_dropout=0.0),
-    GPT2Config(n_embd=32, n_layer=3, n_head=4, vocab_size=50),
-]
+GROUPED = {**SMALL, "intermediate_size": 64, "num_key_value_heads": 2}
+CONFIGS: dict[str, PretrainedConfig] = {
+    "llama": LlamaConfig(**GROUPED),
+    "mistral": MistralConfig(**GROUPED, sliding_window=None),
+    # A window shorter than a prompt: a slot of padding inside of it would push a token out.
+    "mistral with a window": MistralConfig(**GROUPED, sliding_window=5),
+    "qwen2": Qwen2Config(**GROUPED),
+    "qwen3": Qwen3Config(**GROUPED, head_dim=8),
+    "gpt2": GPT2Config(n_embd=32, n_layer=3, n_head=4, vocab_size=50),
+    "gpt_neox": GPTNeoXConfig(**SMALL, intermediate_size=64, hidden_dropout=0.0, attention_dropout=0.0),
+}
 
 
-@pytest.fixture(params=CONFIGS, ids=lambda config: config.model_type)
+@pytest.fixture(params=CONFIGS.values(), ids=CONFIGS.keys())
 def model(request: pytest.FixtureRequest) -> PreTrainedModel:
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(request.param)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            # Larger than at the usual start, so that attention is far from even and a wrong position would show.
+            parameter.mul_(5 if parameter.dim() > 1 else 1)
     model.requires_grad_(False)
     return model.eval()
 
 
-PROMPTS = [Prompt("long", "", [3, 14, 15, 9, 2, 6, 5], False), Prompt("short", "", [7, 8], False)]
+PROMPTS = [
+    Prompt("long", "", [3, 14, 15, 9, 2, 6, 5], False),
+    Prompt("short", "", [7, 8], False),
+    Prompt("again", "", [3, 14, 15, 9, 2, 6, 5], False),
+    Prompt("middle", "", [1, 30, 30, 4], False),
+]
 
 
-def test_hidden_states_and_gradients_equal_the_uncached_forward(model: PreTrainedModel) -> None:
+def logits_of(model: PreTrainedModel, hidden: torch.Tensor) -> torch.Tensor:
+    return model.get_output_embeddings()(hidden)
+
+
+def uncached(model: PreTrainedModel, prompt: list[int], tokens: torch.Tensor) -> torch.Tensor:
+    """Logits over the tokens when prompt and tokens of one sample are read in one go, without cache or padding."""
+    words = model.get_input_embeddings()(torch.tensor([prompt]))
+    return model(inputs_embeds=torch.cat([words, tokens], dim=1), use_cache=False).logits[:, len(prompt) :]
+
+
+@pytest.mark.parametrize("length", [6, 1])
+def test_logits_and_gradients_equal_the_uncached_forward(model: PreTrainedModel, length: int) -> None:
     cache = read_prompts(model, PROMPTS, "fingerprint")
     torch.manual_seed(1)
-    tokens = torch.randn(3, 6, 32, requires_grad=True)
-    rows = torch.tensor([0, 1, 0])
+    tokens = torch.randn(4, length, 32, requires_grad=True)
+    numbers = [3, 1, 0, 3]  # of the prompts
+    rows = cache.rows[numbers]
 
-    cached = read_after_prompt(model, tokens, cache, rows)
-    (gradient,) = torch.autograd.grad(cached.pow(2).sum(), tokens)
+    logits = logits_of(model, read_after_prompt(model, tokens, cache, rows))
+    (gradient,) = torch.autograd.grad(logits.pow(2).mean(), tokens)
 
-    for sample in range(3):
-        prompt = model.get_input_embeddings()(torch.tensor([PROMPTS[int(rows[sample])].tokens]))
+    for sample, number in enumerate(numbers):
         alone = tokens[sample : sample + 1].detach().clone().requires_grad_()
-        whole = torch.cat([prompt, alone], dim=1)
-        hidden = model.base_model(inputs_embeds=whole, attention_mask=torch.ones(whole.shape[:2])).last_hidden_state
-        hidden = hidden[:, prompt.shape[1] :]
-        (expected,) = torch.autograd.grad(hidden.pow(2).sum(), alone)
-        torch.testing.assert_close(cached[sample : sample + 1], hidden, atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(gradient[sample : sample + 1], expected, atol=1e-4, rtol=1e-3)
+        expected = uncached(model, PROMPTS[number].tokens, alone)
+        (expected_gradient,) = torch.autograd.grad(expected.pow(2).mean() / len(numbers), alone)
+        torch.testing.assert_close(logits[sample : sample + 1], expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(gradient[sample : sample + 1], expected_gradient, atol=1e-5, rtol=1e-5)
+
+
+def test_the_real_pretrained_model_reads_the_same_with_and_without_cache(real_data: Path) -> None:
+    folder = real_data / "models" / "stories260k-llama"
+    model = load_frozen(folder)
+    texts = {"one": "Once upon a time there was a gene", "two": "A short one", "three": "Lily saw a dog. " * 6}
+    prompts = tokenize(texts, load_tokenizer(folder), 64)
+    assert len({len(prompt.tokens) for prompt in prompts}) == 3
+    cache = read_prompts(model, prompts, "fingerprint")
+    words = model.get_input_embeddings()(torch.randint(3, 512, (3, 20), generator=torch.Generator().manual_seed(4)))
+    logits = logits_of(model, read_after_prompt(model, words, cache, cache.rows))
+    for sample, prompt in enumerate(prompts):
+        expected = uncached(model, prompt.tokens, words[sample : sample + 1])
+        torch.testing.assert_close(logits[sample : sample + 1], expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_prompt_changes_what_is_read(model: PreTrainedModel) -> None:
@@ -61,6 +110,7 @@ def test_a_prompt_changes_what_is_read(model: PreTrainedModel) -> None:
 
 def test_the_cache_survives_being_used(model: PreTrainedModel) -> None:
     cache = read_prompts(model, PROMPTS, "fingerprint")
+    assert cache.keys is not None
     before = cache.keys.clone()
     tokens = torch.randn(2, 4, 32, generator=torch.Generator().manual_seed(3))
     once = read_after_prompt(model, tokens, cache, torch.tensor([0, 1]))
@@ -69,16 +119,54 @@ def test_the_cache_survives_being_used(model: PreTrainedModel) -> None:
     torch.testing.assert_close(cache.keys, before, atol=0, rtol=0)
 
 
-def test_saving_and_reading_back(tmp_path, model: PreTrainedModel) -> None:
+def test_positions_of_what_follows_are_taken_from_the_cache(model: PreTrainedModel) -> None:
+    """Slots that are no prompt of n tokens may be followed by any position, whatever their number."""
+    cache = read_prompts(model, PROMPTS, "fingerprint")
+    later = PromptCache(**{**vars(cache), "next_positions": cache.next_positions + 9})
+    tokens = torch.randn(1, 4, 32, generator=torch.Generator().manual_seed(3))
+    rows = torch.tensor([1])
+    here, there = (read_after_prompt(model, tokens, one, rows) for one in (cache, later))
+    assert (here - there).abs().max() > 1e-3
+
+
+def test_saving_and_reading_back(tmp_path: Path, model: PreTrainedModel) -> None:
     cache = read_prompts(model, PROMPTS, "fingerprint")
     cache.save(tmp_path / "cache.safetensors")
     back = PromptCache.load(tmp_path / "cache.safetensors")
-    assert back.genes == ["long", "short"] and back.model == "fingerprint"
-    assert back.lengths.tolist() == [7, 2]
+    assert back.genes == ["long", "short", "again", "middle"] and back.model == "fingerprint"
+    assert back.rows.tolist() == [0, 1, 0, 2] and back.lengths.tolist() == [7, 2, 4] == back.next_positions.tolist()
+    assert back.keys is not None and cache.keys is not None and back.values is not None and cache.values is not None
     assert torch.equal(back.keys, cache.keys) and torch.equal(back.values, cache.values)
+    assert back.sha256() == cache.sha256()
+    ids, positions, mask = back.prompt_tokens(torch.tensor([2, 1]))
+    assert ids.tolist() == [[1, 30, 30, 4], [0, 0, 7, 8]]
+    assert positions.tolist() == [[0, 1, 2, 3], [0, 0, 0, 1]]
+    assert mask.tolist() == [[1, 1, 1, 1], [0, 0, 1, 1]]
+    back.save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "cache.safetensors").read_bytes()
 
 
-def test_a_truncated_cache_is_refused_with_one_sentence(tmp_path, model: PreTrainedModel) -> None:
+def test_a_large_cache_is_not_read_whole(tmp_path: Path) -> None:
+    def resident() -> int:
+        """Bytes of this process that are in memory."""
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    rows, slots = 200, 256
+    keys = torch.ones(rows, 2, 4, slots, 64)
+    lengths = torch.full((rows,), slots)
+    genes = [f"G{row}" for row in range(rows)]
+    whole = PromptCache(genes, torch.arange(rows), lengths, lengths + 1, None, keys, keys + 1, "x")
+    whole.save(tmp_path / "cache.safetensors")
+    size = (tmp_path / "cache.safetensors").stat().st_size
+    del keys, whole
+    before = resident()
+    cache = PromptCache.load(tmp_path / "cache.safetensors")
+    layers, _ = cache.prefix(torch.tensor([3, 150]), torch.device("cpu"), torch.float32)
+    assert layers.layers[1].keys.sum() == 2 * 4 * slots * 64
+    assert resident() - before < size / 4
+
+
+def test_a_truncated_cache_is_refused_with_one_sentence(tmp_path: Path, model: PreTrainedModel) -> None:
     path = tmp_path / "cache.safetensors"
     read_prompts(model, PROMPTS, "fingerprint").save(path)
     path.write_bytes(path.read_bytes()[:200])

@@ -5,10 +5,11 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from gta.cli import main
 from gta.errors import UserError
-from gta.language.models import fingerprint, load_frozen, load_tokenizer
+from gta.language.models import fingerprint, load_frozen, load_tokenizer, random_weights
 from gta.language.pretrain import pretrain, save, train_tokenizer
-from gta.language.prompts import complete, render, table, tokenize
+from gta.language.prompts import complete, render, table, texts_of, tokenize
 from gta.language.prototypes import kmeans_prototypes, load_prototypes, save_prototypes
 from gta.language.settings import LanguageSettings
 
@@ -34,6 +35,14 @@ def test_the_default_template_by_hand() -> None:
         "Expression in lymphoblastoid cells:",
         "G3": "NEW. snoRNA gene. Expression in lymphoblastoid cells:",
     }
+
+
+def test_what_an_ablation_leaves_of_the_prompt_by_hand() -> None:
+    made = {mode: texts_of(mode, TEMPLATE, ANNOTATION, ["G1", "G2"]) for mode in ("full", "symbol", "blank", "none")}
+    assert made["full"] == render(TEMPLATE, ANNOTATION, ["G1", "G2"])
+    assert made["symbol"] == {"G1": "COMT", "G2": "AC1.2"}
+    assert made["blank"] == dict.fromkeys(["G1", "G2"], ". gene. Expression in lymphoblastoid cells:")
+    assert made["none"] == {"G1": "", "G2": ""}
 
 
 @pytest.mark.parametrize(
@@ -70,6 +79,23 @@ def test_pretraining_learns_is_seeded_and_survives_saving(tmp_path) -> None:
     assert fingerprint(back) == fingerprint(model)
     assert not any(parameter.requires_grad for parameter in back.parameters()) and not back.training
     assert load_tokenizer(tmp_path / "model")(TEXTS[3])["input_ids"] == tokenizer(TEXTS[3])["input_ids"]
+
+
+def test_random_weights_have_the_architecture_and_nothing_of_the_pretrained_ones(tmp_path) -> None:
+    settings = LanguageSettings(vocabulary=300, hidden_size=16, layers=1, heads=2, pretraining_steps=5)
+    model, tokenizer, _ = pretrain(TEXTS, settings, seed=1)
+    save(model, tokenizer, tmp_path / "model")
+    assert main(["language", "randomise", "--model", str(tmp_path / "model"), "--seed", "3", "--out", str(tmp_path / "r")]) == 0
+    found = load_frozen(tmp_path / "r")
+    assert fingerprint(found) == fingerprint(random_weights(tmp_path / "model", 3))
+    assert fingerprint(found) != fingerprint(random_weights(tmp_path / "model", 4))
+    assert load_tokenizer(tmp_path / "r")(TEXTS[3])["input_ids"] == tokenizer(TEXTS[3])["input_ids"]
+    pretrained = model.state_dict()
+    for name, tensor in found.state_dict().items():
+        # Norms begin with ones; every matrix was drawn anew, with the standard deviation of the architecture.
+        if tensor.dim() > 1:
+            assert abs(float(torch.corrcoef(torch.stack([tensor.ravel(), pretrained[name].ravel()]))[0, 1])) < 0.2, name
+            assert abs(float(tensor.std()) - found.config.initializer_range) < 0.003, name
 
 
 def test_too_few_texts_and_odd_widths_are_refused() -> None:
@@ -112,5 +138,5 @@ def test_the_real_pretrained_model_reads_prompts(real_data) -> None:
 def test_a_folder_without_a_model_is_one_sentence(tmp_path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "config.json").write_text(content)
-    with pytest.raises(UserError, match=r"no config\.json|holds no whole causal language model"):
+    with pytest.raises(UserError, match=r"no config\.json|holds no whole language model"):
         load_frozen(tmp_path)

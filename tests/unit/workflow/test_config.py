@@ -86,9 +86,9 @@ def test_weights_are_a_path_or_an_id_on_the_hub(tmp_path: Path) -> None:
 
 
 def test_text_from_the_command_line_is_read_as_what_is_needed() -> None:
-    run = check({"simulation": {"people": "12"}, "aligner": {"seeds": "1", "learning_rate": "1e-3", "language_model": "false"}})
+    run = check({"simulation": {"people": "12"}, "aligner": {"seeds": "1", "learning_rate": "1e-3", "language_model": "none"}})
     assert run.seeds == [1]
-    assert (run.models["gta"].learning_rate, run.models["gta"].language_model) == (0.001, False)
+    assert (run.models["gta"].learning_rate, run.models["gta"].language_model) == (0.001, "none")
 
 
 def test_users_paths_start_from_the_folder_of_data(data: dict[str, Any], tmp_path: Path) -> None:

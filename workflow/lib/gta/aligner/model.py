@@ -15,6 +15,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from gta.aligner.data import Batch, Scaling
+from gta.aligner.reading import PromptAttention, embedded_prompts, read
 from gta.errors import UserError
 from gta.files import require_file
 from gta.language.cache import PromptCache
@@ -29,8 +30,8 @@ class AlignerConfig:
         width: Width of the language model's embedding space, D.
         heads: Heads of the attention over prototypes.
         dropout: Dropout on the projected features.
-        language_model: Whether the aligned tokens are read by the language model.
-        prompt: Which prompt each gene has: full or shuffled.
+        language_model: What reads the aligned tokens: pretrained, minilm, random, attention or none.
+        prompt: Which prompt each gene has: full, shuffled, symbol, blank or none.
         seed: Seed of the weights; also of the shuffling of prompts.
         extractor: Name of the feature extractor.
         tile_length: Length of a tile, bp.
@@ -44,7 +45,7 @@ class AlignerConfig:
     width: int
     heads: int
     dropout: float
-    language_model: bool
+    language_model: str
     prompt: str
     seed: int
     extractor: str
@@ -96,6 +97,7 @@ class Aligner(nn.Module):
         self.pool_deviation = nn.Linear(width, 1)
         self.head_mean = nn.Linear(width, 1)
         self.head_deviation = nn.Linear(width, 1, bias=False)
+        self.prompt_attention = PromptAttention(width, config.heads) if config.language_model == "attention" else None
 
     @property
     def scaling(self) -> Scaling:
@@ -132,7 +134,11 @@ class Aligner(nn.Module):
         """
         tokens = self.align(batch)
         if language_model is not None and prompts is not None and prompt_rows is not None:
-            tokens = read_after_prompt(language_model, tokens, prompts, prompt_rows[batch.gene])
+            rows = prompt_rows[batch.gene]
+            if self.prompt_attention is not None:
+                tokens = self.prompt_attention(tokens, *embedded_prompts(language_model, prompts, rows, tokens.device))
+            else:
+                tokens = read(language_model, tokens, prompts, rows)
         # Differences between people are small: from here on in full precision, whatever the language model computes in.
         with torch.autocast(tokens.device.type, enabled=False):
             return self.read_out(tokens.float())
@@ -190,61 +196,3 @@ def _config(path: Path) -> AlignerConfig:
         if keys:
             raise UserError(f"{path} is of no aligner of this version: it {what} {min(keys)!r}; train the aligner again.")
     return AlignerConfig(**values)
-
-
-def read_after_prompt(
-    language_model: PreTrainedModel, tokens: torch.Tensor, prompts: PromptCache, rows: torch.Tensor
-) -> torch.Tensor:
-    """Let the frozen language model read aligned tokens after each sample's prompt.
-
-    Args:
-        language_model: The frozen model.
-        tokens: (B, T, D) aligned tokens.
-        prompts: Cache of the prompts' keys and values.
-        rows: (B,) row of the cache for each sample.
-
-    Returns:
-        (B, T, D) hidden states of the last layer. Token t of a sample with a prompt of n tokens stands at position n + t,
-        whatever the padding of the batch: positions and mask are given explicitly.
-    """
-    cache, mask = prompts.prefix(rows)
-    samples, length = tokens.shape[:2]
-    positions = prompts.lengths[rows][:, None] + torch.arange(length)[None, :]
-    full_mask = torch.cat([mask, torch.ones(samples, length, dtype=mask.dtype)], dim=1)
-    output = language_model.base_model(
-        inputs_embeds=tokens,
-        attention_mask=full_mask,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-    )
-    return output.last_hidden_state
-
-
-def prompt_rows(prompts: PromptCache, genes: list[str], mode: str, seed: int) -> torch.Tensor:
-    """The row of the prompt cache that each gene reads.
-
-    Args:
-        prompts: The cache.
-        genes: The genes of the cohort.
-        mode: `full`: the gene's own prompt; `shuffled`: that of another gene, no gene keeping its own.
-        seed: Seed of the shuffling.
-
-    Returns:
-        (genes,) int64.
-
-    Raises:
-        UserError: if a gene has no prompt.
-    """
-    known = {gene: row for row, gene in enumerate(prompts.genes)}
-    missing = [gene for gene in genes if gene not in known]
-    if missing:
-        raise UserError(f"The prompt cache holds no prompt of gene {missing[0]}: make the prompts again for the present cohort.")
-    rows = torch.tensor([known[gene] for gene in genes])
-    if mode == "shuffled":
-        # Along a random cycle through all genes, so that none keeps its own prompt.
-        cycle = torch.randperm(len(genes), generator=torch.Generator().manual_seed(seed))
-        shuffled = rows.clone()
-        shuffled[cycle] = rows[cycle.roll(1)]
-        return shuffled
-    return rows

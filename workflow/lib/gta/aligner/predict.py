@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from gta.aligner.data import AlignerData
 from gta.aligner.model import Aligner
-from gta.aligner.train import Reader, make_reader, predict_people
+from gta.aligner.reading import Reader, make_reader
+from gta.aligner.train import predict_people
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore

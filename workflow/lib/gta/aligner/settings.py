@@ -9,13 +9,18 @@ from gta.settings import setting
 class AlignerSettings:
     """The aligner and its training. A model of the configuration's `models` may override each of these."""
 
-    language_model: bool = setting(
-        True, "false: the aligned tokens go straight to the head, without prompt and language model (an ablation)."
+    language_model: str = setting(
+        "pretrained",
+        "What reads prompt and aligned tokens: pretrained (the model of the section `language`) or minilm (an encoder; see"
+        " docs/language.md); or as an ablation random (the architecture of the first with random weights, its own prompts and"
+        " prototypes), attention (one trained layer of attention in its place) or none (aligned tokens go straight to the head).",
+        choices=("pretrained", "minilm", "random", "attention", "none"),
     )
     prompt: str = setting(
         "full",
-        "full: each gene's own prompt; shuffled: the prompt of another gene (an ablation).",
-        choices=("full", "shuffled"),
+        "full: each gene's own prompt; or as an ablation shuffled (that of another gene), symbol (the gene's symbol alone), blank"
+        " (the template with every field of the gene empty) or none (nothing but the token that begins a text).",
+        choices=("full", "shuffled", "symbol", "blank", "none"),
     )
     heads: int = setting(4, "Heads of the attention from features to text prototypes; must divide the model's width.", minimum=1)
     dropout: float = setting(0.1, "Dropout on the projected features during training.", minimum=0, maximum=0.9)

@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from gta.aligner.checkpoint import Progress, Weights, load_checkpoint, random_st
 from gta.aligner.data import AlignerData, Scaling, require_same_people
 from gta.aligner.losses import pair_loss, single_loss
 from gta.aligner.metrics import Metrics
-from gta.aligner.model import Aligner, AlignerConfig, prompt_rows
+from gta.aligner.model import Aligner, AlignerConfig
 from gta.aligner.processes import Workers
+from gta.aligner.reading import Reader, make_reader
 from gta.aligner.settings import AlignerSettings
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
@@ -60,57 +61,12 @@ LOSSES = ("train_loss", "train_loss_mean", "train_loss_pairs")
 VALIDATION_BATCH = 64
 
 
-@dataclass(frozen=True)
-class Reader:
-    """What an aligner needs to read with: the frozen language model, its prompts, and which gene reads which."""
-
-    language_model: PreTrainedModel | None
-    prompts: PromptCache | None
-    rows: torch.Tensor | None
-
-
-def make_reader(
-    language_model: PreTrainedModel,
-    prompts: PromptCache,
-    genes: list[str],
-    tiles: int,
-    use: bool,
-    mode: str,
-    seed: int,
-    sha256: str,
-) -> Reader:
-    """The reader of a model of the configuration.
-
-    Raises:
-        UserError: if the prompts were read by another language model, or prompt and tiles are longer than it reads.
-    """
-    if not use:
-        return Reader(None, None, None)
-    limit = getattr(language_model.config, "max_position_embeddings", None)
-    longest = int(prompts.lengths.max()) + tiles
-    if limit is not None and longest > limit:
-        raise UserError(
-            f"A prompt and the {tiles} tiles of a window are {longest} tokens, but the language model reads {limit} at the most: "
-            "lower language.max_prompt_tokens or raise features.tile_length."
-        )
-    if prompts.model != sha256:
-        raise UserError("The prompt cache was made by another language model: make the prompts again.")
-    return Reader(language_model, prompts, prompt_rows(prompts, genes, mode, seed))
-
-
 def place(reader: Reader, workers: Workers) -> Reader:
-    """The reader on the device of this process, in the precision in which it computes there."""
-    if reader.language_model is None or reader.prompts is None or reader.rows is None:
+    """The reader with its language model on the device of this process, in the precision in which it computes there."""
+    if reader.language_model is None or reader.rows is None:
         return reader
-    kind = torch.bfloat16 if workers.bfloat16 else torch.float32
-    reader.language_model.to(workers.device, kind)  # type: ignore[arg-type]
-    prompts = replace(
-        reader.prompts,
-        keys=reader.prompts.keys.to(workers.device, kind),
-        values=reader.prompts.values.to(workers.device, kind),  # noqa: PD011 (not a DataFrame)
-        lengths=reader.prompts.lengths.to(workers.device),
-    )
-    return Reader(reader.language_model, prompts, reader.rows.to(workers.device))
+    reader.language_model.to(workers.device, torch.bfloat16 if workers.bfloat16 else torch.float32)  # type: ignore[arg-type]
+    return replace(reader, rows=reader.rows.to(workers.device))
 
 
 class Training:
@@ -503,7 +459,7 @@ class Training:
         )
         digest.update(fingerprint(self.aligner).encode())
         splits = [table["split"].str.cat(sep=",").encode() for table in (self.cohort.genes, self.cohort.people)]
-        prompts = [self.reader.prompts.keys.numpy().tobytes()] if self.reader.prompts else []
+        prompts = [self.reader.prompts.sha256().encode()] if self.reader.prompts else []
         for part in (self.cohort.expression.tobytes(), *splits, *prompts):
             digest.update(hashlib.sha256(part).digest())
         return digest.hexdigest()

@@ -7,7 +7,7 @@ import torch
 
 from gta.aligner.data import AlignerData, Batch
 from gta.aligner.model import Aligner
-from gta.aligner.train import Reader
+from gta.aligner.reading import Reader
 
 #: Haplotypes that are read at once.
 BATCH = 64

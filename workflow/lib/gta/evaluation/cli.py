@@ -39,6 +39,17 @@ example
       --out results/demo/evaluation --seed 1
 """
 
+_ABLATIONS = """\
+Writes the differences between a model and its ablations (the model without a part of it), with paired bootstrap intervals over
+genes: what each part is worth. Every difference is the whole model minus the ablation, so positive means that the part helps.
+
+reads
+  comparisons.tsv   as `score` writes it
+writes
+  --out             tab-separated: ablation, what it changes, regime, metric, numbers of genes and people, difference, interval,
+                    and what it decides: better (the interval is above 0), worse (below) or open
+"""
+
 _HEADLINE = """\
 Prints the main numbers of an evaluation: one row per model, one column per regime, each as value [interval], with a star where
 the value is above what permuted data give.
@@ -53,6 +64,15 @@ def _score(arguments: argparse.Namespace) -> None:
 
     settings = from_arguments(EvaluationSettings, arguments)
     score(arguments.cohort, arguments.predictions, arguments.out, settings, arguments.seed)
+
+
+def _ablations(arguments: argparse.Namespace) -> None:
+    from gta.evaluation.ablations import ablation_table, read_comparisons
+    from gta.files import atomic_path
+
+    table = ablation_table(read_comparisons(arguments.comparisons), arguments.model, dict(arguments.ablation))
+    with atomic_path(arguments.out) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
 
 
 def _headline(arguments: argparse.Namespace) -> None:
@@ -83,6 +103,22 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add_seed(score, "all random draws")
     add_arguments(score, EvaluationSettings)
     score.set_defaults(run=_score)
+
+    ablations = actions.add_parser(
+        "ablations",
+        help="write the table of ablations",
+        description=_ABLATIONS,
+        epilog="example\n  gta evaluation ablations --comparisons results/demo/evaluation/comparisons.tsv --model gta \\\n"
+        "      --ablation no_llm 'language_model: none' --out ablations.tsv\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    ablations.add_argument("--comparisons", type=Path, required=True, metavar="TSV", help="comparisons.tsv that `score` wrote")
+    ablations.add_argument("--model", required=True, metavar="NAME", help="the whole model")
+    ablations.add_argument(
+        "--ablation", nargs=2, action="append", default=[], metavar=("NAME", "CHANGE"), help="an ablation, and what it changes"
+    )
+    ablations.add_argument("--out", type=Path, required=True, metavar="TSV", help="table to write")
+    ablations.set_defaults(run=_ablations)
 
     headline = actions.add_parser(
         "headline",

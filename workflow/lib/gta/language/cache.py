@@ -1,85 +1,187 @@
-"""The prompt cache: keys and values of each gene's prompt, computed once and reused for every person and every step.
+"""The prompt cache: what the language model makes of each gene's prompt, computed once and reused for every person and step.
 
 Under a causal mask nothing that follows the prompt can change its keys and values, and the language model is frozen, so reading
-the prompt once per gene is exact.
+the prompt once per gene is exact. An encoder reads in both directions: of its prompts only the token ids are kept.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch.nn.functional import pad
 from transformers import DynamicCache, PreTrainedModel
 
+from gta.errors import UserError
+from gta.files import atomic_path, require_file
+from gta.language.models import first_position, reads_both_ways
 from gta.language.prompts import Prompt
-from gta.tensors import load_arrays, save_arrays
+from gta.tensors import KEY
+
+#: Stands for "no token" in front of a prompt.
+NO_TOKEN = -1
 
 
 @dataclass(frozen=True)
 class PromptCache:
-    """Keys and values of all prompts.
+    """The prompts of all genes as the language model reads them.
+
+    Genes whose prompts are the same share a row. Prompts are padded in front, so that what follows adjoins the last slot: then
+    models whose attention reaches back over a limited number of slots see the same as without padding.
 
     Attributes:
-        genes: Names, in the order of the first axis.
-        keys: (G, layers, heads, N, head width) float32, rotated to positions 0..n-1; padded at the end with zeros.
-        values: The same shape.
-        lengths: (G,) int64, tokens of each prompt, n <= N.
+        genes: Names.
+        rows: (G,) int64, the row of each gene's prompt.
+        lengths: (R,) int64, slots of each prompt, n <= N.
+        next_positions: (R,) int64, position of the first token that follows. n, unless the slots are no prompt of n tokens.
+        tokens: (R, N) int64, token ids, NO_TOKEN in front; None if the slots stand for no tokens.
+        keys: (R, layers, heads, N, head width), rotated to the slots' positions; zeros in front. None for an encoder.
+        values: The same shape; None for an encoder.
         model: Fingerprint of the language model that made them.
     """
 
     genes: list[str]
-    keys: torch.Tensor
-    values: torch.Tensor
+    rows: torch.Tensor
     lengths: torch.Tensor
+    next_positions: torch.Tensor
+    tokens: torch.Tensor | None
+    keys: torch.Tensor | None
+    values: torch.Tensor | None
     model: str
 
-    def prefix(self, rows: torch.Tensor) -> tuple[DynamicCache, torch.Tensor]:
-        """A fresh cache for a batch of samples.
+    def mask(self, rows: torch.Tensor) -> torch.Tensor:
+        """(B, n) int64 on the CPU: 1 where a sample has a slot; n is the longest prompt of the batch.
+
+        Args:
+            rows: (B,) int64, row of each sample.
+        """
+        lengths = self.lengths[rows.cpu()]
+        longest = int(lengths.max())
+        return (torch.arange(longest)[None, :] >= longest - lengths[:, None]).long()
+
+    def prefix(self, rows: torch.Tensor, device: torch.device, dtype: torch.dtype) -> tuple[DynamicCache, torch.Tensor]:
+        """A fresh cache of keys and values for a batch of samples.
+
+        Args:
+            rows: (B,) int64, the row of each sample's gene.
+            device: Where the language model is.
+            dtype: Its precision.
+
+        Returns:
+            The cache, as long as the batch's longest prompt (n), and its mask (B, n), 1 where there is a slot. The
+            language model writes into the cache, so it serves one forward pass only.
+
+        Raises:
+            ValueError: if there are no keys, because the prompts were made for an encoder.
+        """
+        if self.keys is None or self.values is None:
+            raise ValueError("This prompt cache holds no keys and values.")
+        rows, mask = rows.cpu(), self.mask(rows)
+        first = self.keys.shape[3] - mask.shape[1]
+        keys, values = (kept[:, :, :, first:][rows].to(device, dtype) for kept in (self.keys, self.values))
+        layers = [(keys[:, layer], values[:, layer]) for layer in range(keys.shape[1])]
+        return DynamicCache(layers), mask.to(device)
+
+    def prompt_tokens(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The token ids of a batch of samples.
 
         Args:
             rows: (B,) int64, the row of each sample's gene.
 
         Returns:
-            The cache, as long as the batch's longest prompt (n), and its mask (B, n), 1 where there is a token. The
-            language model writes into the cache, so it serves one forward pass only.
+            On the CPU, each (B, n) int64: ids (0 where there is none), positions, and the mask, 1 where there is a token.
+
+        Raises:
+            ValueError: if the slots stand for no tokens.
         """
-        lengths = self.lengths[rows]
-        longest = int(lengths.max())
-        keys, values = self.keys[rows, :, :, :longest], self.values[rows, :, :, :longest]
-        layers = [(keys[:, layer], values[:, layer]) for layer in range(keys.shape[1])]
-        mask = (torch.arange(longest)[None, :] < lengths[:, None]).long()
-        return DynamicCache(layers), mask
+        if self.tokens is None:
+            raise ValueError("This prompt cache holds no token ids.")
+        rows, mask = rows.cpu(), self.mask(rows)
+        longest = mask.shape[1]
+        ids = self.tokens[:, self.tokens.shape[1] - longest :][rows].clamp(min=0)
+        positions = self.next_positions[rows][:, None] - longest + torch.arange(longest)
+        return ids, positions.clamp(min=0), mask
+
+    def sha256(self) -> str:
+        """SHA-256 of everything that a reader takes from it."""
+        digest = hashlib.sha256(json.dumps([self.genes, self.model]).encode())
+        for name, tensor in sorted(self._tensors().items()):
+            digest.update(name.encode())
+            for part in tensor:
+                digest.update(part.contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
 
     def save(self, path: Path | str) -> None:
         """Write the cache as one safetensors file."""
-        arrays = {"keys": self.keys.numpy(), "values": self.values.numpy(), "lengths": self.lengths.numpy()}
-        save_arrays(path, arrays, {"genes": self.genes, "model": self.model})
+        about = {"genes": self.genes, "model": self.model}
+        with atomic_path(path) as temporary:
+            save_file(self._tensors(), temporary, metadata={KEY: json.dumps(about, sort_keys=True)})
 
     @classmethod
     def load(cls, path: Path | str) -> "PromptCache":
-        """Read a cache.
+        """Open a cache. Keys and values are mapped into memory: what is not used is not read.
 
         Raises:
             UserError: if the file is absent, truncated or no prompt cache.
         """
-        arrays, about = load_arrays(path, "prompt cache", ("keys", "values", "lengths"))
-        keys, values, lengths = (torch.from_numpy(arrays[name]) for name in ("keys", "values", "lengths"))
-        return cls(about["genes"], keys, values, lengths, about["model"])
+        path = require_file(path, "prompt cache")
+        try:
+            with safe_open(path, framework="pt") as handle:
+                about = json.loads((handle.metadata() or {})[KEY])
+                tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (no mapping)
+            return cls(
+                genes=about["genes"],
+                rows=tensors["rows"],
+                lengths=tensors["lengths"],
+                next_positions=tensors["next_positions"],
+                tokens=tensors.get("tokens"),
+                keys=tensors.get("keys"),
+                values=tensors.get("values"),
+                model=about["model"],
+            )
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise UserError(f"{path} is no complete prompt cache ({error}): remove it and run again.") from error
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        names = ("rows", "lengths", "next_positions", "tokens", "keys", "values")
+        return {name: tensor.contiguous() for name in names if (tensor := getattr(self, name)) is not None}
 
 
 @torch.no_grad()
 def read_prompts(model: PreTrainedModel, prompts: list[Prompt], model_fingerprint: str) -> PromptCache:
-    """Let the language model read each prompt and keep the keys and values of every layer.
+    """Let the language model read each distinct prompt and keep the keys and values of every layer.
 
     Prompts are read one at a time, so that no padding can disturb them.
+
+    Args:
+        model: The frozen language model, causal or encoder.
+        prompts: One prompt for each gene.
+        model_fingerprint: Its fingerprint.
     """
-    longest = max(len(prompt.tokens) for prompt in prompts)
+    distinct = list(dict.fromkeys(tuple(prompt.tokens) for prompt in prompts))
+    number = {tokens: row for row, tokens in enumerate(distinct)}
+    longest = max(map(len, distinct))
+    lengths = torch.tensor([len(tokens) for tokens in distinct])
     keys, values = [], []
-    for prompt in prompts:
-        tokens = torch.tensor([prompt.tokens])
-        cache = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=True).past_key_values
-        padding = (0, 0, 0, longest - len(prompt.tokens))
-        keys.append(torch.stack([torch.nn.functional.pad(layer.keys[0], padding) for layer in cache.layers]))
-        values.append(torch.stack([torch.nn.functional.pad(layer.values[0], padding) for layer in cache.layers]))
-    lengths = torch.tensor([len(prompt.tokens) for prompt in prompts])
-    genes = [prompt.gene for prompt in prompts]
-    return PromptCache(genes, torch.stack(keys), torch.stack(values), lengths, model_fingerprint)
+    for tokens in [] if reads_both_ways(model) else distinct:
+        ids = torch.tensor([tokens], device=model.device)
+        # A plain cache keeps all slots of every layer; the model's own would drop those that a window cannot reach.
+        cache = model.base_model(
+            input_ids=ids, attention_mask=torch.ones_like(ids), past_key_values=DynamicCache(), use_cache=True
+        ).past_key_values
+        padding = (0, 0, longest - len(tokens), 0)
+        keys.append(torch.stack([pad(layer.keys[0], padding) for layer in cache.layers]).cpu())
+        values.append(torch.stack([pad(layer.values[0], padding) for layer in cache.layers]).cpu())
+    return PromptCache(
+        genes=[prompt.gene for prompt in prompts],
+        rows=torch.tensor([number[tuple(prompt.tokens)] for prompt in prompts]),
+        lengths=lengths,
+        next_positions=lengths + first_position(model),
+        tokens=torch.tensor([[NO_TOKEN] * (longest - len(tokens)) + list(tokens) for tokens in distinct]),
+        keys=torch.stack(keys) if keys else None,
+        values=torch.stack(values) if values else None,
+        model=model_fingerprint,
+    )

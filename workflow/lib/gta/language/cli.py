@@ -7,17 +7,22 @@ from typing import Any
 from gta import settings
 from gta.language.settings import LanguageSettings
 
+#: What a prompt may be made of; `shuffled` prompts are the full ones of other genes.
+MODES = ("full", "symbol", "blank", "none")
+
 EPILOG = """\
 actions:
-  pretrain  writes a Hugging Face folder with a small Llama trained on the annotation text (only where no model is given)
-  prepare   lets the language model read once what training reads again and again; writes to --out
-              prompts.tsv               each gene's prompt as text, and its number of tokens
-              prompt_cache.safetensors  the language model's keys and values of each prompt
-              prototypes.safetensors    the text prototypes: k-means centres of the vocabulary's embeddings
+  pretrain    writes a Hugging Face folder with a small Llama trained on the annotation text (where no model is given)
+  randomise   writes a Hugging Face folder with a model's architecture and tokenizer, and random weights (an ablation)
+  prompts     lets the language model read the prompt of every gene once; writes to --out
+                prompts.tsv               each gene's prompt as text, and its number of tokens
+                prompt_cache.safetensors  token ids, and the language model's keys and values of each prompt
+  prototypes  writes text prototypes: k-means centres of the vocabulary's embeddings
 
 example:
-  gta language prepare --cohort results/demo/cohort --inputs results/demo/inputs \\
-      --model results/demo/language/model --out prepared
+  gta language prompts --cohort results/demo/cohort --annotation results/demo/inputs/annotation.tsv \\
+      --model results/demo/language/model --out prompts
+  gta language prototypes --model results/demo/language/model --out prototypes.safetensors
 """
 
 
@@ -40,14 +45,33 @@ def add_parser(stages: Any) -> None:
     settings.add_arguments(parser, LanguageSettings)
     parser.set_defaults(run=run_pretrain)
 
-    parser = actions.add_parser("prepare", help="write prompts, their keys and values, and text prototypes")
+    parser = actions.add_parser("randomise", help="write a model with the same architecture and random weights")
+    parser.add_argument("--model", type=Path, required=True, help="folder of a language model")
+    settings.add_seed(parser, "weights")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.set_defaults(run=run_randomise)
+
+    parser = actions.add_parser("prompts", help="write the prompts, and what the language model makes of them")
     parser.add_argument("--cohort", type=Path, required=True, help="folder written by `gta cohort`")
-    parser.add_argument("--inputs", type=Path, required=True, help="folder written by `gta inputs`")
-    settings.add_seed(parser, "k-means")
+    parser.add_argument("--annotation", type=Path, required=True, help="annotation table written by `gta inputs`")
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        default="full",
+        help="full: the template; symbol: the gene's symbol alone; blank: the template with every field of the gene empty; none:"
+        " nothing but the token that begins a text [full]",
+    )
     settings.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     settings.add_arguments(parser, LanguageSettings)
-    parser.set_defaults(run=run_prepare)
+    parser.set_defaults(run=run_prompts)
+
+    parser = actions.add_parser("prototypes", help="write text prototypes")
+    settings.add_seed(parser, "k-means")
+    settings.add_threads(parser)
+    parser.add_argument("--out", type=Path, required=True, help="prototypes to write, .safetensors")
+    settings.add_arguments(parser, LanguageSettings)
+    parser.set_defaults(run=run_prototypes)
 
 
 def run_pretrain(arguments: argparse.Namespace) -> None:
@@ -68,34 +92,62 @@ def run_pretrain(arguments: argparse.Namespace) -> None:
     print(f"{len(texts)} texts, {model.num_parameters()} weights, {len(tokenizer)} words, loss {loss:.3f} nats per token")
 
 
-def run_prepare(arguments: argparse.Namespace) -> None:
-    """Write prompts, prompt cache and text prototypes."""
+def run_randomise(arguments: argparse.Namespace) -> None:
+    """Write a model with random weights."""
+    from gta.files import atomic_path
+    from gta.language.models import load_tokenizer, random_weights
+
+    model, tokenizer = random_weights(arguments.model, arguments.seed), load_tokenizer(arguments.model)
+    with atomic_path(arguments.out) as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def run_prompts(arguments: argparse.Namespace) -> None:
+    """Write prompts and prompt cache."""
     import torch
 
     from gta.cohort.tables import read_genes
-    from gta.errors import UserError
     from gta.files import staged_files
     from gta.inputs.tables import read_annotation
     from gta.language.cache import read_prompts
     from gta.language.models import fingerprint, load_frozen, load_tokenizer
-    from gta.language.prompts import complete, render, table, tokenize
-    from gta.language.prototypes import kmeans_prototypes, save_prototypes
+    from gta.language.prompts import complete, table, texts_of, tokenize
 
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(LanguageSettings, arguments)
-    if chosen.model is None:
-        raise UserError("--model is needed: give the folder of the language model.")
+    folder_of_model = _required_model(chosen)
     genes = read_genes(arguments.cohort)
-    annotation = complete(read_annotation(arguments.inputs / "annotation.tsv"), genes)
-    texts = render(chosen.template, annotation, genes["gene"])
-    prompts = tokenize(texts, load_tokenizer(chosen.model), chosen.max_prompt_tokens)
-    model = load_frozen(chosen.model)
+    annotation = complete(read_annotation(arguments.annotation), genes)
+    texts = texts_of(arguments.mode, chosen.template, annotation, genes["gene"])
+    prompts = tokenize(texts, load_tokenizer(folder_of_model), chosen.max_prompt_tokens)
+    model = load_frozen(folder_of_model)
     with staged_files(arguments.out) as folder:
         read_prompts(model, prompts, fingerprint(model)).save(folder / "prompt_cache.safetensors")
         table(prompts).to_csv(folder / "prompts.tsv", sep="\t", index=False)
-        save_prototypes(kmeans_prototypes(model, chosen.prototypes, arguments.seed), folder / "prototypes.safetensors")
     lengths = sorted(len(prompt.tokens) for prompt in prompts)
     cut = sum(prompt.truncated for prompt in prompts)
     print(
         f"{len(prompts)} prompts of {lengths[0]} to {lengths[-1]} tokens (median {lengths[len(lengths) // 2]}), {cut} cut short"
     )
+
+
+def run_prototypes(arguments: argparse.Namespace) -> None:
+    """Write text prototypes."""
+    import torch
+
+    from gta.language.models import load_frozen
+    from gta.language.prototypes import kmeans_prototypes, save_prototypes
+
+    torch.set_num_threads(arguments.threads)
+    chosen = settings.from_arguments(LanguageSettings, arguments)
+    model = load_frozen(_required_model(chosen))
+    save_prototypes(kmeans_prototypes(model, chosen.prototypes, arguments.seed), arguments.out)
+
+
+def _required_model(chosen: LanguageSettings) -> str:
+    from gta.errors import UserError
+
+    if chosen.model is None:
+        raise UserError("--model is needed: give the folder of the language model.")
+    return chosen.model

@@ -1,11 +1,21 @@
-"""Loading a causal language model so that it stays as it is."""
+"""Loading a language model so that it stays as it is."""
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from gta.errors import UserError
 
@@ -25,25 +35,90 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
         ) from error
 
 
-def load_frozen(folder: Path | str) -> PreTrainedModel:
-    """A causal language model in evaluation mode, float32, with every weight frozen.
+def load_frozen(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
+    """A language model, causal or encoder, in evaluation mode with every weight frozen.
 
-    Only safetensors weights are read and no code from the folder is run.
+    Only safetensors weights are read and no code from the folder is run. On the CPU the weights are float32; on a GPU they keep
+    the precision in which they are stored (bfloat16 for most large models).
+
+    Args:
+        folder: Hugging Face folder.
+        device: Where to put it, as torch names it.
 
     Raises:
-        UserError: if the folder is absent or holds no causal language model in safetensors.
+        UserError: if the folder is absent, or holds no language model in safetensors.
     """
     folder = _require_model_folder(folder)
+    _require_safetensors(folder)
+    dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        kind = AutoModel if _is_encoder(config) else AutoModelForCausalLM
+        # A file that lacks weights would be completed with random ones, with nothing but a warning.
+        loaded: Any = kind.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=dtype,
+            output_loading_info=True,
+            **_without_pooler(config),
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(
-            f"{folder} holds no whole causal language model in safetensors ({_first_line(error)}): download it again."
+            f"{folder} holds no whole language model in safetensors ({_first_line(error)}): download it again, or choose one that"
+            " transformers knows without code from its folder."
         ) from error
+    model, report = loaded
+    if report["missing_keys"]:
+        raise UserError(f"{folder} lacks the weights {min(report['missing_keys'])!r} of its language model: download it again.")
     model.requires_grad_(False)
+    frozen: PreTrainedModel = model.eval().to(device)
+    return frozen
+
+
+def random_weights(folder: Path | str, seed: int) -> PreTrainedModel:
+    """A model with the architecture of a folder's and random weights, drawn as that architecture does before pretraining.
+
+    Args:
+        folder: Hugging Face folder; its weights are not read.
+        seed: Seed of the weights.
+
+    Raises:
+        UserError: if the folder holds no configuration of a language model.
+    """
+    folder = _require_model_folder(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        torch.manual_seed(seed)
+        kind = AutoModel if _is_encoder(config) else AutoModelForCausalLM
+        model: PreTrainedModel = kind.from_config(config, dtype=torch.float32, **_without_pooler(config))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} describes no language model ({_first_line(error)}): download it again.") from error
     return model.eval()
+
+
+def _is_encoder(config: PretrainedConfig) -> bool:
+    """Whether the folder's model reads in both directions (BERT), by what it says that it is."""
+    causal = any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in config.architectures or [])
+    return config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not causal
+
+
+def _without_pooler(config: PretrainedConfig) -> dict[str, bool]:
+    """The option that leaves out the layer over the first token, which nobody reads and many folders lack."""
+    pooled = config.model_type in ("bert", "roberta", "xlm-roberta", "camembert")
+    return {"add_pooling_layer": False} if pooled and _is_encoder(config) else {}
+
+
+def reads_both_ways(model: PreTrainedModel) -> bool:
+    """Whether what follows a prompt changes how it is read, so that nothing of it can be cached."""
+    return model.config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not model.can_generate()
+
+
+def first_position(model: PreTrainedModel) -> int:
+    """The position of the first token: 0, but for models of RoBERTa's kind, whose first positions mean padding."""
+    padding = getattr(getattr(model.base_model, "embeddings", None), "padding_idx", None)
+    return 0 if padding is None else int(padding) + 1
 
 
 def word_embeddings(model: PreTrainedModel) -> torch.Tensor:
@@ -54,11 +129,16 @@ def word_embeddings(model: PreTrainedModel) -> torch.Tensor:
 
 
 def fingerprint(model: torch.nn.Module) -> str:
-    """SHA-256 over the names and bytes of all weights: equal before and after training if the model is really frozen."""
+    """SHA-256 over the names and values of all weights: equal before and after training if the model is really frozen.
+
+    Taken in float32, so that it does not depend on the device.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
+        values = tensor.detach().cpu()
+        values = values.float() if values.is_floating_point() else values
         digest.update(name.encode())
-        digest.update(tensor.detach().reshape(-1).view(torch.uint8).cpu().numpy().tobytes())
+        digest.update(values.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -67,6 +147,20 @@ def _require_model_folder(folder: Path | str) -> Path:
     if not (folder / "config.json").is_file():
         raise UserError(f"language.model: {folder} is not a Hugging Face model folder (it has no config.json); check the path.")
     return folder
+
+
+def _require_safetensors(folder: Path) -> None:
+    """Refuse a folder with pickled weights alone: reading them could run any code.
+
+    Raises:
+        UserError: saying what to do.
+    """
+    pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
+    if pickled and not any(folder.glob("*.safetensors")):
+        raise UserError(
+            f"{folder} has its weights as {pickled[0]}, a pickle, which can run any code when it is read: convert it to"
+            " safetensors, or choose a model that has them."
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -49,18 +49,46 @@ def render(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dic
     Raises:
         UserError: if the template has an error.
     """
-    compiled = compile_template(template, list(map(str, annotation.columns)))
-    try:
-        rows = {row["gene"]: row for row in annotation.fillna("").astype(str).to_dict("records")}
-        texts = {gene: " ".join(compiled.render(rows[gene]).split()) for gene in genes}
-    except Exception as error:  # a template can fail in any way that Python can
-        raise UserError(f"language.template: {error}; mend the template.") from error
+    texts = _rendered(template, annotation, genes)
     if not any(texts.values()):
         raise UserError(
             "language.template: every prompt is empty; use the columns of the annotation, which are "
             f"{', '.join(map(str, annotation.columns))}."
         )
     return texts
+
+
+def _rendered(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dict[str, str]:
+    compiled = compile_template(template, list(map(str, annotation.columns)))
+    try:
+        rows = {row["gene"]: row for row in annotation.fillna("").astype(str).to_dict("records")}
+        return {gene: " ".join(compiled.render(rows[gene]).split()) for gene in genes}
+    except Exception as error:  # a template can fail in any way that Python can
+        raise UserError(f"language.template: {error}; mend the template.") from error
+
+
+def texts_of(mode: str, template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dict[str, str]:
+    """The text of each gene in one of the modes.
+
+    Args:
+        mode: full: the template; symbol: the gene's symbol alone; blank: the template with every column empty, the same text for
+            all genes; none: no text.
+        template: Jinja template over the columns of the annotation.
+        annotation: Table with a row for every gene.
+        genes: The genes wanted.
+
+    Raises:
+        UserError: if the template has an error.
+    """
+    if mode == "full":
+        return render(template, annotation, genes)
+    genes = list(genes)
+    if mode == "symbol":
+        return render("{{ symbol }}", annotation, genes)
+    if mode == "none":
+        return dict.fromkeys(genes, "")
+    empty = annotation.assign(**dict.fromkeys(annotation.columns.drop("gene"), ""))
+    return _rendered(template, empty, genes)
 
 
 def tokenize(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase, limit: int) -> list[Prompt]:

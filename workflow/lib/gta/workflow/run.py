@@ -60,11 +60,43 @@ class Run:
         """The files that the stage `inputs` reads, by the name of its option."""
         return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key != "elements"}
 
+    def reads_with(self, model: str) -> str:
+        """Which language model goes with one of the models: pretrained or random.
+
+        What reads no language model, or only its words, is built as beside the pretrained one.
+        """
+        kind = self.models[model].language_model
+        return kind if kind == "random" else "pretrained"
+
+    def model_folder(self, kind: str) -> str:
+        """The folder of a language model, by what `reads_with` calls it."""
+        return self.language_model if kind == "pretrained" else f"{self.results}/language/{kind}/model"
+
+    def prompt_cache(self, model: str) -> str:
+        """The prompts that one of the models reads."""
+        mode = self.models[model].prompt
+        own = "full" if mode == "shuffled" else mode
+        return f"{self.results}/language/{self.reads_with(model)}/{own}/prompt_cache.safetensors"
+
+    def prototypes(self, model: str) -> str:
+        """The text prototypes of one of the models."""
+        return f"{self.results}/language/{self.reads_with(model)}/prototypes.safetensors"
+
     @property
-    def language_model_files(self) -> list[str]:
-        """The files of the user's language model: a change within its folder must be noticed. None if the run pretrains one."""
+    def ablations(self) -> dict[str, str]:
+        """Every model but the first, and in which settings it differs from that."""
+        names = list(self.models)
+        base = dataclasses.asdict(self.models[names[0]])
+        changes = {name: dataclasses.asdict(self.models[name]) for name in names[1:]}
+        return {
+            name: ", ".join(f"{key}: {value}" for key, value in values.items() if value != base[key])
+            for name, values in changes.items()
+        }
+
+    def language_model_files(self, kind: str) -> list[str]:
+        """The files of the user's language model: a change within its folder must be noticed. None if the run makes it."""
         folder = self.sections["language"].model
-        if folder is None:
+        if folder is None or kind != "pretrained":
             return []
         names = ("config.json", "tokenizer*", "*.safetensors")
         return sorted(str(path) for name in names for path in Path(folder).glob(name))

@@ -97,7 +97,7 @@ TRACK = "track"
 #: The models that are trained when the configuration names none: GTA and two controls.
 DEFAULT_MODELS: dict[str, dict[str, object]] = {
     "gta": {},
-    "no_llm": {"language_model": False},
+    "no_llm": {"language_model": "none"},
     "shuffled_prompt": {"prompt": "shuffled"},
 }
 

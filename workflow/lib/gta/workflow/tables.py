@@ -19,12 +19,13 @@ class Table:
     description: str
 
 
-def report_tables(contigs: Sequence[str], models: Sequence[str]) -> dict[str, Table]:
+def report_tables(contigs: Sequence[str], models: Sequence[str], ablations: bool) -> dict[str, Table]:
     """The tables of a run, by their path in the results folder without `.tsv`.
 
     Args:
         contigs: Contigs that haplotypes and features are made for.
         models: Models that are attributed.
+        ablations: Whether there are models beside the first one.
     """
     tables = {
         "cohort/summary": Table(
@@ -51,7 +52,7 @@ def report_tables(contigs: Sequence[str], models: Sequence[str]) -> dict[str, Ta
             "For each window: distinct haplotypes, tiles, distinct tile sequences, and the passes of the sequence model that"
             " would have been needed without de-duplication.",
         )
-    tables["language/prompts"] = Table(
+    tables["language/pretrained/full/prompts"] = Table(
         "3 Language",
         "Prompts",
         "The prompt of every gene as the language model reads it, its tokens, and whether it was cut short.",
@@ -65,6 +66,12 @@ def report_tables(contigs: Sequence[str], models: Sequence[str]) -> dict[str, Ta
     tables["evaluation/comparisons"] = Table(
         "5 Evaluation", "Comparisons", "Differences between every two models on the same genes and people, with paired intervals."
     )
+    if ablations:
+        tables["evaluation/ablations"] = Table(
+            "5 Evaluation",
+            "Ablations",
+            "The first model minus every other one on the same genes and people, with paired intervals: what each part is worth.",
+        )
     tables["evaluation/per_gene"] = Table(
         "5 Evaluation", "Per gene", "Correlation across the held-out people of every gene, model and seed."
     )

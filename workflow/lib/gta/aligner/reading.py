@@ -1,0 +1,199 @@
+"""Reading aligned tokens: by a language model, after a gene's prompt whose keys and values are cached or, if it reads both ways,
+together with the prompt; or by one layer of attention in its place.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from gta.errors import UserError
+from gta.language.cache import PromptCache
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What an aligner needs to read with: the frozen language model, its prompts, and which gene reads which."""
+
+    language_model: PreTrainedModel | None
+    prompts: PromptCache | None
+    rows: torch.Tensor | None
+
+
+def make_reader(
+    language_model: PreTrainedModel,
+    prompts: PromptCache,
+    genes: list[str],
+    tiles: int,
+    kind: str,
+    mode: str,
+    seed: int,
+    sha256: str,
+) -> Reader:
+    """The reader of a model of the configuration.
+
+    Args:
+        language_model: The frozen language model.
+        prompts: Its prompts.
+        genes: The genes of the cohort.
+        tiles: Aligned tokens of a window.
+        kind: What reads, as in `AlignerSettings.language_model`.
+        mode: Which prompt each gene has, as in `AlignerSettings.prompt`.
+        seed: Seed of the shuffling of prompts.
+        sha256: Fingerprint of the language model.
+
+    Raises:
+        UserError: if the prompts were read by another language model, or prompt and tiles are longer than it reads.
+    """
+    if kind == "none":
+        return Reader(None, None, None)
+    limit = getattr(language_model.config, "max_position_embeddings", None)
+    longest = int(prompts.next_positions.max()) + tiles
+    if kind != "attention" and limit is not None and longest > limit:
+        raise UserError(
+            f"A prompt and the {tiles} tiles of a window are {longest} tokens, but the language model reads {limit} at the most: "
+            "lower language.max_prompt_tokens or raise features.tile_length."
+        )
+    if prompts.model != sha256:
+        raise UserError("The prompt cache was made by another language model: make the prompts again.")
+    return Reader(language_model, prompts, prompt_rows(prompts, genes, mode, seed))
+
+
+def read(language_model: PreTrainedModel, tokens: torch.Tensor, prompts: PromptCache, rows: torch.Tensor) -> torch.Tensor:
+    """Let the frozen language model read aligned tokens: after the cached prompt or, if it is an encoder, together with it.
+
+    Args:
+        language_model: The frozen model.
+        tokens: (B, T, D) aligned tokens.
+        prompts: Its prompts.
+        rows: (B,) row of the cache for each sample.
+
+    Returns:
+        (B, T, D) hidden states of the last layer.
+    """
+    if prompts.keys is None:
+        return read_with_prompt(language_model, tokens, prompts, rows)
+    return read_after_prompt(language_model, tokens, prompts, rows)
+
+
+def read_after_prompt(
+    language_model: PreTrainedModel, tokens: torch.Tensor, prompts: PromptCache, rows: torch.Tensor
+) -> torch.Tensor:
+    """Let the frozen causal language model read aligned tokens after each sample's prompt.
+
+    Args:
+        language_model: The frozen model.
+        tokens: (B, T, D) aligned tokens.
+        prompts: Cache of the prompts' keys and values.
+        rows: (B,) row of the cache for each sample.
+
+    Returns:
+        (B, T, D) hidden states of the last layer. Token t of a sample stands at the prompt's `next_positions` + t, whatever the
+        padding of the batch: positions and mask are given explicitly.
+    """
+    cache, mask = prompts.prefix(rows, tokens.device, language_model.dtype)
+    samples, length = tokens.shape[:2]
+    positions = prompts.next_positions[rows.cpu()].to(tokens.device)[:, None] + torch.arange(length, device=tokens.device)
+    output = language_model.base_model(
+        inputs_embeds=tokens.to(language_model.dtype),
+        attention_mask=torch.cat([mask, mask.new_ones(samples, length)], dim=1),
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return output.last_hidden_state.to(tokens.dtype)
+
+
+def read_with_prompt(
+    language_model: PreTrainedModel, tokens: torch.Tensor, prompts: PromptCache, rows: torch.Tensor
+) -> torch.Tensor:
+    """Let a frozen encoder read prompt and aligned tokens together, each seeing all others.
+
+    Args:
+        language_model: The frozen encoder.
+        tokens: (B, T, D) aligned tokens.
+        prompts: Token ids of the prompts.
+        rows: (B,) row of the cache for each sample.
+
+    Returns:
+        (B, T, D) hidden states of the last layer at the aligned tokens, whose positions follow those of the prompt.
+    """
+    words, mask = embedded_prompts(language_model, prompts, rows, tokens.device)
+    samples, length = tokens.shape[:2]
+    _, positions, _ = prompts.prompt_tokens(rows)
+    following = prompts.next_positions[rows.cpu()][:, None] + torch.arange(length)
+    output = language_model.base_model(
+        inputs_embeds=torch.cat([words, tokens.to(words.dtype)], dim=1),
+        attention_mask=torch.cat([mask, mask.new_ones(samples, length)], dim=1),
+        position_ids=torch.cat([positions, following], dim=1).to(tokens.device),
+    )
+    return output.last_hidden_state[:, words.shape[1] :].to(tokens.dtype)
+
+
+def embedded_prompts(
+    language_model: PreTrainedModel, prompts: PromptCache, rows: torch.Tensor, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The word embeddings of prompts, (B, n, D), and their mask, (B, n) int64, 1 where there is a token; padded in front."""
+    ids, _, mask = prompts.prompt_tokens(rows)
+    return language_model.get_input_embeddings()(ids.to(device)), mask.to(device)
+
+
+class PromptAttention(nn.Module):
+    """One trained layer of attention in the language model's place (LLM2Attn of Tan et al. 2024, arXiv:2406.16964).
+
+    Every aligned token attends to the word embeddings of the prompt and to all aligned tokens. Words have no order here; of tiles
+    the aligned tokens know where they lie.
+    """
+
+    def __init__(self, width: int, heads: int):
+        """Build the layer with fresh weights, for vectors of `width` numbers."""
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+
+    def forward(self, tokens: torch.Tensor, words: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What the tokens have become.
+
+        Args:
+            tokens: (B, T, D) aligned tokens.
+            words: (B, n, D) word embeddings of the prompts.
+            mask: (B, n) int64, 1 where there is a word.
+
+        Returns:
+            (B, T, D), the normalised tokens plus what they attend to.
+        """
+        sequence = self.norm(torch.cat([words.to(tokens.dtype), tokens], dim=1))
+        hidden = torch.cat([mask == 0, mask.new_zeros(tokens.shape[:2], dtype=torch.bool)], dim=1)
+        queries = sequence[:, words.shape[1] :]
+        heard, _ = self.attention(queries, sequence, sequence, key_padding_mask=hidden, need_weights=False)
+        return queries + heard
+
+
+def prompt_rows(prompts: PromptCache, genes: list[str], mode: str, seed: int) -> torch.Tensor:
+    """The row of the prompt cache that each gene reads.
+
+    Args:
+        prompts: The cache.
+        genes: The genes of the cohort.
+        mode: `shuffled`: the prompt of another gene, no gene keeping its own; every other mode: the gene's own.
+        seed: Seed of the shuffling.
+
+    Returns:
+        (genes,) int64.
+
+    Raises:
+        UserError: if a gene has no prompt.
+    """
+    known = dict(zip(prompts.genes, prompts.rows.tolist(), strict=True))
+    missing = [gene for gene in genes if gene not in known]
+    if missing:
+        raise UserError(f"The prompt cache holds no prompt of gene {missing[0]}: make the prompts again for the present cohort.")
+    rows = torch.tensor([known[gene] for gene in genes])
+    if mode == "shuffled":
+        # Along a random cycle through all genes, so that none keeps its own prompt.
+        cycle = torch.randperm(len(genes), generator=torch.Generator().manual_seed(seed))
+        shuffled = rows.clone()
+        shuffled[cycle] = rows[cycle.roll(1)]
+        return shuffled
+    return rows
