@@ -10,6 +10,7 @@ rule aligner_train:
     output:
         settings="<results>/aligner/{model}/seed{seed}/model/config.json",
         weights="<results>/aligner/{model}/seed{seed}/model/model.safetensors",
+        card="<results>/aligner/{model}/seed{seed}/model/README.md",
         history="<results>/aligner/{model}/seed{seed}/history.tsv",
         metrics="<results>/aligner/{model}/seed{seed}/metrics.jsonl",
         last_settings="<results>/aligner/{model}/seed{seed}/last/config.json",

@@ -249,7 +249,11 @@ def test_saved_and_read_back_it_predicts_the_same(store: FeatureStore, tmp_path:
     with pytest.raises(UserError, match="no complete aligner"):
         load_trained(folders, cohort, store, tmp_path / "lm", cache)
     config = tmp_path / "trained" / "model" / "config.json"
-    for text, message in (("{}", "lacks 'dropout'"), ("[]", "lacks"), (config.read_text()[:-2] + ', "a": 1}', "unknown key 'a'")):
+    for text, message in (
+        ("{}", "lacks 'alignment'"),
+        ("[]", "lacks"),
+        (config.read_text()[:-2] + ', "a": 1}', "unknown key 'a'"),
+    ):
         config.write_text(text)
         with pytest.raises(UserError, match=rf"config.json is of no aligner of this version: it .*{message}"):
             load_trained(folders, cohort, store, tmp_path / "lm", cache)

@@ -22,6 +22,24 @@ class AlignerSettings:
         " (the template with every field of the gene empty) or none (nothing but the token that begins a text).",
         choices=("full", "shuffled", "symbol", "blank", "none"),
     )
+    random_features: bool = setting(
+        False,
+        "true: every distinct tile has random numbers in place of its features (an ablation: which tile it is can be learnt, "
+        "what it is like cannot).",
+    )
+    alignment: str = setting(
+        "kmeans",
+        "What features are aligned with: kmeans (centres of the vocabulary's embeddings), linear (as many vectors, a trained map "
+        "over the whole vocabulary as in Time-LLM; memory grows with the vocabulary) or none (an ablation: a linear map of the "
+        "features).",
+        choices=("kmeans", "linear", "none"),
+    )
+    aligned_tokens: int | None = setting(
+        None,
+        "The most tokens that the language model reads of a window: tiles are pooled, one each next to the TSS and ever more "
+        "away from it. Empty: a token for every tile.",
+        minimum=2,
+    )
     heads: int = setting(4, "Heads of the attention from features to text prototypes; must divide the model's width.", minimum=1)
     dropout: float = setting(0.1, "Dropout on the projected features during training.", minimum=0, maximum=0.9)
     select: str = setting(

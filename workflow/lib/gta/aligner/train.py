@@ -22,8 +22,9 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from gta import __version__
+from gta.aligner.card import model_card
 from gta.aligner.checkpoint import Progress, Weights, load_checkpoint, random_states, save_checkpoint
-from gta.aligner.data import AlignerData, Scaling, require_same_people
+from gta.aligner.data import AlignerData, Scaling, require_same_people, with_random_features
 from gta.aligner.losses import pair_loss, single_loss
 from gta.aligner.metrics import Metrics
 from gta.aligner.model import Aligner, AlignerConfig
@@ -47,6 +48,9 @@ HISTORY = (
 
 #: Settings that change nothing in the weights.
 HARMLESS = ("checkpoint_minutes", "tensorboard")
+
+#: Learnt prototypes that need more memory than this, in GB, are warned of.
+LARGE = 1.0
 
 #: Name of the file of metrics.
 METRICS = "metrics.jsonl"
@@ -82,8 +86,24 @@ class Training:
         prototypes: Prototypes,
         settings: AlignerSettings,
         seed: int,
+        reference: dict[str, str] | None = None,
     ):
-        """Set up data and model; everything random follows from `seed`."""
+        """Set up data and model; everything random follows from `seed`.
+
+        Args:
+            cohort: People, genes and expression.
+            store: Features of all contigs.
+            language_model: The frozen language model.
+            language_model_name: Where it is from.
+            prompts: Its prompts.
+            prototypes: Its text prototypes.
+            settings: Settings of the aligner.
+            seed: The seed.
+            reference: SHA-256 of the sequence of every contig of the reference, so that no other one is used to predict.
+
+        Raises:
+            UserError: if these do not fit together.
+        """
         self.workers = Workers(settings.device, settings.precision)
         torch.manual_seed(seed)
         self.cohort, self.settings, self.seed = cohort, settings, seed
@@ -98,6 +118,8 @@ class Training:
         expression = cohort.expression[:, train_people]
         self.gene_mean, self.gene_sd = expression.mean(axis=1), np.maximum(expression.std(axis=1), 1e-3)
         require_same_people(store, cohort)
+        if settings.random_features:
+            store = with_random_features(store, seed)
         scaling = Scaling.fit([store.gene(cohort.gene_names[i]) for i in train_genes], train_people)
         self.data = AlignerData(cohort, store, scaling)
         words = word_embeddings(language_model)
@@ -112,19 +134,25 @@ class Training:
             prompt=settings.prompt,
             seed=seed,
             extractor=store.extractor,
+            extractor_weights=store.weights,
+            random_features=settings.random_features,
+            alignment=settings.alignment,
+            token_edges=self.data.token_edges(settings.aligned_tokens),
+            reference=reference or {},
             tile_length=store.tile_length,
             target_mean=float(self.gene_mean[train_genes].mean()),
             target_sd=float(max(self.gene_mean[train_genes].std(), 1e-3)),
             language_model_name=language_model_name,
             language_model_sha256=self.language_model_sha256,
         )
-        self.aligner = Aligner(config, prototypes.vectors, scaling, float(words.pow(2).mean().sqrt()))
+        token_scale = float(words.pow(2).mean().sqrt())
+        self.aligner = Aligner(config, prototypes.vectors, scaling, token_scale, self._vocabulary(words, len(prototypes.vectors)))
         self.language_model = language_model
         self.reader = make_reader(
             language_model,
             prompts,
             cohort.gene_names,
-            self.data.tiles,
+            self.aligner.tokens(self.data.tiles),
             settings.language_model,
             settings.prompt,
             seed,
@@ -143,6 +171,22 @@ class Training:
                 file=sys.stderr,
                 flush=True,
             )
+
+    def _vocabulary(self, words: torch.Tensor, prototypes: int) -> torch.Tensor | None:
+        """The word embeddings, (V, D), if prototypes are learnt from them; with a warning if that takes much memory."""
+        if self.settings.alignment != "linear":
+            return None
+        weights = len(words) * prototypes
+        # Weights, gradients, two moments of AdamW and the best weights.
+        gigabytes = 5 * 4 * weights / 1e9
+        if gigabytes > LARGE and self.workers.main:
+            print(
+                f"aligner.alignment: linear trains {weights:,} weights over the {len(words):,} words of the vocabulary, about"
+                f" {gigabytes:.1f} GB of memory; kmeans needs none, fewer language.prototypes need less.",
+                file=sys.stderr,
+                flush=True,
+            )
+        return words
 
     def _weights(self) -> Weights:
         """A copy of the aligner's weights."""
@@ -478,6 +522,7 @@ class Training:
         after = fingerprint(self.language_model)
         if after != self.frozen_sha256:
             raise RuntimeError("The frozen language model changed during training.")
+        best = min(history.to_dict("records"), key=self.criterion)
         record = {
             "settings": asdict(self.settings),
             "seed": self.seed,
@@ -485,7 +530,7 @@ class Training:
             "frozen_weights": sum(p.numel() for p in self.language_model.parameters()) if self.reader.language_model else 0,
             "language_model_sha256_before": self.frozen_sha256,
             "language_model_sha256_after": after,
-            "best_epoch": int(history["epoch"].iloc[int(np.argmin([self.criterion(row) for row in history.to_dict("records")]))]),
+            "best_epoch": int(best["epoch"]),
             "versions": {
                 "gta": __version__,
                 "python": platform.python_version(),
@@ -495,6 +540,8 @@ class Training:
         }
         with atomic_path(folder) as temporary:
             self.aligner.save_pretrained(temporary / "model")
+            card = model_card(self.aligner.config, asdict(self.settings), self.cohort, best)
+            (temporary / "model" / "README.md").write_text(card)
             self.aligner.save_pretrained(temporary / "last", self.last_weights)
             if running:
                 shutil.copy(running / METRICS, temporary / METRICS)
