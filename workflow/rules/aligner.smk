@@ -1,5 +1,7 @@
 rule aligner_train:
     input:
+        inputs="<results>/inputs/inputs.json",
+        checksums="<results>/inputs/checksums.tsv",
         cohort="<results>/cohort/genes.tsv",
         people="<results>/cohort/people.tsv",
         expression="<results>/cohort/expression.parquet",
@@ -27,6 +29,7 @@ rule aligner_train:
         mem_mb=memory(6000),
         runtime=480,
     params:
+        inputs=subpath(input.inputs, parent=True),
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.account, parent=True),
         options=lambda wildcards: RUN.model_options(wildcards.model),
@@ -34,7 +37,7 @@ rule aligner_train:
         "Training {wildcards.model} with seed {wildcards.seed}"
     shell:
         "python -m gta aligner train --cohort {params.cohort:q} --features {input.features:q} --model {input.model:q}"
-        " --cache {input.cache:q} --prototypes {input.prototypes:q} --seed {wildcards.seed:q} --threads {threads}"
+        " --cache {input.cache:q} --prototypes {input.prototypes:q} --inputs {params.inputs:q} --seed {wildcards.seed:q} --threads {threads}"
         " {params.options} --out {params.folder:q} &> {log:q}"
 
 

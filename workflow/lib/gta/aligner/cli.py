@@ -43,6 +43,9 @@ def add_parser(stages: Any) -> None:
     parser = actions.add_parser("train", help="train one model with one seed")
     _add_common(parser)
     parser.add_argument("--prototypes", type=Path, required=True, help="text prototypes, .safetensors")
+    parser.add_argument(
+        "--inputs", type=Path, help="folder written by `gta inputs`, whose reference is noted for `gta predict` [none]"
+    )
     settings.add_seed(parser, "weights and batches")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     settings.add_arguments(parser, AlignerSettings)
@@ -76,9 +79,11 @@ def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
     """The share of one process in a training."""
     import torch
 
+    from gta.aligner.reference import sequence_checksums
     from gta.aligner.train import Training
     from gta.cohort.tables import Cohort
     from gta.features.store import FeatureStore
+    from gta.haplotypes import open_reference
     from gta.language.cache import PromptCache
     from gta.language.models import load_frozen
     from gta.language.prototypes import load_prototypes
@@ -93,6 +98,7 @@ def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
         load_prototypes(arguments.prototypes),
         chosen,
         arguments.seed,
+        sequence_checksums(open_reference(arguments.inputs)) if arguments.inputs else None,
     )
     running = arguments.out.with_name(f"{arguments.out.name}.running")
     history = training.run(running)

@@ -226,9 +226,8 @@ class Aligner(nn.Module):
         Raises:
             UserError: if the folder is absent, incomplete or of another version.
         """
-        path = require_file(folder / "config.json", "description of an aligner")
+        config = read_config(folder)
         try:
-            config = _config(path)
             weights = load_file(folder / "model.safetensors")
             scaling = Scaling(weights["feature_mean"], weights["feature_sd"], weights["difference_sd"])
             aligner = cls(config, weights["prototypes"], scaling, float(weights["token_scale"]))
@@ -238,13 +237,17 @@ class Aligner(nn.Module):
         return aligner.eval()
 
 
-def _config(path: Path) -> AlignerConfig:
-    """The sizes of a saved aligner.
+def read_config(folder: Path) -> AlignerConfig:
+    """The sizes and sources of a saved aligner.
 
     Raises:
-        UserError: naming a key that is missing or unknown.
+        UserError: if there is none, or naming a key that is missing or unknown.
     """
-    values = json.loads(path.read_text())
+    path = require_file(folder / "config.json", "description of an aligner")
+    try:
+        values = json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}): train the aligner again.") from error
     known = {field.name for field in fields(AlignerConfig)}
     given = set(values) if isinstance(values, dict) else set()
     for what, keys in (("lacks", known - given), ("has the unknown key", given - known)):

@@ -552,6 +552,35 @@ class Training:
 
 
 @torch.no_grad()
+def predict_haplotypes(
+    aligner: Aligner, data: AlignerData, reader: Reader, gene: int, haplotypes: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Predicted mean and deviation of haplotypes of one gene.
+
+    Args:
+        aligner: The aligner.
+        data: Its data.
+        reader: Language model and prompts.
+        gene: Number of the gene.
+        haplotypes: (h,) numbers of the haplotypes.
+
+    Returns:
+        Two (h,) float32 tensors on the CPU, natural log.
+    """
+    device = next(aligner.parameters()).device
+    parts = [
+        aligner(
+            data.batch([(gene, haplotypes[at : at + VALIDATION_BATCH])]).to(device),
+            reader.language_model,
+            reader.prompts,
+            reader.rows,
+        )
+        for at in range(0, len(haplotypes), VALIDATION_BATCH)
+    ]
+    mean, deviation = (torch.cat(values).cpu() for values in zip(*parts, strict=True))
+    return mean, deviation
+
+
 def predict_people(
     aligner: Aligner, data: AlignerData, reader: Reader, gene: int, people: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -568,17 +597,7 @@ def predict_people(
         Two (n,) float32 tensors, natural log, the mean over each person's haplotypes.
     """
     carried = data.haplotypes(gene, people)
-    device = next(aligner.parameters()).device
-    parts = [
-        aligner(
-            data.batch([(gene, carried[at : at + VALIDATION_BATCH])]).to(device),
-            reader.language_model,
-            reader.prompts,
-            reader.rows,
-        )
-        for at in range(0, len(carried), VALIDATION_BATCH)
-    ]
-    mean, deviation = (torch.cat(values).cpu() for values in zip(*parts, strict=True))
+    mean, deviation = predict_haplotypes(aligner, data, reader, gene, carried)
     return data.person_means(gene, people, carried, mean), data.person_means(gene, people, carried, deviation)
 
 
