@@ -70,9 +70,19 @@ def test_all_ablations_over_the_demo(snakemake: Snakemake) -> None:
         "language_randomise": 1,
         "language_prompts": 5,  # pretrained: full, symbol, blank, none; random: full
         "language_prototypes": 2,
-        "aligner_train": 16,
-        "aligner_predict": 8,
+        "aligner_train": 20,
+        "aligner_predict": 10,
     }
+
+
+def test_new_people_are_predicted_by_the_stages_of_the_study(snakemake: Snakemake, tmp_path: Path) -> None:
+    (tmp_path / "new.vcf").write_text("##fileformat=VCFv4.2\n")
+    done = snakemake("-n", "--config", "predict={genotypes: new.vcf, contigs: [sim1]}", "--", "predict")
+    assert done.returncode == 0, done.stderr
+    planned = jobs(done.stdout + done.stderr)
+    new = {name: n for name, n in planned.items() if name.startswith("predict")}
+    assert new == {"predict_prepare": 1, "predict_haplotypes": 1, "predict_features": 1, "predict_prompts": 1, "predict": 1}
+    assert planned["aligner_train"] == 2 and "evaluation_score" not in planned
 
 
 def test_another_configuration_does_not_mix_with_the_demo(snakemake: Snakemake) -> None:

@@ -1,5 +1,7 @@
 rule aligner_train:
     input:
+        inputs="<results>/inputs/inputs.json",
+        checksums="<results>/inputs/checksums.tsv",
         cohort="<results>/cohort/genes.tsv",
         people="<results>/cohort/people.tsv",
         expression="<results>/cohort/expression.parquet",
@@ -10,7 +12,11 @@ rule aligner_train:
     output:
         settings="<results>/aligner/{model}/seed{seed}/model/config.json",
         weights="<results>/aligner/{model}/seed{seed}/model/model.safetensors",
+        card="<results>/aligner/{model}/seed{seed}/model/README.md",
         history="<results>/aligner/{model}/seed{seed}/history.tsv",
+        metrics="<results>/aligner/{model}/seed{seed}/metrics.jsonl",
+        last_settings="<results>/aligner/{model}/seed{seed}/last/config.json",
+        last_weights="<results>/aligner/{model}/seed{seed}/last/model.safetensors",
         account="<results>/aligner/{model}/seed{seed}/training.json",
     log:
         "<logs>/aligner/train/{model}.seed{seed}.log",
@@ -18,11 +24,12 @@ rule aligner_train:
         "<benchmarks>/aligner/train/{model}.seed{seed}.tsv"
     conda:
         "../../envs/language.yaml"
-    threads: 1
+    threads: lambda wildcards: RUN.models[wildcards.model].processes
     resources:
         mem_mb=memory(6000),
         runtime=480,
     params:
+        inputs=subpath(input.inputs, parent=True),
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.account, parent=True),
         options=lambda wildcards: RUN.model_options(wildcards.model),
@@ -30,7 +37,7 @@ rule aligner_train:
         "Training {wildcards.model} with seed {wildcards.seed}"
     shell:
         "python -m gta aligner train --cohort {params.cohort:q} --features {input.features:q} --model {input.model:q}"
-        " --cache {input.cache:q} --prototypes {input.prototypes:q} --seed {wildcards.seed:q} --threads {threads}"
+        " --cache {input.cache:q} --prototypes {input.prototypes:q} --inputs {params.inputs:q} --seed {wildcards.seed:q} --threads {threads}"
         " {params.options} --out {params.folder:q} &> {log:q}"
 
 

@@ -22,6 +22,7 @@ STAGES = (
     "features",
     "language",
     "aligner",
+    "predict",
     "baselines",
     "evaluation",
     "attribution",

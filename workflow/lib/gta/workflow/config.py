@@ -19,6 +19,7 @@ from gta.language.hub import check_pinned
 from gta.language.settings import MINILM, MINILM_WIDTH, check_sources
 from gta.language.settings import check as check_language
 from gta.language.template import QUESTION, compile_template
+from gta.predict.settings import PredictSettings
 from gta.settings import from_mapping
 from gta.simulate.names import ANNOTATION_COLUMNS, contig_names, gene_names, person_names
 from gta.simulate.settings import check as check_simulation
@@ -84,6 +85,7 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
     base = Path(general.data_dir).expanduser() if general.data_dir else Path()
     sections["language"] = _resolve_language_model(sections["language"], base)
     sections["features"] = _resolve_weights(sections["features"], base)
+    sections["predict"] = _resolve_predict(sections["predict"], base)
     simulation = None
     if config.get("simulation") is not None:
         values = {"seed": general.seed, **_section(config, "simulation")}
@@ -215,6 +217,16 @@ def _resolve_weights(features: Any, base: Path) -> Any:
     return dataclasses.replace(features, weights=os.path.normpath(base / features.weights))
 
 
+def _resolve_predict(predict: PredictSettings, base: Path) -> PredictSettings:
+    """The settings of the prediction of new people with the paths of their files."""
+    given = {key: path for key in ("genotypes", "reference", "genes") if (path := getattr(predict, key)) is not None}
+    for key, path in given.items():
+        _refuse_special(path, f"predict.{key}")
+        if predict.genotypes is None:
+            raise UserError(f"predict.{key}: nobody is predicted without predict.genotypes; give them, or leave the key out.")
+    return dataclasses.replace(predict, **{key: os.path.normpath(base / path) for key, path in given.items()})
+
+
 def _models(config: Mapping[str, Any], aligner: Any) -> dict[str, AlignerSettings]:
     """Settings of every model: those of `aligner`, with the model's own on top."""
     models = _section(config, "models") if config.get("models") is not None else DEFAULT_MODELS
@@ -243,6 +255,8 @@ def _check_consistency(run: Run) -> None:
         )
     for model in run.sections["attribution"].models:
         _refuse_unknown({model: None}, tuple(run.models), "attribution.models")
+    if run.predict_files:
+        _refuse_unknown({run.predict_model: None}, tuple(run.models), "predict.model")
     for key, listed in (("attribution.models", run.sections["attribution"].models), ("cohort.contigs", run.contigs)):
         again = [name for name in listed if listed.count(name) > 1]
         if again:
@@ -274,6 +288,8 @@ def _check_files(run: Run, data_dir: str | None) -> None:
             )
         if require_file(path, f"file of data.{key},").stat().st_size == 0:
             raise UserError(f"data.{key}: the file {path} is empty; was it copied or downloaded completely?")
+    for key, path in run.predict_files.items():
+        require_file(path, f"file of predict.{key.removeprefix('new_')},")
     features = run.sections["features"]
     if features.weights is not None and features.revision is None and not Path(features.weights).exists():
         raise UserError(

@@ -96,15 +96,33 @@ class Run:
         """The folder of a language model, by what `reads_with` calls it."""
         return self.language_model if kind == "pretrained" else f"{self.results}/language/{kind}/model"
 
-    def prompt_cache(self, model: str) -> str:
-        """The prompts that one of the models reads."""
+    def prompt_cache(self, model: str, folder: str = "language") -> str:
+        """The prompts that one of the models reads; those of new people are in another folder of the results."""
         mode = self.models[model].prompt
         own = "full" if mode == "shuffled" else mode
-        return f"{self.results}/language/{self.reads_with(model)}/{own}/prompt_cache.safetensors"
+        return f"{self.results}/{folder}/{self.reads_with(model)}/{own}/prompt_cache.safetensors"
 
     def prototypes(self, model: str) -> str:
         """The text prototypes of one of the models."""
         return f"{self.results}/language/{self.reads_with(model)}/prototypes.safetensors"
+
+    @property
+    def predict_files(self) -> dict[str, str]:
+        """The files of new people to predict, by key; none if there are none."""
+        section = self.sections["predict"]
+        if section.genotypes is None:
+            return {}
+        return {f"new_{key}": path for key in ("genotypes", "reference", "genes") if (path := getattr(section, key)) is not None}
+
+    @property
+    def predict_model(self) -> str:
+        """The model that predicts new people."""
+        return self.sections["predict"].model
+
+    @property
+    def predict_contigs(self) -> list[str]:
+        """The contigs of the genes that are predicted of new people."""
+        return list(self.sections["predict"].contigs) or self.contigs
 
     @property
     def ablations(self) -> dict[str, str]:

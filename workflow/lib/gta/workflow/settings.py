@@ -10,6 +10,7 @@ from gta.evaluation.settings import EvaluationSettings
 from gta.features.settings import FeatureSettings
 from gta.haplotypes.settings import HaplotypeSettings
 from gta.language.settings import LanguageSettings
+from gta.predict.settings import PredictSettings
 from gta.settings import MAX_SEED, setting
 from gta.simulate.settings import SimulateSettings
 
@@ -22,8 +23,8 @@ class GeneralSettings:
     seed: int = setting(1, "Seed of everything random outside the training of the aligner.", minimum=0, maximum=MAX_SEED)
     data_dir: str | None = setting(
         None,
-        "Folder that relative paths under `data`, `language.model` and `features.weights` start from; empty: the working"
-        " directory.",
+        "Folder that relative paths under `data`, `predict`, `language.model` and `features.weights` start from; empty: the"
+        " working directory.",
     )
 
 
@@ -106,6 +107,7 @@ SECTIONS: dict[str, type] = {
     "aligner": AlignerSection,
     "evaluation": EvaluationSettings,
     "attribution": AttributionSection,
+    "predict": PredictSettings,
 }
 
 #: Sections below `baselines`.

@@ -1,0 +1,1 @@
+"""Prediction of people that were not in the study: new genotypes, no expression."""

@@ -1,0 +1,125 @@
+rule predict_prepare:
+    input:
+        **RUN.predict_files,
+        inputs="<results>/inputs/inputs.json",
+        genes="<results>/inputs/genes.tsv",
+        annotation="<results>/inputs/annotation.tsv",
+        checksums="<results>/inputs/checksums.tsv",
+        cohort="<results>/cohort/genes.tsv",
+        trained=collect(
+            "<results>/aligner/{model}/seed{seed}/model/config.json", model=RUN.predict_model, seed=RUN.seeds
+        ),
+    output:
+        inputs="<results>/predict/inputs/inputs.json",
+        contigs="<results>/predict/inputs/contigs.tsv",
+        annotation="<results>/predict/inputs/annotation.tsv",
+        checksums="<results>/predict/inputs/checksums.tsv",
+        genes="<results>/predict/cohort/genes.tsv",
+        people="<results>/predict/cohort/people.tsv",
+    log:
+        "<logs>/predict/prepare.log",
+    benchmark:
+        "<benchmarks>/predict/prepare.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=120,
+    params:
+        inputs=subpath(input.inputs, parent=True),
+        cohort=subpath(input.cohort, parent=True),
+        trained=lambda wildcards, input: [str(Path(path).parent.parent) for path in input.trained],
+        folder=subpath(output.genes, ancestor=2),
+        options=RUN.options("predict", "genotypes", "reference", "genes", "contigs"),
+    message:
+        "Checking the genotypes of new people"
+    shell:
+        "python -m gta predict prepare --inputs {params.inputs:q} --cohort {params.cohort:q} --trained {params.trained:q}"
+        " {params.options} --out {params.folder:q} &> {log:q}"
+
+
+# The stages of the workflow, for the new people.
+use rule haplotypes as predict_haplotypes with:
+    input:
+        inputs="<results>/predict/inputs/inputs.json",
+        checksums="<results>/predict/inputs/checksums.tsv",
+        cohort="<results>/predict/cohort/genes.tsv",
+        people="<results>/predict/cohort/people.tsv",
+    output:
+        panels="<results>/predict/haplotypes/{contig}.npz",
+        account="<results>/predict/haplotypes/{contig}.account.tsv",
+    log:
+        "<logs>/predict/haplotypes/{contig}.log",
+    benchmark:
+        "<benchmarks>/predict/haplotypes/{contig}.tsv"
+
+
+use rule features as predict_features with:
+    input:
+        inputs="<results>/predict/inputs/inputs.json",
+        checksums="<results>/predict/inputs/checksums.tsv",
+        factors=RUN.factor_files,
+        weights=RUN.weight_files,
+        cohort="<results>/predict/cohort/genes.tsv",
+        panels="<results>/predict/haplotypes/{contig}.npz",
+    output:
+        store="<results>/predict/features/{contig}.safetensors",
+        summary="<results>/predict/features/{contig}.summary.tsv",
+        names="<results>/predict/features/{contig}.features.tsv",
+    log:
+        "<logs>/predict/features/{contig}.log",
+    benchmark:
+        "<benchmarks>/predict/features/{contig}.tsv"
+
+
+use rule language_prompts as predict_prompts with:
+    input:
+        annotation="<results>/predict/inputs/annotation.tsv",
+        cohort="<results>/predict/cohort/genes.tsv",
+        model=lambda wildcards: RUN.model_folder(wildcards.lm),
+        model_files=lambda wildcards: RUN.language_model_files(wildcards.lm),
+    output:
+        prompts="<results>/predict/language/{lm}/{prompt}/prompts.tsv",
+        cache="<results>/predict/language/{lm}/{prompt}/prompt_cache.safetensors",
+    log:
+        "<logs>/predict/prompts/{lm}.{prompt}.log",
+    benchmark:
+        "<benchmarks>/predict/prompts/{lm}.{prompt}.tsv"
+
+
+rule predict:
+    input:
+        settings=collect(
+            "<results>/aligner/{model}/seed{seed}/model/config.json", model=RUN.predict_model, seed=RUN.seeds
+        ),
+        weights=collect(
+            "<results>/aligner/{model}/seed{seed}/model/model.safetensors", model=RUN.predict_model, seed=RUN.seeds
+        ),
+        cohort="<results>/predict/cohort/genes.tsv",
+        people="<results>/predict/cohort/people.tsv",
+        features=collect("<results>/predict/features/{contig}.safetensors", contig=RUN.predict_contigs),
+        model=RUN.model_folder(RUN.reads_with(RUN.predict_model)),
+        cache=RUN.prompt_cache(RUN.predict_model, "predict/language"),
+    output:
+        haplotypes="<results>/predict/haplotypes.parquet",
+        people="<results>/predict/people.parquet",
+    log:
+        "<logs>/predict/people.log",
+    benchmark:
+        "<benchmarks>/predict/people.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(6000),
+        runtime=240,
+    params:
+        trained=lambda wildcards, input: [str(Path(path).parent.parent) for path in input.settings],
+        cohort=subpath(input.cohort, parent=True),
+        folder=subpath(output.people, parent=True),
+    message:
+        "Predicting new people"
+    shell:
+        "python -m gta predict people --trained {params.trained:q} --cohort {params.cohort:q} --features {input.features:q}"
+        " --model {input.model:q} --cache {input.cache:q} --threads {threads} --out {params.folder:q} &> {log:q}"
