@@ -10,7 +10,11 @@ rule aligner_train:
     output:
         settings="<results>/aligner/{model}/seed{seed}/model/config.json",
         weights="<results>/aligner/{model}/seed{seed}/model/model.safetensors",
+        card="<results>/aligner/{model}/seed{seed}/model/README.md",
         history="<results>/aligner/{model}/seed{seed}/history.tsv",
+        metrics="<results>/aligner/{model}/seed{seed}/metrics.jsonl",
+        last_settings="<results>/aligner/{model}/seed{seed}/last/config.json",
+        last_weights="<results>/aligner/{model}/seed{seed}/last/model.safetensors",
         account="<results>/aligner/{model}/seed{seed}/training.json",
     log:
         "<logs>/aligner/train/{model}.seed{seed}.log",
@@ -18,7 +22,7 @@ rule aligner_train:
         "<benchmarks>/aligner/train/{model}.seed{seed}.tsv"
     conda:
         "../../envs/language.yaml"
-    threads: 1
+    threads: lambda wildcards: RUN.models[wildcards.model].processes
     resources:
         mem_mb=memory(6000),
         runtime=480,

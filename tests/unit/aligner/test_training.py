@@ -9,11 +9,13 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from gta.aligner.losses import pair_loss, single_loss
 from gta.aligner.model import Aligner
 from gta.aligner.predict import load_trained, predict_cohort
+from gta.aligner.processes import Workers
 from gta.aligner.reading import make_reader, prompt_rows
 from gta.aligner.settings import AlignerSettings
-from gta.aligner.train import Training, pair_loss, spearman
+from gta.aligner.train import Training, spearman
 from gta.cli import main
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
@@ -28,6 +30,12 @@ def test_pair_loss_by_hand() -> None:
     # Differences predicted -1 -3 -2, observed 0 -1 -1, errors in units of sd 2: -.5 -1 -.5; Huber: .125 .5 .125.
     assert pair_loss(predicted, observed, 2.0).item() == pytest.approx((0.125 + 0.5 + 0.125) / 3)
     assert pair_loss(observed + 7, observed, 2.0).item() == 0.0
+
+
+def test_single_loss_by_hand() -> None:
+    predicted, observed = torch.tensor([0.0, 2.0, -6.0]), torch.tensor([5.0, 4.0, 5.0])
+    # Deviations observed 1 0 1, errors in units of sd 2: -.5 1 -3.5; Huber: .125 .5 3.
+    assert single_loss(predicted, observed, 4.0, 2.0).item() == pytest.approx((0.125 + 0.5 + 3.0) / 3)
 
 
 def test_spearman_of_a_constant_is_zero() -> None:
@@ -82,53 +90,6 @@ def test_same_seed_same_weights_other_seed_other_weights(
     assert not torch.equal(runs[0][0]["project.weight"], runs[2][0]["project.weight"])
 
 
-def stop_in_epoch(training: Training, number: int, after: int) -> None:
-    """Let a training break off after some batches of an epoch, as if it was killed there."""
-    batch_loss, seen = training.batch_loss, [0]
-
-    def interrupted(requests: list[tuple[int, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
-        seen[0] += 1
-        if seen[0] > (number - 1) * training.steps_per_epoch() + after:
-            raise KeyboardInterrupt
-        return batch_loss(requests)
-
-    training.batch_loss = interrupted  # type: ignore[method-assign]
-
-
-def test_broken_off_it_goes_on_and_ends_with_the_same_weights(store: FeatureStore, tmp_path: Path, capsys) -> None:
-    cohort, model, checkpoint = make_cohort(store), make_language_model(), tmp_path / "c.safetensors"
-    make = partial(make_training, cohort, store, model, epochs=4, dropout=0.2)
-    whole = make()
-    history = whole.run()
-    broken = make()
-    stop_in_epoch(broken, 3, 2)
-    with pytest.raises(KeyboardInterrupt):
-        broken.run(checkpoint)
-    again = make()
-    stop_in_epoch(again, 2, 3)  # its first epoch is the third one
-    with pytest.raises(KeyboardInterrupt):
-        again.run(checkpoint)
-    assert "Going on after epoch 2" in capsys.readouterr().err
-    last = make()
-    pd.testing.assert_frame_equal(last.run(checkpoint).drop(columns="seconds"), history.drop(columns="seconds"))
-    assert "Going on after epoch 3" in capsys.readouterr().err
-    for name, tensor in whole.aligner.state_dict().items():
-        assert torch.equal(tensor, last.aligner.state_dict()[name]), name
-
-
-def test_a_checkpoint_of_another_run_or_a_damaged_one_is_left_aside(store: FeatureStore, tmp_path: Path, capsys) -> None:
-    cohort, model, checkpoint = make_cohort(store), make_language_model(), tmp_path / "c.safetensors"
-    make_training(cohort, store, model, epochs=1).run(checkpoint)
-    changed = Cohort(cohort.people, cohort.genes, cohort.expression + 1)
-    make_training(changed, store, model, epochs=1).run(checkpoint)
-    make_training(cohort, store, model, epochs=1, learning_rate=0.01).run(checkpoint)
-    checkpoint.write_bytes(checkpoint.read_bytes()[:-50])
-    make_training(cohort, store, model, epochs=1, learning_rate=0.01).run(checkpoint)
-    assert "Going on" not in capsys.readouterr().err
-    make_training(cohort, store, model, epochs=1, learning_rate=0.01).run(checkpoint)
-    assert "Going on after epoch 1" in capsys.readouterr().err
-
-
 def test_each_epoch_reads_every_training_gene_with_training_people_only(cohort: Cohort, store: FeatureStore) -> None:
     training = make_training(cohort, store, make_language_model(), people_per_epoch=12, genes_per_batch=3)
     seen: dict[int, list[int]] = {}
@@ -157,11 +118,81 @@ def test_expression_outside_of_the_training_split_cannot_reach_the_weights(store
     assert all(torch.equal(weights[0][name], tensor) for name, tensor in weights[1].items())
 
 
+def test_the_loss_on_single_people_is_used_and_warned_of(cohort: Cohort, store: FeatureStore, capsys) -> None:
+    training = make_training(cohort, store, make_language_model(), people_loss="single")
+    assert "failed to tell people apart" in capsys.readouterr().err
+    gene, people = 3, np.arange(4)
+    observed = cohort.expression[gene, people]
+    error = (training.predict(gene, people)[1].numpy() - (observed - training.gene_mean[gene])) / training.gene_sd[gene]
+    expected = np.where(np.abs(error) < 1, error**2 / 2, np.abs(error) - 0.5).mean()
+    assert training.batch_loss([(gene, people)])[1].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_running_out_of_memory_is_a_clear_message(cohort: Cohort, store: FeatureStore) -> None:
+    training = make_training(cohort, store, make_language_model())
+
+    def short_of_memory(*_: object) -> None:
+        torch.empty(2**60)
+
+    training.aligner.register_forward_hook(short_of_memory)
+    with pytest.raises(UserError, match=r"Memory ran out in step 1 \(epoch 1\): raise aligner.accumulation"):
+        training.run()
+
+
+def test_the_best_epoch_is_chosen_by_the_correlation_where_that_is_asked_for(cohort: Cohort, store: FeatureStore) -> None:
+    training = make_training(cohort, store, make_language_model(), select="spearman_people", epochs=6, learning_rate=1e-2)
+    history = training.run()
+    best = int(history["valid_spearman_people"].argmax())
+    assert training.progress.best == -history["valid_spearman_people"][best]
+    assert training.validate()["valid_spearman_people"] == history["valid_spearman_people"][best]
+    assert best != int(history["valid_loss"].argmin()) or best < 5  # the choice matters here
+    assert any(not torch.equal(training.last_weights[name], tensor) for name, tensor in training.aligner.state_dict().items())
+
+
+def test_gradients_are_clipped_to_the_given_norm(cohort: Cohort, store: FeatureStore) -> None:
+    training = make_training(cohort, store, make_language_model(), max_gradient_norm=1e-3, epochs=1)
+    training.run()
+    norm = sum(float(parameter.grad.pow(2).sum()) for parameter in training.aligner.parameters()) ** 0.5
+    assert norm == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_a_batch_in_parts_has_the_same_gradients_and_learning_curve(cohort: Cohort, store: FeatureStore) -> None:
+    gradients, histories = [], []
+    for parts in (1, 3):
+        make = partial(make_training, cohort, store, make_language_model(), accumulation=parts, genes_per_batch=4)
+        histories.append(make().run().drop(columns="seconds"))
+        one_step = make(epochs=1, max_gradient_norm=1e6, genes_per_batch=100)
+        one_step.run()
+        gradients.append({name: parameter.grad for name, parameter in one_step.aligner.named_parameters()})
+    np.testing.assert_allclose(histories[1], histories[0], rtol=1e-4)
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_bfloat16_learns_nearly_the_same_and_leaves_the_model_frozen(cohort: Cohort, store: FeatureStore, tmp_path: Path) -> None:
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        training = make_training(cohort, store, make_language_model(), precision=precision, epochs=3)
+        history = training.run()
+        training.save(history, tmp_path / precision)
+        losses.append(history["train_loss"].to_numpy())
+    assert not np.array_equal(losses[0], losses[1])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.02)
+    config = Aligner.from_pretrained(tmp_path / "bfloat16" / "model").config
+    assert config.language_model_sha256 == fingerprint(make_language_model())
+
+
+def test_a_gpu_that_is_not_there_is_a_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"aligner\.device: cuda is wanted, but PyTorch sees no GPU"):
+        Workers("cuda")
+
+
 def test_a_loss_that_explodes_is_a_clear_message(cohort: Cohort, store: FeatureStore, language_model: PreTrainedModel) -> None:
     training = make_training(cohort, store, language_model)
     with torch.no_grad():
         training.aligner.head_mean.weight.fill_(float("nan"))
-    with pytest.raises(UserError, match="lower aligner"):
+    with pytest.raises(UserError, match=r"loss became nan in step 1 \(epoch 1\): lower aligner"):
         training.run()
 
 
@@ -218,7 +249,11 @@ def test_saved_and_read_back_it_predicts_the_same(store: FeatureStore, tmp_path:
     with pytest.raises(UserError, match="no complete aligner"):
         load_trained(folders, cohort, store, tmp_path / "lm", cache)
     config = tmp_path / "trained" / "model" / "config.json"
-    for text, message in (("{}", "lacks 'dropout'"), ("[]", "lacks"), (config.read_text()[:-2] + ', "a": 1}', "unknown key 'a'")):
+    for text, message in (
+        ("{}", "lacks 'alignment'"),
+        ("[]", "lacks"),
+        (config.read_text()[:-2] + ', "a": 1}', "unknown key 'a'"),
+    ):
         config.write_text(text)
         with pytest.raises(UserError, match=rf"config.json is of no aligner of this version: it .*{message}"):
             load_trained(folders, cohort, store, tmp_path / "lm", cache)

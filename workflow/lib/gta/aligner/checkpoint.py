@@ -1,6 +1,7 @@
-"""The state of a training between two epochs, so that one that was killed goes on where it stood."""
+"""The state of a training between two steps, so that one that was killed goes on where it stood."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,19 @@ class Progress:
 
     Attributes:
         history: One row per finished epoch.
-        best: The smallest validation loss so far.
+        best: The smallest criterion so far, of those that choose the best epoch.
         best_weights: The aligner's weights at that epoch.
         since_best: Epochs since then.
+        losses: The three losses of each step of the epoch that is under way.
+        seconds: Time spent on training.
     """
 
     history: list[dict[str, float]]
     best: float
     best_weights: Weights
     since_best: int
+    losses: list[list[float]] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 def save_checkpoint(
@@ -37,9 +42,10 @@ def save_checkpoint(
     aligner: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
-    generator: np.random.Generator,
+    batches: Mapping[str, Any],
+    random: Weights,
 ) -> None:
-    """Write everything that the next epoch depends on, as safetensors.
+    """Write everything that the next step depends on, as safetensors.
 
     Args:
         path: File to write.
@@ -48,24 +54,27 @@ def save_checkpoint(
         aligner: The aligner as it stands.
         optimiser: Its optimiser.
         schedule: The schedule of learning rates.
-        generator: Draws the batches.
+        batches: State of the generator before it drew the batches of the epoch that is under way.
+        random: States of the random numbers of all processes, by device.
     """
     state = optimiser.state_dict()
     tensors = {f"aligner/{name}": tensor for name, tensor in aligner.state_dict().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in progress.best_weights.items()}
     tensors |= {f"optimiser/{number}/{name}": tensor for number, kept in state["state"].items() for name, tensor in kept.items()}
-    tensors["random"] = torch.get_rng_state()
+    tensors |= {f"random/{device}": tensor for device, tensor in random.items()}
     about = {
         "run": run,
         "arrays": sorted(tensors),
         "history": progress.history,
         "best": progress.best,
         "since_best": progress.since_best,
+        "losses": progress.losses,
+        "seconds": progress.seconds,
         "param_groups": state["param_groups"],
         "schedule": schedule.state_dict(),
-        "generator": generator.bit_generator.state,
+        "generator": dict(batches),
     }
-    save_arrays(path, {name: tensor.numpy() for name, tensor in tensors.items()}, about)
+    save_arrays(path, {name: tensor.cpu().numpy() for name, tensor in tensors.items()}, about)
 
 
 def load_checkpoint(
@@ -75,6 +84,7 @@ def load_checkpoint(
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     generator: np.random.Generator,
+    process: int,
 ) -> Progress | None:
     """Bring a training to where it stood.
 
@@ -85,6 +95,7 @@ def load_checkpoint(
         optimiser: The optimiser.
         schedule: The schedule of learning rates.
         generator: Draws the batches.
+        process: Number of this process.
 
     Returns:
         How far it had come; None, and nothing is changed, if there is no checkpoint, or a damaged one, or one of another run.
@@ -107,8 +118,30 @@ def load_checkpoint(
     optimiser.load_state_dict({"state": kept, "param_groups": about["param_groups"]})
     schedule.load_state_dict(about["schedule"])
     generator.bit_generator.state = about["generator"]
-    torch.set_rng_state(tensors["random"])
-    return Progress(about["history"], about["best"], _under(tensors, "best/"), about["since_best"])
+    set_random(_under(tensors, "random/"), process)
+    return Progress(
+        about["history"], about["best"], _under(tensors, "best/"), about["since_best"], about["losses"], about["seconds"]
+    )
+
+
+def random_states(device: torch.device) -> Weights:
+    """States of the random numbers of this process: those of the CPU, and those of a GPU that it computes on."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def set_random(states: Weights, process: int) -> None:
+    """Set the states of the random numbers of this process.
+
+    Args:
+        states: (processes, bytes) uint8 by device.
+        process: Number of this process.
+    """
+    torch.set_rng_state(states["cpu"][process])
+    if "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"][process])
 
 
 def _under(tensors: Weights, prefix: str) -> Weights:

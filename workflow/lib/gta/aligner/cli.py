@@ -10,7 +10,8 @@ from gta.aligner.settings import AlignerSettings
 EPILOG = """\
 actions:
   train    writes the trained aligner, its learning curve, and a record with the checksums of the frozen weights before and after;
-           if it is killed, the same command goes on after the last finished epoch, which OUT.checkpoint.safetensors holds
+           if it is killed, the same command goes on from the state that OUT.running keeps, with the same result;
+           OUT.running/metrics.jsonl shows the losses of every step while it runs
   predict  writes predictions for every gene and person of a cohort (natural-log units), one table per trained folder
 
 example:
@@ -57,7 +58,22 @@ def add_parser(stages: Any) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> None:
-    """Train."""
+    """Train, in one process or in several."""
+    import os
+
+    from gta.aligner.processes import LOCAL_RANK, spawn
+
+    chosen = settings.from_arguments(AlignerSettings, arguments)
+    # A launcher such as `accelerate launch` has started the processes already.
+    if chosen.processes > 1 and LOCAL_RANK not in os.environ:
+        words = {name: value for name, value in vars(arguments).items() if name != "run"}
+        spawn(_train, chosen.processes, argparse.Namespace(**words), chosen)
+    else:
+        _train(arguments, chosen)
+
+
+def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
+    """The share of one process in a training."""
     import torch
 
     from gta.aligner.train import Training
@@ -67,7 +83,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     from gta.language.models import load_frozen
     from gta.language.prototypes import load_prototypes
 
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(max(1, arguments.threads // chosen.processes))
     training = Training(
         Cohort.load(arguments.cohort),
         FeatureStore.load_all(arguments.features),
@@ -75,12 +91,13 @@ def run_train(arguments: argparse.Namespace) -> None:
         str(arguments.model),
         PromptCache.load(arguments.cache),
         load_prototypes(arguments.prototypes),
-        settings.from_arguments(AlignerSettings, arguments),
+        chosen,
         arguments.seed,
     )
-    checkpoint = arguments.out.with_name(f"{arguments.out.name}.checkpoint.safetensors")
-    training.save(training.run(checkpoint), arguments.out)
-    checkpoint.unlink()
+    running = arguments.out.with_name(f"{arguments.out.name}.running")
+    history = training.run(running)
+    if training.workers.main:
+        training.save(history, arguments.out, running)
 
 
 def run_predict(arguments: argparse.Namespace) -> None:

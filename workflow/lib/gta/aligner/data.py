@@ -1,10 +1,12 @@
 """What the aligner reads: features, prompts and expression of genes and people, ready for batches."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from gta.aligner.tokens import token_edges
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore, GeneFeatures
@@ -28,6 +30,10 @@ class Batch:
     difference: torch.Tensor
     position: torch.Tensor
     gene: torch.Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device."""
+        return Batch(*(tensor.to(device) for tensor in (self.features, self.difference, self.position, self.gene)))
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,28 @@ class Scaling:
         difference_sd = np.sqrt(squares / np.maximum(counts, 1))
         difference_sd[difference_sd < 1e-6] = 1.0
         return cls(*(torch.from_numpy(array.astype(np.float32)) for array in (mean, sd, difference_sd)))
+
+
+def with_random_features(store: FeatureStore, seed: int) -> FeatureStore:
+    """A store in which every distinct tile has random numbers in place of its features.
+
+    Tiles with equal features get equal numbers, everywhere. So it can still be learnt which tile somebody carries, as from
+    genotypes, but not what the sequence is like: similar sequences have nothing in common any more. A random projection of the
+    features would not do, because it keeps nearly all that is in them.
+
+    Args:
+        store: The features.
+        seed: Seed of the numbers.
+    """
+
+    def replaced(rows: np.ndarray) -> np.ndarray:
+        # 64 bits of the digest of each row seed its own numbers.
+        seeds = [int.from_bytes(hashlib.sha256(row.tobytes()).digest()[:8], "little") for row in rows]
+        drawn = [np.random.default_rng([seed, number]).standard_normal(rows.shape[1], np.float32) for number in seeds]
+        return np.stack(drawn)
+
+    by_gene = {name: replace(gene, rows=replaced(gene.rows)) for name, gene in store.by_gene.items()}
+    return replace(store, by_gene=by_gene)
 
 
 def require_same_people(store: FeatureStore, cohort: Cohort) -> None:
@@ -99,6 +127,11 @@ class AlignerData:
             positions.append(torch.sign(distance) * torch.log1p(distance.abs() / DISTANCE_UNIT))
         self._positions = torch.stack(positions)
         self._difference_sd = scaling.difference_sd
+
+    def token_edges(self, tokens: int | None) -> list[int]:
+        """Borders of at most so many tokens, in tiles; empty: every tile is one."""
+        upstream = int((self._positions[0] < 0).sum())
+        return token_edges(upstream, self.tiles - upstream, tokens)
 
     def carriers(self, gene: int) -> np.ndarray:
         """(P, 2) int32: the haplotypes of each person; -1 where there is no second one."""

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from gta.aligner.data import Batch, Scaling
 from gta.aligner.reading import PromptAttention, embedded_prompts, read
+from gta.aligner.tokens import pool_content
 from gta.errors import UserError
 from gta.files import require_file
 from gta.language.cache import PromptCache
@@ -34,7 +35,12 @@ class AlignerConfig:
         prompt: Which prompt each gene has: full, shuffled, symbol, blank or none.
         seed: Seed of the weights; also of the shuffling of prompts.
         extractor: Name of the feature extractor.
+        extractor_weights: Fingerprint of the extractor's weights; empty if it has none.
         tile_length: Length of a tile, bp.
+        random_features: Whether random numbers stand in place of the features.
+        alignment: What the features are aligned with: kmeans, linear or none.
+        token_edges: Borders of the aligned tokens, in tiles; empty: every tile is one.
+        reference: SHA-256 of the sequence of every contig of the reference, by name; empty if unknown.
         target_mean: Mean over the training genes of mean expression, natural log.
         target_sd: Standard deviation of the same.
         language_model_name: Folder of the language model the aligner was trained with.
@@ -49,7 +55,12 @@ class AlignerConfig:
     prompt: str
     seed: int
     extractor: str
+    extractor_weights: str
     tile_length: int
+    random_features: bool
+    alignment: str
+    token_edges: list[int]
+    reference: dict[str, str]
     target_mean: float
     target_sd: float
     language_model_name: str
@@ -63,11 +74,19 @@ class Aligner(nn.Module):
     """
 
     prototypes: torch.Tensor
+    words: torch.Tensor | None
     feature_mean: torch.Tensor
     feature_sd: torch.Tensor
     difference_sd: torch.Tensor
 
-    def __init__(self, config: AlignerConfig, prototypes: torch.Tensor, scaling: Scaling, token_scale: float):
+    def __init__(
+        self,
+        config: AlignerConfig,
+        prototypes: torch.Tensor,
+        scaling: Scaling,
+        token_scale: float,
+        words: torch.Tensor | None = None,
+    ):
         """Build an aligner with fresh weights.
 
         Args:
@@ -75,6 +94,8 @@ class Aligner(nn.Module):
             prototypes: (K, D) text prototypes.
             scaling: Scaling of the features.
             token_scale: Root mean square of the language model's word embeddings; aligned tokens are given the same.
+            words: (V, D) these embeddings, from which linear prototypes are learnt; None: the given prototypes are used as they
+                are.
         """
         super().__init__()
         self.config = config
@@ -97,6 +118,14 @@ class Aligner(nn.Module):
         self.pool_deviation = nn.Linear(width, 1)
         self.head_mean = nn.Linear(width, 1)
         self.head_deviation = nn.Linear(width, 1, bias=False)
+        # Last, so that the weights above are drawn alike in all kinds.
+        self.map: nn.Linear | None = None
+        if config.alignment == "none":
+            self.map = nn.Linear(width, width)
+            del self.attention, self.prototype_norm
+        self.register_buffer("words", words, persistent=False)
+        learnt = words is not None and config.alignment == "linear"
+        self.prototype_map = nn.Linear(len(words), len(prototypes)) if learnt and words is not None else None
         self.prompt_attention = PromptAttention(width, config.heads) if config.language_model == "attention" else None
 
     @property
@@ -104,14 +133,32 @@ class Aligner(nn.Module):
         """The scaling of the features."""
         return Scaling(self.feature_mean, self.feature_sd, self.difference_sd)
 
+    def tokens(self, tiles: int) -> int:
+        """How many aligned tokens a window of so many tiles has."""
+        return len(self.config.token_edges) - 1 if self.config.token_edges else tiles
+
     def align(self, batch: Batch) -> torch.Tensor:
-        """Aligned tokens, (B, T, D), at the scale of the language model's word embeddings."""
+        """Aligned tokens, (B, N, D), N = T without pooling, at the scale of the language model's word embeddings."""
         signs = torch.stack([batch.position, batch.position.abs(), (batch.position.abs() < 1).float()], dim=2)
-        content = self.dropout(self.project(batch.features)) + self.project_difference(batch.difference)
-        content = content + self.position(signs)
-        words = self.prototype_norm(self.prototypes).expand(len(content), -1, -1)
-        spoken, _ = self.attention(self.query_norm(content), words, words, need_weights=False)
-        return self.token_norm(content + spoken) * self.token_scale
+        content, change = self.dropout(self.project(batch.features)), self.project_difference(batch.difference)
+        if self.config.token_edges:
+            content = pool_content(content + self.position(signs), change, self.config.token_edges)
+        else:
+            content = content + change + self.position(signs)
+        return self.token_norm(content + self.speak(self.query_norm(content))) * self.token_scale
+
+    def speak(self, queries: torch.Tensor) -> torch.Tensor:
+        """What the tokens say in the language model's space, (B, N, D): what they find among the prototypes, or a linear map."""
+        if self.map is not None:
+            return self.map(queries)
+        words = self.prototype_norm(self.text_prototypes()).expand(len(queries), -1, -1)
+        return self.attention(queries, words, words, need_weights=False)[0]
+
+    def text_prototypes(self) -> torch.Tensor:
+        """The text prototypes, (K, D): given, or Time-LLM's learnt linear map over the vocabulary (arXiv:2310.01728)."""
+        if self.prototype_map is None or self.words is None:
+            return self.prototypes
+        return self.prototype_map(self.words.T).T
 
     def forward(
         self,
@@ -139,17 +186,38 @@ class Aligner(nn.Module):
                 tokens = self.prompt_attention(tokens, *embedded_prompts(language_model, prompts, rows, tokens.device))
             else:
                 tokens = read(language_model, tokens, prompts, rows)
+        # Differences between people are small: from here on in full precision, whatever the language model computes in.
+        with torch.autocast(tokens.device.type, enabled=False):
+            return self.read_out(tokens.float())
+
+    def read_out(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation, each (B,), from what was read at the aligned positions, (B, T, D)."""
         hidden = self.hidden_norm(tokens)
         level = (torch.softmax(self.pool_mean(hidden), dim=1) * hidden).sum(dim=1)
         change = (torch.softmax(self.pool_deviation(hidden), dim=1) * hidden).sum(dim=1)
         mean = self.head_mean(level).squeeze(1) * self.config.target_sd + self.config.target_mean
         return mean, self.head_deviation(change).squeeze(1)
 
-    def save_pretrained(self, folder: Path) -> None:
-        """Write `config.json` and `model.safetensors`: the trained weights and buffers, never the language model's."""
+    def save_pretrained(self, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+        """Write `config.json` and `model.safetensors`: the trained weights and buffers, never the language model's.
+
+        Of a learnt map over the vocabulary the prototypes that it makes are written: nothing else of it is needed to predict.
+
+        Args:
+            folder: Folder to write to.
+            weights: The weights to write; None: those that the aligner has now.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / "model.safetensors")
+        save_file({name: tensor.contiguous() for name, tensor in self._to_keep(weights).items()}, folder / "model.safetensors")
+
+    @torch.no_grad()
+    def _to_keep(self, weights: dict[str, torch.Tensor] | None) -> dict[str, torch.Tensor]:
+        weights = dict(weights or self.state_dict())
+        if self.prototype_map is not None and self.words is not None:
+            weight, bias = weights.pop("prototype_map.weight"), weights.pop("prototype_map.bias")
+            weights["prototypes"] = nn.functional.linear(self.words.T, weight, bias).T
+        return weights
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> "Aligner":

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from gta.aligner.data import AlignerData
+from gta.aligner.data import AlignerData, with_random_features
 from gta.aligner.model import Aligner
 from gta.aligner.reading import Reader, make_reader
 from gta.aligner.train import predict_people
@@ -87,17 +87,22 @@ def load_trained(folders: list[Path], cohort: Cohort, store: FeatureStore, langu
         config = aligner.config
         if sha256 != config.language_model_sha256:
             raise UserError(f"{folder} was trained with another language model than {language_model}: give that one.")
-        if (store.extractor, store.tile_length, len(store.feature_names)) != (
-            config.extractor,
-            config.tile_length,
-            config.features,
-        ):
+        given = (store.extractor, store.weights, store.tile_length, len(store.feature_names))
+        if given != (config.extractor, config.extractor_weights, config.tile_length, config.features):
             raise UserError(
                 f"{folder} was trained on other features than those given: compute the features with the same settings."
             )
-        data = AlignerData(cohort, store, aligner.scaling)
+        own = with_random_features(store, config.seed) if config.random_features else store
+        data = AlignerData(cohort, own, aligner.scaling)
         reader = make_reader(
-            model, prompts, cohort.gene_names, data.tiles, config.language_model, config.prompt, config.seed, sha256
+            model,
+            prompts,
+            cohort.gene_names,
+            aligner.tokens(data.tiles),
+            config.language_model,
+            config.prompt,
+            config.seed,
+            sha256,
         )
         trained.append(Trained(aligner, data, reader))
     return trained

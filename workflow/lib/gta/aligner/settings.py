@@ -22,13 +22,32 @@ class AlignerSettings:
         " (the template with every field of the gene empty) or none (nothing but the token that begins a text).",
         choices=("full", "shuffled", "symbol", "blank", "none"),
     )
+    random_features: bool = setting(
+        False,
+        "true: every distinct tile has random numbers in place of its features (an ablation: which tile it is can be learnt, "
+        "what it is like cannot).",
+    )
+    alignment: str = setting(
+        "kmeans",
+        "What features are aligned with: kmeans (centres of the vocabulary's embeddings), linear (as many vectors, a trained map "
+        "over the whole vocabulary as in Time-LLM; memory grows with the vocabulary) or none (an ablation: a linear map of the "
+        "features).",
+        choices=("kmeans", "linear", "none"),
+    )
+    aligned_tokens: int | None = setting(
+        None,
+        "The most tokens that the language model reads of a window: tiles are pooled, one each next to the TSS and ever more "
+        "away from it. Empty: a token for every tile.",
+        minimum=2,
+    )
     heads: int = setting(4, "Heads of the attention from features to text prototypes; must divide the model's width.", minimum=1)
     dropout: float = setting(0.1, "Dropout on the projected features during training.", minimum=0, maximum=0.9)
     select: str = setting(
         "people",
-        "Which validation loss chooses the best epoch and stops the training: people (differences between validation people on "
-        "training genes), genes (mean of the validation genes), or both. With few validation genes only people is reliable.",
-        choices=("people", "genes", "both"),
+        "What chooses the best epoch and stops the training. A validation loss: people (differences between validation people on "
+        "training genes), genes (mean of the validation genes) or both; or the validation Spearman correlation: spearman_people "
+        "or spearman_genes. With few validation genes only people and spearman_people are reliable.",
+        choices=("people", "genes", "both", "spearman_people", "spearman_genes"),
     )
     epochs: int = setting(12, "Passes over the training genes at the most.", minimum=1)
     people_per_epoch: int = setting(
@@ -43,8 +62,34 @@ class AlignerSettings:
         2e-3, "Peak learning rate of AdamW; warm-up over a tenth of the steps, then a cosine.", minimum=0
     )
     weight_decay: float = setting(0.01, "Weight decay of AdamW.", minimum=0)
+    max_gradient_norm: float = setting(1.0, "Gradients of a greater norm are scaled down to it.", minimum=1e-6)
+    accumulation: int = setting(
+        1, "Parts in which a batch is read, one after the other: the same result with less memory.", minimum=1
+    )
+    processes: int = setting(
+        1,
+        "Processes of one machine that share each batch, one GPU or CPU core each; but for dropout they learn as one does.",
+        minimum=1,
+    )
+    device: str = setting("auto", "auto: a GPU if there is one; cpu; or cuda.", choices=("auto", "cpu", "cuda"))
+    precision: str = setting(
+        "float32",
+        "float32, or bfloat16 for matrix products and the language model: half the memory and faster on a GPU, but coarse beside "
+        "the small differences between people.",
+        choices=("float32", "bfloat16"),
+    )
+    checkpoint_minutes: float = setting(
+        5.0, "The state of the training is kept this often, in minutes; a training that was killed loses no more.", minimum=0
+    )
+    tensorboard: bool = setting(False, "true: also write TensorBoard event files, into a folder beside the results.")
+    people_loss: str = setting(
+        "pairs",
+        "How people are learnt: pairs (differences between two people) or single (each person's deviation from the gene's mean, "
+        "which failed in every published attempt; for comparison).",
+        choices=("pairs", "single"),
+    )
     pair_weight: float = setting(
         1.0,
-        "Weight of the loss on differences between people, beside 1 for the loss on the mean of each gene.",
+        "Weight of the loss on people, beside 1 for the loss on the mean of each gene.",
         minimum=0,
     )
