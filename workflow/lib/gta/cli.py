@@ -21,6 +21,7 @@ STAGES = (
     "haplotypes",
     "features",
     "language",
+    "compressor",
     "aligner",
     "predict",
     "baselines",

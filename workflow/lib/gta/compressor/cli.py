@@ -1,0 +1,224 @@
+"""`gta compressor`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from gta import settings
+from gta.compressor.settings import CompressorTrainingSettings, CorpusSettings
+from gta.language.settings import LanguageSettings
+
+EPILOG = """\
+actions:
+  corpus      writes the texts to compress, divided into training, validation and test: `split text`
+  train       trains a compressor to let the frozen language model write each text again; writes to --out
+                model/             config.json and model.safetensors: the trained weights only
+                history.tsv        losses (nats per token) at every validation
+                texts.tsv          each test text, what was written, its metrics (0..1), and the loss with another text's memory
+                interpolation.tsv  what is written along the line between the memories of two test texts
+                training.json      what was run
+              if it is killed, the same command goes on after the last validation, which OUT.checkpoint.safetensors holds
+  summary     puts runs side by side, each encoder at its best learning rate, with intervals, as a table and a figure
+  parameters  writes how many weights each encoder has, for public language models (no weights are read)
+  prompts     compresses the prompt of every gene; writes a prompt cache of memory tokens, for `gta aligner`, and its size
+
+example:
+  gta compressor corpus --annotation results/demo/inputs/annotation.tsv --out corpus.tsv
+  gta compressor train --model results/demo/language/model --texts corpus.tsv --encoder aoc --length 24 --memory-tokens 4 \\
+      --steps 200 --out trained
+"""
+
+
+def add_parser(stages: Any) -> None:
+    """Add the sub-command."""
+    stage = stages.add_parser(
+        "compressor",
+        help="compress prompts to a few memory tokens (AOC)",
+        description="Attention-only prompt compression, what it is compared with, and its use for prompts.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = stage.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    parser = actions.add_parser("corpus", help="write the texts to compress")
+    parser.add_argument("--annotation", type=Path, help="annotation table written by `gta inputs`, if no --corpus is given")
+    parser.add_argument("--template", default=LanguageSettings.template, help="template of the prompts of the annotation")
+    settings.add_seed(parser, "division and order")
+    parser.add_argument("--out", type=Path, required=True, help="table to write, .tsv")
+    settings.add_arguments(parser, CorpusSettings)
+    parser.set_defaults(run=run_corpus)
+
+    parser = actions.add_parser("train", help="train and test one compressor")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the language model")
+    parser.add_argument("--texts", type=Path, required=True, help="table written by `gta compressor corpus`")
+    parser.add_argument("--encoder", required=True, help="encoder: aoc, attention, lora_r64, ...; see config/README.md")
+    parser.add_argument("--length", type=settings.whole_number, required=True, metavar="N", help="texts are cut to N tokens")
+    parser.add_argument("--memory-tokens", type=settings.whole_number, required=True, metavar="M", help="memory tokens")
+    parser.add_argument("--learning-rate", type=float, default=3e-3, metavar="FLOAT", help="peak learning rate [0.003]")
+    settings.add_seed(parser, "weights and batches")
+    settings.add_threads(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    settings.add_arguments(parser, CompressorTrainingSettings)
+    parser.set_defaults(run=run_train)
+
+    parser = actions.add_parser("summary", help="put runs side by side")
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="folders written by `gta compressor train`")
+    settings.add_seed(parser, "resampling")
+    parser.add_argument("--out", type=Path, required=True, help="table to write, .tsv")
+    parser.add_argument("--figure", type=Path, required=True, help="figure to write, .svg")
+    parser.set_defaults(run=run_summary)
+
+    parser = actions.add_parser("parameters", help="count the weights of encoders")
+    parser.add_argument("--lora-rank", type=settings.whole_number, default=64, metavar="N", help="rank of LoRA [64]")
+    parser.add_argument("--out", type=Path, required=True, help="table to write, .tsv")
+    parser.set_defaults(run=run_parameters)
+
+    parser = actions.add_parser("prompts", help="write a prompt cache of memory tokens")
+    parser.add_argument("--cohort", type=Path, required=True, help="folder written by `gta cohort`")
+    parser.add_argument("--annotation", type=Path, required=True, help="annotation table written by `gta inputs`")
+    parser.add_argument("--method", required=True, help="truncate, mean_pool, or anything else with --compressor")
+    parser.add_argument("--compressor", type=Path, nargs="*", default=[], help="folder `model` of a trained compressor")
+    parser.add_argument("--memory-tokens", type=settings.whole_number, required=True, metavar="M", help="memory tokens")
+    settings.add_threads(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to: prompt_cache.safetensors, size.tsv")
+    settings.add_arguments(parser, LanguageSettings)
+    parser.set_defaults(run=run_prompts)
+
+
+def run_corpus(arguments: argparse.Namespace) -> None:
+    """Write a corpus."""
+    import pandas as pd
+
+    from gta.compressor.corpus import divide, read_corpus
+    from gta.errors import UserError
+    from gta.files import atomic_path
+    from gta.inputs.tables import read_annotation
+    from gta.language.prompts import render
+
+    chosen = settings.from_arguments(CorpusSettings, arguments)
+    if chosen.corpus is not None:
+        texts = read_corpus(Path(chosen.corpus), chosen)
+    elif arguments.annotation is not None:
+        annotation = read_annotation(arguments.annotation)
+        texts = pd.DataFrame({"text": list(render(arguments.template, annotation, annotation["gene"]).values())})
+    else:
+        raise UserError("Texts are needed: give --corpus or --annotation.")
+    divided = divide(texts, chosen, arguments.seed)
+    with atomic_path(arguments.out) as temporary:
+        divided.to_csv(temporary, sep="\t", index=False)
+    print(", ".join(f"{split}: {number}" for split, number in divided["split"].value_counts(sort=False).items()))
+
+
+def run_train(arguments: argparse.Namespace) -> None:
+    """Train and test a compressor."""
+    import json
+
+    import pandas as pd
+    import torch
+
+    from gta.compressor.corpus import tokenize_corpus
+    from gta.compressor.scores import interpolate, score_texts
+    from gta.compressor.train import config_of, train
+    from gta.files import atomic_path, require_file
+    from gta.language.models import fingerprint, load_frozen, load_tokenizer
+
+    torch.set_num_threads(arguments.threads)
+    chosen = settings.from_arguments(CompressorTrainingSettings, arguments)
+    model = load_frozen(arguments.model, "cuda" if torch.cuda.is_available() else "cpu").float()
+    tokenizer = load_tokenizer(arguments.model)
+    corpus = pd.read_csv(require_file(arguments.texts, "table of texts"), sep="\t", keep_default_na=False)
+    texts = tokenize_corpus(corpus, tokenizer, arguments.length)
+    config = config_of(arguments.encoder, arguments.memory_tokens, chosen.positions, arguments.seed, fingerprint(model))
+    checkpoint = arguments.out.with_name(f"{arguments.out.name}.checkpoint.safetensors")
+    compressor, history = train(model, texts, config, chosen, arguments.learning_rate, checkpoint)
+    scores = score_texts(model, compressor, texts["test"], tokenizer, chosen.batch)
+    line = interpolate(model, compressor, texts["test"][0], texts["test"][-1], tokenizer)
+    record = {
+        "encoder": arguments.encoder,
+        "length": arguments.length,
+        "memory_tokens": arguments.memory_tokens,
+        "learning_rate": arguments.learning_rate,
+        "seed": arguments.seed,
+        "steps": chosen.steps,
+        "batch": chosen.batch,
+        "positions": chosen.positions,
+        "trained_weights": sum(weight.numel() for weight in compressor.trained_weights().values()),
+        "encoder_weights": sum(weight.numel() for weight in compressor.parameters()),
+        "valid_loss": float(history["valid_loss"].iloc[-1]),
+        "language_model_sha256": config.language_model_sha256,
+    }
+    with atomic_path(arguments.out) as folder:
+        folder.mkdir()
+        compressor.save_pretrained(folder / "model")
+        history.to_csv(folder / "history.tsv", sep="\t", index=False, float_format="%.6g")
+        scores.to_csv(folder / "texts.tsv", sep="\t", index=False, float_format="%.6g")
+        line.to_csv(folder / "interpolation.tsv", sep="\t", index=False)
+        (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")
+    checkpoint.unlink(missing_ok=True)
+    means = scores[["loss", "accuracy", "rougeL", "exact", "loss_other_memory"]].mean()
+    print(", ".join(f"{name} {value:.3f}" for name, value in means.items()))
+
+
+def run_summary(arguments: argparse.Namespace) -> None:
+    """Put runs side by side."""
+    from gta.compressor.results import draw, read_runs, summarise
+    from gta.files import atomic_path
+    from gta.report.style import save
+
+    summary = summarise(*read_runs(arguments.runs), arguments.seed)
+    save(draw(summary), arguments.figure)
+    with atomic_path(arguments.out) as temporary:
+        summary.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
+
+
+def run_parameters(arguments: argparse.Namespace) -> None:
+    """Count weights."""
+    from gta.compressor.encoder import ENCODERS
+    from gta.compressor.parameters import SHAPES, parameter_table
+    from gta.files import atomic_path
+
+    table = parameter_table(SHAPES, list(ENCODERS), 16, arguments.lora_rank)
+    with atomic_path(arguments.out) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, float_format="%.4g")
+
+
+def run_prompts(arguments: argparse.Namespace) -> None:
+    """Compress the prompts of all genes."""
+    import pandas as pd
+    import torch
+
+    from gta.cohort.tables import read_genes
+    from gta.compressor.encoder import AttentionOnlyCompressor
+    from gta.compressor.prompts import BASELINES, bytes_per_gene, compress_prompts
+    from gta.errors import UserError
+    from gta.files import staged_files
+    from gta.inputs.tables import read_annotation
+    from gta.language.cache import read_prompts
+    from gta.language.models import fingerprint, load_frozen, load_tokenizer
+    from gta.language.prompts import complete, render, tokenize
+
+    torch.set_num_threads(arguments.threads)
+    chosen = settings.from_arguments(LanguageSettings, arguments)
+    if chosen.model is None:
+        raise UserError("--model is needed: give the folder of the language model.")
+    genes = read_genes(arguments.cohort)
+    texts = render(chosen.template, complete(read_annotation(arguments.annotation), genes), genes["gene"])
+    prompts = tokenize(texts, load_tokenizer(chosen.model), chosen.max_prompt_tokens, chosen.truncation)
+    model = load_frozen(chosen.model)
+    method: AttentionOnlyCompressor | str = arguments.method
+    if arguments.method not in BASELINES:
+        if not arguments.compressor:
+            raise UserError(f"--compressor is needed for {arguments.method}: give the folder of a trained one.")
+        method = AttentionOnlyCompressor.from_pretrained(arguments.compressor[0], model)
+        if method.config.memory_tokens != arguments.memory_tokens:
+            raise UserError(f"The compressor makes {method.config.memory_tokens} memory tokens: give --memory-tokens the same.")
+    sha256 = fingerprint(model)
+    cache = compress_prompts(model, prompts, method, arguments.memory_tokens, sha256)
+    own, full = bytes_per_gene(cache), bytes_per_gene(read_prompts(model, prompts, sha256))
+    size = {"method": arguments.method, "memory_tokens": arguments.memory_tokens, "bytes_per_gene": own}
+    with staged_files(arguments.out) as folder:
+        cache.save(folder / "prompt_cache.safetensors")
+        pd.DataFrame([{**size, "bytes_per_gene_full": full, "times_smaller": full / own}]).to_csv(
+            folder / "size.tsv", sep="\t", index=False, float_format="%.6g"
+        )
+    print(f"{len(prompts)} prompts, {own:.0f} bytes each instead of {full:.0f}")

@@ -1,0 +1,74 @@
+"""Corpora: texts to compress, divided into training, validation and test."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from transformers import PreTrainedTokenizerBase
+
+from gta.compressor.settings import CorpusSettings
+from gta.errors import UserError
+from gta.files import require_file
+
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".tsv": lambda path: pd.read_csv(path, sep="\t", keep_default_na=False),
+    ".csv": lambda path: pd.read_csv(path, keep_default_na=False),
+    ".parquet": pd.read_parquet,
+}
+
+
+def read_corpus(path: Path, settings: CorpusSettings) -> pd.DataFrame:
+    """A table of texts.
+
+    Returns:
+        `text`, and `date` if there is a column of dates.
+
+    Raises:
+        UserError: if the file is of another kind, or lacks a column.
+    """
+    if path.suffix not in READERS:
+        raise UserError(f"compressor.corpus: {path} ends in none of {', '.join(READERS)}; give a table of one of these kinds.")
+    table = READERS[path.suffix](require_file(path, "corpus"))
+    columns = {"text": settings.text_column} | ({"date": settings.date_column} if settings.date_column else {})
+    for key, column in columns.items():
+        if column not in table:
+            raise UserError(f"compressor.{key}_column: {path} has no column {column!r}; it has {', '.join(map(str, table))}.")
+    return pd.DataFrame({key: table[column].astype(str) for key, column in columns.items()})
+
+
+def divide(corpus: pd.DataFrame, settings: CorpusSettings, seed: int) -> pd.DataFrame:
+    """Distinct texts with their split.
+
+    Args:
+        corpus: `text` and, for a division by date, `date`.
+        settings: Dates and numbers of texts.
+        seed: Seed of the order.
+
+    Returns:
+        `split text`: train, valid, test; in random order within each.
+
+    Raises:
+        UserError: if a split would be empty.
+    """
+    texts = corpus[corpus["text"].str.strip() != ""].drop_duplicates("text")
+    texts = texts.iloc[np.random.default_rng(seed).permutation(len(texts))]
+    if "date" in texts:
+        train = texts[texts["date"] < settings.train_before]
+        held_out = texts[texts["date"] > settings.test_after]
+    else:
+        tenths = min(2 * settings.test_texts, 2 * (len(texts) // 10))
+        held_out, train = texts.iloc[:tenths], texts.iloc[tenths:]
+    each = min(settings.test_texts, len(held_out) // 2)
+    parts = {"train": train.iloc[: settings.train_texts], "valid": held_out.iloc[:each], "test": held_out.iloc[each : 2 * each]}
+    for split, part in parts.items():
+        if part.empty:
+            raise UserError(f"compressor.corpus: no texts are left for the split {split}; give more texts, or other dates.")
+    return pd.concat([part.assign(split=split) for split, part in parts.items()], ignore_index=True)[["split", "text"]]
+
+
+def tokenize_corpus(corpus: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, length: int) -> dict[str, list[list[int]]]:
+    """Token ids of the texts of each split, without special tokens, cut to `length`."""
+    encoded = tokenizer(corpus["text"].tolist(), add_special_tokens=False)["input_ids"]
+    tokens = pd.Series([list(ids[:length]) for ids in encoded], index=corpus.index)
+    return {split: [text for text in tokens[corpus["split"] == split] if text] for split in ("train", "valid", "test")}

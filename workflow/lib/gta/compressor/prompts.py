@@ -1,0 +1,76 @@
+"""Prompts in a few memory tokens: a prompt cache whose slots are memory, in the place of one slot per token."""
+
+import torch
+from torch.nn.functional import pad
+from transformers import PreTrainedModel
+
+from gta.compressor.encoder import AttentionOnlyCompressor
+from gta.compressor.memory import Memory, mean_pooled, truncated
+from gta.compressor.regeneration import embed_prompt, first_token, pad_tokens
+from gta.language.cache import PromptCache
+from gta.language.prompts import Prompt
+
+#: What needs no training.
+BASELINES = {"truncate": truncated, "mean_pool": mean_pooled}
+
+
+@torch.no_grad()
+def compress_prompts(
+    language_model: PreTrainedModel,
+    prompts: list[Prompt],
+    method: AttentionOnlyCompressor | str,
+    memory_tokens: int,
+    model_fingerprint: str,
+) -> PromptCache:
+    """Compress each distinct prompt and keep the keys and values of its memory tokens.
+
+    Prompts are compressed one at a time, as `gta.language.cache.read_prompts` reads them.
+
+    Args:
+        language_model: The frozen language model.
+        prompts: One prompt for each gene.
+        method: A trained compressor, or the name of one of BASELINES.
+        memory_tokens: M. A baseline gives fewer for a prompt that is shorter.
+        model_fingerprint: Fingerprint of the language model.
+    """
+    begin = first_token(language_model)
+    distinct = list(dict.fromkeys(tuple(prompt.tokens) for prompt in prompts))
+    number = {tokens: row for row, tokens in enumerate(distinct)}
+    memories = []
+    for tokens in distinct:
+        # The token that begins a text is put before every text alike.
+        text = list(tokens[1:] if tokens[0] == begin else tokens)
+        embedded, mask = embed_prompt(language_model, *(part.to(language_model.device) for part in pad_tokens([text])))
+        if isinstance(method, str):
+            memories.append(BASELINES[method](language_model, embedded, mask, memory_tokens))
+        else:
+            memories.append(method(language_model, embedded, mask))
+    lengths = torch.tensor([int(memory.mask.sum()) for memory in memories])
+    longest = int(lengths.max())
+    keys, values = zip(*(_padded_in_front(memory, longest) for memory in memories), strict=True)
+    return PromptCache(
+        genes=[prompt.gene for prompt in prompts],
+        rows=torch.tensor([number[tuple(prompt.tokens)] for prompt in prompts]),
+        lengths=lengths,
+        next_positions=torch.cat([memory.next_positions for memory in memories]).cpu(),
+        tokens=None,
+        keys=torch.stack(keys),
+        values=torch.stack(values),
+        model=model_fingerprint,
+    )
+
+
+def bytes_per_gene(cache: PromptCache) -> float:
+    """Bytes of keys and values that a gene's prompt takes, padding left out, averaged over genes; 0 for an encoder's prompts."""
+    if cache.keys is None:
+        return 0.0
+    slot = 2 * cache.keys[0, :, :, 0].numel() * cache.keys.element_size()
+    return slot * float(cache.lengths[cache.rows].double().mean())
+
+
+def _padded_in_front(memory: Memory, longest: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys and values of one memory without the slots that stand for nothing, zeros in front."""
+    there = memory.mask[0] == 1
+    padding = (0, 0, longest - int(there.sum()), 0)
+    keys, values = (pad(part[0][:, :, there], padding).cpu() for part in (memory.keys, memory.values))
+    return keys, values
