@@ -20,7 +20,9 @@ DEMO = {
     "aligner_train": 6,
     "aligner_predict": 3,
     "baselines_elastic_net": 1,
+    "baselines_mean": 1,
     "baselines_ridge": 1,
+    "baselines_top_eqtl": 1,
     "evaluation_score": 1,
     "attribution": 1,
 }

@@ -11,7 +11,7 @@ import pytest
 from gta.errors import UserError
 from gta.evaluation.cli import add_parser
 
-TABLES = ("per_gene.tsv", "per_person.tsv", "summary.tsv", "comparisons.tsv")
+TABLES = ("per_gene.tsv", "per_person.tsv", "summary.tsv", "comparisons.tsv", "dependence.tsv")
 GENE_SPLITS = ["train"] * 8 + ["valid"] * 2 + ["test"] * 6
 PERSON_SPLITS = ["train"] * 6 + ["valid"] * 2 + ["test"] * 10
 FAST = ("--bootstraps", "50", "--permutations", "50")

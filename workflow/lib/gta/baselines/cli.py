@@ -14,8 +14,8 @@ Writes predictions/elastic_net.parquet   gene, person, mean, deviation, predicte
        weights.tsv             gene, contig, pos (0-based), ref, alt, weight per ALT allele, cv_r2, n_variants
        genes.tsv               gene, n_variants, n_weights, cv_r2 (nested cross-validation), of the genes of all splits
 
-One model per gene, fitted on the training people alone. Models of training genes predict everybody; those of other genes only tell
-how well genotypes can predict them (cv_r2). A gene whose best model is empty is predicted to deviate by 0 in everybody.
+One model per gene, fitted on the training people alone. Models of training genes predict everybody; those of other genes only
+tell how well genotypes can predict them (cv_r2). A gene whose best model is empty is predicted to deviate by 0 in everybody.
 
 example:
   gta baselines elastic-net --cohort results/demo/cohort --haplotypes results/demo/haplotypes/sim*.npz \\
@@ -26,8 +26,8 @@ TOP_EQTL_EPILOG = """\
 Reads  cohort/                 expression (natural log), splits of genes and people
        haplotypes/{contig}.npz dosages of the variants in each gene's window
 Writes predictions/top_eqtl.parquet   gene, person, mean, deviation, predicted (natural-log units), of the training genes
-       variants.tsv            gene, contig, pos (0-based), ref, alt, distance (bp from the TSS, in the gene's direction), slope per
-                               ALT allele, r, p_value (of this variant alone), n_variants, of the genes of all splits
+       variants.tsv            gene, contig, pos (0-based), ref, alt, distance (bp from the TSS, in the gene's direction),
+                               slope per ALT allele, r, p_value (of this variant alone), n_variants, of the genes of all splits
 
 The variant with the strongest correlation among the training people, and the straight line through it.
 
@@ -40,8 +40,8 @@ MEAN_EPILOG = """\
 Reads  cohort/                   expression (natural log), splits of genes and people
 Writes predictions/mean.parquet  gene, person, mean, deviation (0), predicted (natural-log units)
 
-A training gene is predicted at its mean over the training people, any other at the mean of those means, for everybody alike: what a
-model has to beat in R2. Correlations across people do not exist for it.
+A training gene is predicted at its mean over the training people, any other at the mean of those means, for everybody alike: what
+a model has to beat in R2. Correlations across people do not exist for it.
 
 example:
   gta baselines mean --cohort results/demo/cohort --out mean.parquet

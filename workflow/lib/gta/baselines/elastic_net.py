@@ -1,7 +1,7 @@
 """Elastic net on cis genotypes, one model per gene: the PrediXcan baseline (Gamazon et al., Nat Genet 2015).
 
-How well a gene can be predicted from its genotypes at all, `cv_r2`, is estimated by nested cross-validation: the penalty is chosen
-anew without the fold that is predicted, so that the choice does not flatter it.
+How well a gene can be predicted from its genotypes at all, `cv_r2`, is estimated by nested cross-validation: the penalty is
+chosen anew without the fold that is predicted, so that the choice does not flatter it.
 """
 
 import itertools
@@ -145,8 +145,8 @@ def fit_cohort(
         threads: Genes fitted at the same time.
 
     Returns:
-        Predictions (`gene person mean deviation predicted`) and weights (`WEIGHT_COLUMNS`) of the training genes; and what was found
-        of every gene (`GENE_COLUMNS`).
+        Predictions (`gene person mean deviation predicted`) and weights (`WEIGHT_COLUMNS`) of the training genes; and what was
+        found of every gene (`GENE_COLUMNS`).
 
     Raises:
         UserError: if the panels are of other people or lack a gene, or there are too few training people.

@@ -23,8 +23,8 @@ def strongest(dosage: np.ndarray, response: np.ndarray) -> tuple[int, float, flo
         response: (n,) expression, natural log.
 
     Returns:
-        Its number (of equal ones the first), the slope per ALT allele, the correlation, and the two-sided p-value of the slope (Student's
-        t with n - 2 degrees of freedom), for this variant alone: not corrected for the number of variants.
+        Its number (of equal ones the first), the slope per ALT allele, the correlation, and the two-sided p-value of the slope
+        (Student's t with n - 2 degrees of freedom), for this variant alone: not corrected for the number of variants.
     """
     x, y = dosage - dosage.mean(axis=0), response - response.mean()
     covariance, squares, square = x.T @ y, (x * x).sum(axis=0), float(y @ y)
@@ -38,7 +38,7 @@ def strongest(dosage: np.ndarray, response: np.ndarray) -> tuple[int, float, flo
 
 
 def fit_cohort(cohort: Cohort, panels: Sequence[PanelSet], settings: TopEqtlSettings) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Find the strongest variant of every gene among the training people, and predict everybody's expression of the training genes.
+    """Find every gene's strongest variant among the training people, and predict everybody's expression of the training genes.
 
     Args:
         cohort: The cohort.
@@ -46,8 +46,8 @@ def fit_cohort(cohort: Cohort, panels: Sequence[PanelSet], settings: TopEqtlSett
         settings: The settings.
 
     Returns:
-        Predictions (`gene person mean deviation predicted`) of the training genes, and the variants of all genes (`COLUMNS`; genes
-        without a usable variant have no row; `distance` from the TSS in bp, positive in the gene's direction).
+        Predictions (`gene person mean deviation predicted`) of the training genes, and the variants of all genes (`COLUMNS`;
+        genes without a usable variant have no row; `distance` from the TSS in bp, positive in the gene's direction).
 
     Raises:
         UserError: if the panels are of other people or lack a gene.

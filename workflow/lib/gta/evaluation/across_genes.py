@@ -13,6 +13,7 @@ from gta.evaluation.estimates import Estimate, over_seeds
 from gta.evaluation.resampling import (
     Singles,
     bootstrap_counts,
+    bootstrap_indices,
     generator,
     permutations,
     permuted_correlations,
@@ -62,51 +63,58 @@ def score(observed: Floats, predicted: Floats, settings: EvaluationSettings, see
         each person's Spearman correlation; and the metrics of `gta.evaluation.pooled`. All are computed for each seed and
         averaged over seeds.
     """
+    return over_seeds([_estimates(observed, guess, settings, seed) for guess in predicted])
+
+
+def level_estimate(observed: Floats, guess: Floats, settings: EvaluationSettings, seed: int) -> dict[str, Estimate]:
+    """`spearman`, `pearson` and `r2` of levels averaged over people, of one seed; `observed` and `guess` (genes, people)."""
     genes = bootstrap_counts(observed.shape[0], settings.bootstraps, generator(seed, *_BOOTSTRAP))
     people = bootstrap_counts(observed.shape[1], settings.bootstraps, generator(seed, *_PEOPLE))
-    return over_seeds([_estimates(observed, guess, genes, people, settings, seed) for guess in predicted])
-
-
-def _estimates(
-    observed: Floats, guess: Floats, genes: Singles, people: Singles, settings: EvaluationSettings, seed: int
-) -> dict[str, Estimate]:
-    """The metrics of one seed; `observed` and `guess` (genes, people)."""
     orders = permutations(len(observed), settings.permutations, generator(seed, *_PERMUTATION))
     level, guessed = observed.mean(axis=1)[None], guess.mean(axis=1)[None]
     constant = int((constant_rows(level) | constant_rows(guessed))[0])
-
     null_spearman = permuted_correlations(unit_ranks(level), unit_ranks(guessed)[None], orders)[0, 0]
-    products = permuted_correlations(unit_rows(level), unit_rows(guessed)[None], orders)[0, 0]
-    pearson, r2 = (float(value[0]) for value in (dot_rows(unit_rows(level), unit_rows(guessed)), explained(level, guessed)))
-    # A permutation changes nothing of R2 but the correlation, times the two standard deviations.
+    null_pearson = permuted_correlations(unit_rows(level), unit_rows(guessed)[None], orders)[0, 0]
+    spearman, pearson, r2 = (
+        float(value[0])
+        for value in (
+            dot_rows(unit_ranks(level), unit_ranks(guessed)),
+            dot_rows(unit_rows(level), unit_rows(guessed)),
+            explained(level, guessed),
+        )
+    )
+    # Permutations change nothing of R2 but the correlation, which enters times the ratio of the standard deviations.
     spread = guessed.std() / level.std() if level.std() > 0 else 0.0
-    null_r2 = r2 + 2.0 * spread * (products - pearson)
+    null_r2 = r2 + 2.0 * spread * (null_pearson - pearson)
     moments = resampled_moments(level, guessed, genes, level=True)
-    resampled_levels = [_resampled_levels(values, people) for values in (observed, guess)]
+    drawn = [_resampled_levels(values, people) for values in (observed, guess)]
+    resampled = resampled_spearman(level, guessed[None], genes)[0, 0].astype(np.float64)
+    return {
+        "spearman": Estimate(spearman, resampled, dot_rows(*map(unit_ranks, drawn)), null_spearman, constant),
+        "pearson": Estimate(pearson, moments[0][0], dot_rows(*map(unit_rows, drawn)), null_pearson, constant),
+        "r2": Estimate(r2, moments[1][0], explained(*drawn), null_r2, constant),
+    }
 
+
+def _estimates(observed: Floats, guess: Floats, settings: EvaluationSettings, seed: int) -> dict[str, Estimate]:
+    """The metrics of one seed; `observed` and `guess` (genes, people)."""
+    genes = bootstrap_counts(observed.shape[0], settings.bootstraps, generator(seed, *_BOOTSTRAP))
+    people = bootstrap_counts(observed.shape[1], settings.bootstraps, generator(seed, *_PEOPLE))
+    orders = permutations(len(observed), settings.permutations, generator(seed, *_PERMUTATION))
     person = dot_rows(unit_ranks(observed.T), unit_ranks(guess.T))
     by_person = resampled_spearman(observed.T, guess.T[None], genes)[0]
-    person_null = permuted_correlations(unit_ranks(observed.T), unit_ranks(guess.T)[None], orders)[0]
-    drawn = np.repeat(np.tile(np.arange(len(person)), people.shape[1]), people.T.astype(np.intp).ravel())
-
-    return {
-        "spearman": Estimate(
-            float(dot_rows(unit_ranks(level), unit_ranks(guessed))[0]),
-            resampled_spearman(level, guessed[None], genes)[0, 0].astype(np.float64),
-            dot_rows(*map(unit_ranks, resampled_levels)),
-            null_spearman,
-            constant,
-        ),
-        "pearson": Estimate(pearson, moments[0][0], dot_rows(*map(unit_rows, resampled_levels)), products, constant),
-        "r2": Estimate(r2, moments[1][0], explained(*resampled_levels), null_r2, constant),
-        "median_person_spearman": Estimate(
-            float(np.median(person)),
-            np.median(by_person, axis=0).astype(np.float64),
-            np.median(person[drawn.reshape(people.shape[1], -1)], axis=1),
-            np.median(person_null, axis=0),
-            int((constant_rows(observed.T) | constant_rows(guess.T)).sum()),
-        ),
-    } | pooled.estimate(observed, guess, genes, people, orders, "genes")
+    null = permuted_correlations(unit_ranks(observed.T), unit_ranks(guess.T)[None], orders)[0]
+    drawn = bootstrap_indices(observed.shape[1], settings.bootstraps, generator(seed, *_PEOPLE))
+    median = Estimate(
+        float(np.median(person)),
+        np.median(by_person, axis=0).astype(np.float64),
+        np.concatenate([np.median(person[block], axis=1) for block in drawn]),
+        np.median(null, axis=0),
+        int((constant_rows(observed.T) | constant_rows(guess.T)).sum()),
+    )
+    levels = level_estimate(observed, guess, settings, seed)
+    pairs = pooled.estimate(observed, guess, genes, people, orders, "genes")
+    return {**levels, "median_person_spearman": median, **pairs}
 
 
 def _resampled_levels(values: Floats, people: Singles) -> Floats:
@@ -124,18 +132,6 @@ def difference(observed: Floats, first: Floats, second: Floats, settings: Evalua
         settings: Number of resamples.
         seed: Of the bootstraps.
     """
-    genes = bootstrap_counts(observed.shape[0], settings.bootstraps, generator(seed, *_BOOTSTRAP))
-    people = bootstrap_counts(observed.shape[1], settings.bootstraps, generator(seed, *_PEOPLE))
-    level = observed.mean(axis=1)[None]
-    truth = unit_ranks(_resampled_levels(observed, people))
-
-    def of(predicted: Floats) -> tuple[float, Floats, Floats]:
-        guessed = predicted.mean(axis=2)
-        return (
-            float(dot_rows(unit_ranks(level), unit_ranks(guessed)).mean()),
-            resampled_spearman(level, guessed[:, None], genes)[:, 0].mean(axis=0, dtype=np.float64),
-            np.mean([dot_rows(truth, unit_ranks(_resampled_levels(guess, people))) for guess in predicted], axis=0),
-        )
-
-    (a, a_genes, a_people), (b, b_genes, b_people) = of(first), of(second)
-    return Difference(a - b, a_genes - b_genes, a_people - b_people)
+    a, b = (over_seeds([level_estimate(observed, guess, settings, seed) for guess in guesses]) for guesses in (first, second))
+    one, other = a["spearman"], b["spearman"]
+    return Difference(one.value - other.value, one.over_genes - other.over_genes, one.over_people - other.over_people)

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
-from gta.evaluation import across_genes, across_people
+from gta.evaluation import across_genes, across_people, dependence
 from gta.evaluation.across_people import GeneScores
-from gta.evaluation.estimates import Estimate
+from gta.evaluation.dependence import GeneProperties, read_properties
+from gta.evaluation.estimates import Estimate, over_seeds
 from gta.evaluation.models import ACROSS_GENES, ACROSS_PEOPLE, REGIMES, Model
 from gta.evaluation.resampling import generator, interval, permutations_within
 from gta.evaluation.settings import EvaluationSettings
 from gta.evaluation.tables import read_predictions
 from gta.files import staged_files
 
-#: Columns of the four tables; see docs/contracts.md.
+#: Columns of the tables; see docs/contracts.md.
 COLUMNS = {
     "per_gene": [
         *("model", "seed", "regime", "gene", "n_people", "spearman", "ci_low", "ci_high", "pearson", "r2"),
@@ -132,6 +133,33 @@ class Scorer:
                 rows.append(dict(zip(COLUMNS["comparisons"], cells, strict=True)))
         return pd.DataFrame(rows, columns=COLUMNS["comparisons"])
 
+    def dependence(self, properties: GeneProperties) -> pd.DataFrame:
+        """`dependence.tsv`: what the correlations across people depend on, and groups of genes apart in every regime."""
+        parts: list[dict[str, object]] = []
+        for model, regime in itertools.product(self.models, ACROSS_PEOPLE):
+            scores, genes = self.gene_scores(model, regime), self.genes(model, regime)
+            if scores is not None:
+                group = None if properties.group is None else properties.group.to_numpy()[genes].tolist()
+                found = dependence.rows(scores, properties.numbers.iloc[genes], group, self.settings, self.seed)
+                parts += [{"model": model.name, "regime": regime} | row for row in found]
+        if properties.group is not None:
+            parts += self._levels_by_group(properties.group)
+        return pd.DataFrame(parts, columns=dependence.COLUMNS)
+
+    def _levels_by_group(self, group: pd.Series) -> list[dict[str, object]]:
+        """Rows of `dependence.tsv`: the correlation of levels across genes, in each group of genes."""
+        found: list[dict[str, object]] = []
+        for model, label in itertools.product(self.models, sorted(set(group))):
+            genes = np.intersect1d(self.genes(model, ACROSS_GENES), np.flatnonzero((group == label).to_numpy()))
+            if len(genes) >= self.settings.min_genes:
+                guesses = model.predicted[:, genes]
+                estimates = [
+                    across_genes.level_estimate(self.observed[genes], guess, self.settings, self.seed) for guess in guesses
+                ]
+                known = {"model": model.name, "regime": ACROSS_GENES, "property": "group", "group": label, "n_genes": len(genes)}
+                found.append(known | {"metric": "spearman"} | over_seeds(estimates)["spearman"].row("spearman", self.settings))
+        return found
+
     def _differences(
         self, regime: str, genes: NDArray[np.intp], first: Model, second: Model
     ) -> dict[str, across_people.Difference]:
@@ -156,15 +184,27 @@ def _stack(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def score(cohort_folder: Path, prediction_files: Sequence[Path], out: Path, settings: EvaluationSettings, seed: int) -> None:
-    """Read a cohort and predictions, compare, and write the four tables into a folder.
+def score(
+    cohort_folder: Path,
+    prediction_files: Sequence[Path],
+    out: Path,
+    settings: EvaluationSettings,
+    seed: int,
+    elastic_net: Path | None = None,
+    top_eqtl: Path | None = None,
+    gene_groups: Path | None = None,
+) -> None:
+    """Read a cohort and predictions, compare, and write the tables into a folder.
 
     Args:
         cohort_folder: What the stage `cohort` wrote.
         prediction_files: One file per model and seed, `MODEL.parquet` or `MODEL.seedN.parquet`.
-        out: The folder for `per_gene.tsv`, `per_person.tsv`, `summary.tsv` and `comparisons.tsv`.
+        out: The folder for `per_gene.tsv`, `per_person.tsv`, `summary.tsv`, `comparisons.tsv` and `dependence.tsv`.
         settings: Of the evaluation.
         seed: Of all random draws: the same seed gives the same bytes.
+        elastic_net: Table of genes of the baseline `elastic-net`, see `gta.evaluation.dependence.read_properties`.
+        top_eqtl: Table of variants of the baseline `top-eqtl`.
+        gene_groups: The user's table of groups of genes.
 
     Raises:
         UserError: if the files are wrong, or fewer than `settings.min_people` people are held out.
@@ -176,6 +216,7 @@ def score(cohort_folder: Path, prediction_files: Sequence[Path], out: Path, sett
             f"The cohort {cohort_folder} holds out {held_out} people (split test), and a correlation across people needs "
             f"{settings.min_people}: hold out more people in the settings of the cohort, or lower min_people."
         )
+    properties = read_properties(cohort, elastic_net, top_eqtl, gene_groups)
     models = [Model.of(predictions) for predictions in read_predictions(prediction_files, cohort).values()]
     scorer = Scorer(cohort, models, settings, seed)
     tables = {
@@ -183,6 +224,7 @@ def score(cohort_folder: Path, prediction_files: Sequence[Path], out: Path, sett
         "per_person": scorer.per_person(),
         "summary": scorer.summary(),
         "comparisons": scorer.comparisons(),
+        "dependence": scorer.dependence(properties),
     }
     with staged_files(out) as folder:
         for name, table in tables.items():
