@@ -73,12 +73,12 @@ _PAGE = """\
 <meta charset="utf-8">
 <title>Overview</title>
 <style>
-body {{ font-family: sans-serif; font-size: 14px; line-height: 1.45; margin: 1.2em auto; max-width: 64em; color: #111; }}
+body {{ font-family: sans-serif; font-size: 14px; line-height: 1.45; margin: 1.2em auto; max-width: 76em; color: #111; }}
 h1 {{ font-size: 1.4em; }} h2 {{ font-size: 1.15em; margin: 1.6em 0 0.3em; }} h3 {{ font-size: 1em; margin: 1.2em 0 0.2em; }}
 p, ul {{ margin: 0.3em 0 0.6em; max-width: 56em; }}
 table {{ border-collapse: collapse; margin: 0.4em 0; }}
 th {{ border-bottom: 2px solid #333; text-align: left; padding: 3px 10px; vertical-align: bottom; }}
-td {{ border-bottom: 1px solid #ddd; padding: 3px 10px; font-variant-numeric: tabular-nums; white-space: nowrap; }}
+td {{ border-bottom: 1px solid #ddd; padding: 3px 8px; font-variant-numeric: tabular-nums; white-space: nowrap; }}
 td.path {{ white-space: normal; overflow-wrap: anywhere; }}
 figure {{ margin: 1em 0; }} img {{ max-width: 100%; }} figcaption {{ color: #444; max-width: 56em; }}
 .warning {{ border-left: 4px solid #333; padding: 0.4em 0.8em; background: #f2f2f2; }}
@@ -124,11 +124,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], path_columns: Seq
 
 
 def _number(value: float, digits: int = 2) -> str:
-    return "" if np.isnan(value) else f"{value:+.{digits}f}"
+    return "" if np.isnan(value) else f"{round(value, digits) + 0.0:+.{digits}f}"  # 0.0 rather than -0.0
 
 
 def _interval(low: float, high: float) -> str:
-    return "" if np.isnan(low) else f"[{low:+.2f}, {high:+.2f}]"
+    return "" if np.isnan(low) else f"[{_number(low)}, {_number(high)}]"
 
 
 def what_was_run(people: pd.DataFrame, genes: pd.DataFrame) -> str:
@@ -168,8 +168,8 @@ def headline_table(summary: pd.DataFrame, per_gene: pd.DataFrame, regime: str) -
             _number(main["value"]),
             _interval(main["ci_low"], main["ci_high"]),
             _interval(main["people_ci_low"], main["people_ci_high"]),
-            f"{main['null_mean']:+.2f}, {main['null_high']:+.2f}",
-            f"{main['p_value']:.3g}",
+            f"{_number(main['null_mean'])}, {_number(main['null_high'])}",
+            f"{main['p_value']:.2g}",
             _number(pearson),
             _number(r2) if abs(r2) < 100 else f"{r2:.0f}",
         ]
@@ -186,12 +186,12 @@ def headline_table(summary: pd.DataFrame, per_gene: pd.DataFrame, regime: str) -
 
 
 def verdict(low: float, high: float, people_low: float, people_high: float) -> str:
-    """What a paired difference says: `higher` or `lower` only if both intervals exclude 0."""
+    """What a paired difference says: `higher` or `lower` only if both intervals exclude 0, else `not different`."""
     if min(low, people_low) > 0:
         return "higher"
     if max(high, people_high) < 0:
         return "lower"
-    return "no difference that these genes and people can show"
+    return "not different"
 
 
 def comparison_table(comparisons: pd.DataFrame, model: str) -> str:
@@ -203,7 +203,7 @@ def comparison_table(comparisons: pd.DataFrame, model: str) -> str:
         over_genes, over_people = (row["ci_low"], row["ci_high"]), (row["people_ci_low"], row["people_ci_high"])
         pair = f"{row['model_a']} - {row['model_b']}"
         numbers = (f"{row['n_genes']:.0f}", _number(row["difference"]), _interval(*over_genes), _interval(*over_people))
-        rows.append([_REGIMES[row["regime"]][0], pair, *numbers, verdict(*over_genes, *over_people)])
+        rows.append([_REGIMES[row["regime"]][0].split(", ")[0], pair, *numbers, verdict(*over_genes, *over_people)])
     return _table(
         ["regime", "difference", "genes", "Spearman", "interval over genes", "interval over people", f"{model} is"], rows
     )
@@ -278,7 +278,8 @@ def page(sources: Sources) -> str:
                 " averaged.</p>",
                 *(headline_table(summary, per_gene, regime) for regime in REGIMES),
                 f"<h2>What {html.escape(first)} adds</h2>",
-                "<p>Paired differences on the same genes and people. With many pairs, some intervals exclude 0 by chance.</p>",
+                "<p>Paired differences on the same genes and held-out people. <i>Not different</i> means that one of the intervals"
+                " includes 0: these genes and people cannot tell. With many pairs, some exclude 0 by chance.</p>",
                 comparison_table(comparisons, first),
                 "<h2>Figures</h2>",
                 *(_figure(path) for path in sources.figures),
