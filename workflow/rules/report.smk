@@ -186,7 +186,8 @@ rule report_overview:
         training=collect("<results>/aligner/{model}/seed{seed}/training.json", model=RUN.models, seed=RUN.seeds),
         runtimes="<results>/evaluation/runtimes.tsv",
         figures=collect(
-            "<results>/evaluation/figures/{figure}.svg", figure=["per_gene", "cis_signal", "across_genes", "dependence"]
+            "<results>/evaluation/figures/{figure}.svg",
+            figure=["per_gene", "cis_signal", "across_genes", "dependence"],
         ),
     output:
         page=report(
