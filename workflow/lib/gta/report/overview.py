@@ -278,7 +278,7 @@ def page(sources: Sources) -> str:
                 " averaged.</p>",
                 *(headline_table(summary, per_gene, regime) for regime in REGIMES),
                 f"<h2>What {html.escape(first)} adds</h2>",
-                "<p>Paired differences on the same genes and held-out people. <i>Not different</i>: one of the intervals"
+                "<p>Paired differences on the same genes and held-out people. <i>Not different</i> if one of the intervals"
                 " includes 0: these genes and people cannot tell. With many pairs, some exclude 0 by chance.</p>",
                 comparison_table(comparisons, first),
                 "<h2>Figures</h2>",
