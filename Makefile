@@ -21,7 +21,8 @@ SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 NETWORKS := .venv-networks
 GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
 
-.PHONY: help setup demo run report test test-networks bench-haplotypes bench-features bench-aoc lint unlock format clean distclean
+BENCHMARKS := bench-haplotypes bench-features bench-aligner bench-aoc bench-evaluation bench-cis-signal bench-attribution
+.PHONY: help setup demo run report test test-networks $(BENCHMARKS) lint unlock format clean distclean
 
 help: ## show this
 	@echo "Targets (variables in brackets):"
@@ -71,6 +72,12 @@ bench-features: $(STAMP) ## measure what de-duplication saves and how fast motif
 
 bench-aoc: $(STAMP) ## measure how fast the attention-only compressor encodes, beside LoRA [ARGS]
 	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/aoc.py $(ARGS)
+
+bench-evaluation: $(STAMP) ## time the evaluation of 3,000 genes, 421 people and 5 models, beside a loop over scipy [ARGS]
+	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/evaluation.py $(ARGS)
+
+bench-cis-signal: $(STAMP) ## does the known cis signal of real data come back in held-out people? [DATA=FOLDER, ARGS]
+	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/cis_signal.py $(DATA) $(ARGS)
 
 lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/ruff check .

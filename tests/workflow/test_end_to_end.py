@@ -54,7 +54,8 @@ def test_results_are_where_the_contract_says(finished: Path) -> None:
         ],
         "cohort": ["people.tsv", "genes.tsv", "expression.parquet", "gene_statistics.tsv", "dropped.tsv", "summary.tsv"],
         "language/pretrained": ["full/prompts.tsv", "full/prompt_cache.safetensors", "prototypes.safetensors"],
-        "evaluation": ["per_gene.tsv", "per_person.tsv", "summary.tsv", "comparisons.tsv"],
+        "evaluation": ["per_gene.tsv", "per_person.tsv", "summary.tsv", "comparisons.tsv", "dependence.tsv"],
+        "baselines": ["elastic_net.weights.tsv", "elastic_net.genes.tsv", "top_eqtl.variants.tsv"],
     }.items():
         for name in names:
             assert f"{folder}/{name}" in made
@@ -78,7 +79,7 @@ def test_every_step_left_its_log_and_its_benchmark(finished: Path) -> None:
 
 def test_every_model_is_evaluated(finished: Path) -> None:
     summary = pd.read_csv(finished / "evaluation" / "summary.tsv", sep="\t")
-    assert set(summary["model"]) == {"gta", "elastic_net", "ridge"}
+    assert set(summary["model"]) == {"gta", "elastic_net", "top_eqtl", "ridge", "mean"}
 
 
 def test_second_run_does_nothing(finished: Path) -> None:

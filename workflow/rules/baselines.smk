@@ -7,6 +7,7 @@ rule baselines_elastic_net:
     output:
         predictions="<results>/predictions/elastic_net.parquet",
         weights="<results>/baselines/elastic_net.weights.tsv",
+        genes="<results>/baselines/elastic_net.genes.tsv",
     log:
         "<logs>/baselines/elastic_net.log",
     benchmark:
@@ -22,11 +23,66 @@ rule baselines_elastic_net:
         seed=RUN.seed,
         options=lambda wildcards: RUN.options("elastic_net"),
     message:
-        "Fitting an elastic net on the cis genotypes of every training gene"
+        "Fitting an elastic net on the cis genotypes of every gene"
     shell:
         "python -m gta baselines elastic-net --cohort {params.cohort:q} --haplotypes {input.panels:q}"
         " --threads {threads} --seed {params.seed:q} {params.options}"
-        " --out {output.predictions:q} --weights {output.weights:q} &> {log:q}"
+        " --out {output.predictions:q} --weights {output.weights:q} --genes {output.genes:q} &> {log:q}"
+
+
+rule baselines_top_eqtl:
+    input:
+        cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
+        panels=collect("<results>/haplotypes/{contig}.npz", contig=RUN.contigs),
+    output:
+        predictions="<results>/predictions/top_eqtl.parquet",
+        variants="<results>/baselines/top_eqtl.variants.tsv",
+    log:
+        "<logs>/baselines/top_eqtl.log",
+    benchmark:
+        "<benchmarks>/baselines/top_eqtl.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        cohort=subpath(input.cohort, parent=True),
+        options=lambda wildcards: RUN.options("top_eqtl"),
+    message:
+        "Finding the strongest variant of every gene"
+    shell:
+        "python -m gta baselines top-eqtl --cohort {params.cohort:q} --haplotypes {input.panels:q} {params.options}"
+        " --out {output.predictions:q} --variants {output.variants:q} &> {log:q}"
+
+
+rule baselines_mean:
+    input:
+        cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
+    output:
+        predictions="<results>/predictions/mean.parquet",
+    log:
+        "<logs>/baselines/mean.log",
+    benchmark:
+        "<benchmarks>/baselines/mean.tsv"
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        cohort=subpath(input.cohort, parent=True),
+    message:
+        "Predicting the mean of the training people"
+    shell:
+        "python -m gta baselines mean --cohort {params.cohort:q} --out {output.predictions:q} &> {log:q}"
 
 
 rule baselines_ridge:

@@ -1,5 +1,8 @@
 rule evaluation_score:
     input:
+        **RUN.gene_groups,
+        elastic_net="<results>/baselines/elastic_net.genes.tsv",
+        top_eqtl="<results>/baselines/top_eqtl.variants.tsv",
         cohort="<results>/cohort/genes.tsv",
         people="<results>/cohort/people.tsv",
         expression="<results>/cohort/expression.parquet",
@@ -9,6 +12,7 @@ rule evaluation_score:
         per_person="<results>/evaluation/per_person.tsv",
         summary="<results>/evaluation/summary.tsv",
         comparisons="<results>/evaluation/comparisons.tsv",
+        dependence="<results>/evaluation/dependence.tsv",
     log:
         "<logs>/evaluation/score.log",
     benchmark:
@@ -24,10 +28,12 @@ rule evaluation_score:
         folder=subpath(output.summary, parent=True),
         seed=RUN.seed,
         options=lambda wildcards: RUN.options("evaluation"),
+        files=lambda wildcards: as_options(RUN.gene_groups),
     message:
         "Comparing every model's predictions with expression, on held-out genes and people"
     shell:
         "python -m gta evaluation score --cohort {params.cohort:q} --predictions {input.predictions:q}"
+        " --elastic-net {input.elastic_net:q} --top-eqtl {input.top_eqtl:q} {params.files}"
         " --seed {params.seed:q} {params.options} --out {params.folder:q} &> {log:q}"
 
 

@@ -117,6 +117,108 @@ rule report_per_gene:
         "python -m gta report per-gene --per-gene {input.per_gene:q} --summary {input.summary:q} --out {output.figure:q} &> {log:q}"
 
 
+rule report_cis_signal:
+    input:
+        per_gene="<results>/evaluation/per_gene.tsv",
+        variants="<results>/baselines/top_eqtl.variants.tsv",
+    output:
+        figure=report(
+            "<results>/evaluation/figures/cis_signal.svg",
+            caption="../report/cis_signal.rst",
+            category="5 Evaluation",
+            labels={"what": "Known cis signal", "form": "figure"},
+        ),
+    log:
+        "<logs>/report/cis_signal.log",
+    benchmark:
+        "<benchmarks>/report/cis_signal.tsv"
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        models=["elastic_net", "top_eqtl", next(iter(RUN.models))],
+    message:
+        "Drawing how the known cis signal comes back in held-out people"
+    shell:
+        "python -m gta report cis-signal --per-gene {input.per_gene:q} --variants {input.variants:q} --models {params.models:q}"
+        " --out {output.figure:q} &> {log:q}"
+
+
+rule report_dependence:
+    input:
+        dependence="<results>/evaluation/dependence.tsv",
+    output:
+        figure=report(
+            "<results>/evaluation/figures/dependence.svg",
+            caption="../report/dependence.rst",
+            category="5 Evaluation",
+            labels={"what": "Dependence on the gene", "form": "figure"},
+        ),
+    log:
+        "<logs>/report/dependence.log",
+    benchmark:
+        "<benchmarks>/report/dependence.tsv"
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    message:
+        "Drawing on which genes models do well"
+    shell:
+        "python -m gta report dependence --dependence {input.dependence:q} --out {output.figure:q} &> {log:q}"
+
+
+rule report_overview:
+    input:
+        genes="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        checksums="<results>/inputs/checksums.tsv",
+        summary="<results>/evaluation/summary.tsv",
+        comparisons="<results>/evaluation/comparisons.tsv",
+        per_gene="<results>/evaluation/per_gene.tsv",
+        training=collect("<results>/aligner/{model}/seed{seed}/training.json", model=RUN.models, seed=RUN.seeds),
+        runtimes="<results>/evaluation/runtimes.tsv",
+        figures=collect(
+            "<results>/evaluation/figures/{figure}.svg",
+            figure=["per_gene", "cis_signal", "across_genes", "dependence"],
+        ),
+    output:
+        page=report(
+            "<results>/report/overview.html",
+            caption="../report/overview.rst",
+            category="0 Overview",
+            labels={"what": "Overview", "form": "page"},
+        ),
+    log:
+        "<logs>/report/overview.log",
+    benchmark:
+        "<benchmarks>/report/overview.tsv"
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        cohort=subpath(input.genes, parent=True),
+        evaluation=subpath(input.summary, parent=True),
+        options="--simulated" if RUN.simulation is not None else "",
+    message:
+        "Writing the page that sums up the run"
+    shell:
+        "python -m gta report overview --cohort {params.cohort:q} --evaluation {params.evaluation:q}"
+        " --checksums {input.checksums:q} --training {input.training:q} --runtimes {input.runtimes:q}"
+        " --figures {input.figures:q} {params.options} --out {output.page:q} &> {log:q}"
+
+
 rule report_runtimes:
     input:
         summary="<results>/evaluation/summary.tsv",

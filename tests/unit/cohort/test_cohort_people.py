@@ -51,9 +51,25 @@ def test_the_split_depends_on_the_seed_but_not_on_the_order_of_people():
     assert not split_people(people, CohortSettings(), 2, silent).equals(one)
 
 
+def test_a_population_that_is_held_out_is_the_test_split_and_nobody_else_is():
+    people = populations(GBR=40, YRI=20, CEU=20)
+    split = split_people(people, CohortSettings(held_out_population="YRI", valid_people=0.1), 1, silent)
+    counts = pd.crosstab(people, split)
+    assert counts.loc["YRI"].to_dict() == {"test": 20, "train": 0, "valid": 0}
+    assert counts.loc["GBR"].to_dict() == {"test": 0, "train": 36, "valid": 4}
+    assert counts.loc["CEU"].to_dict() == {"test": 0, "train": 18, "valid": 2}
+
+
+def test_a_population_that_is_held_out_has_to_exist_and_to_leave_others():
+    with pytest.raises(UserError, match="held_out_population: 'YRY' is no population of the inputs; did you mean 'YRI'"):
+        split_people(populations(GBR=40, YRI=20), CohortSettings(held_out_population="YRY"), 1, silent)
+    with pytest.raises(UserError, match="60 people split into 0 for training"):
+        split_people(populations(YRI=60), CohortSettings(held_out_population="YRI"), 1, silent)
+
+
 @pytest.mark.parametrize("n", [1, 3, 4])
 def test_too_few_people(n):
-    with pytest.raises(UserError, match=f"{n} people split into .* change valid_people or test_people"):
+    with pytest.raises(UserError, match=f"{n} people split into .* change valid_people, test_people or"):
         split_people(populations(GBR=n), CohortSettings(), 1, silent)
 
 

@@ -11,7 +11,7 @@ import pytest
 from gta.errors import UserError
 from gta.evaluation.cli import add_parser
 
-TABLES = ("per_gene.tsv", "per_person.tsv", "summary.tsv", "comparisons.tsv")
+TABLES = ("per_gene.tsv", "per_person.tsv", "summary.tsv", "comparisons.tsv", "dependence.tsv")
 GENE_SPLITS = ["train"] * 8 + ["valid"] * 2 + ["test"] * 6
 PERSON_SPLITS = ["train"] * 6 + ["valid"] * 2 + ["test"] * 10
 FAST = ("--bootstraps", "50", "--permutations", "50")
@@ -41,16 +41,25 @@ def test_the_oracle_scores_one_and_its_opposite_minus_one(
     files = [make_prediction("oracle.parquet", expression), make_prediction("opposite.parquet", -expression)]
     gta("evaluation", "score", "--cohort", cohort, "--predictions", *files, "--out", tmp_path / "out", *FAST)
     summary = pd.read_csv(tmp_path / "out" / "summary.tsv", sep="\t").set_index(["model", "regime", "metric"]).sort_index()
-    correlations = summary.drop(index="share_negative", level="metric")
-    assert (correlations.loc["oracle", ["value", "ci_low", "ci_high"]] == 1.0).all(axis=None)
-    assert (correlations.loc["opposite", ["value", "ci_low", "ci_high"]] == -1.0).all(axis=None)
+    correlations = summary[~summary.index.get_level_values("metric").isin(["share_negative", "r2", "mean_r2", "pooled_r2"])]
+    intervals = ["value", "ci_low", "ci_high", "people_ci_low", "people_ci_high"]
+    assert correlations.loc["oracle", intervals].to_numpy() == pytest.approx(1.0, abs=1e-3)  # bins of pooled_spearman
+    assert correlations.loc["opposite", intervals].to_numpy() == pytest.approx(-1.0, abs=1e-3)
+    assert (summary.loc["oracle"].drop(index="share_negative", level="metric")["value"] == 1.0).all()
+    # 1 - 4 = -3 times the share of the variance that is explained when the sign is right
+    assert summary.loc[("opposite", "seen_genes_unseen_people", "mean_r2"), "value"] == pytest.approx(-3.0)
     assert correlations.loc["oracle", "p_value"].to_numpy() == pytest.approx(1 / 51, rel=1e-4)
     assert (correlations.loc["opposite", "p_value"] == 1.0).all()
+    per_gene = pd.read_csv(tmp_path / "out" / "per_gene.tsv", sep="\t").set_index("model")
+    assert per_gene.loc["oracle", "p_permutation"].to_numpy() == pytest.approx(1 / 51, rel=1e-4)
+    assert per_gene.loc["oracle", "q_value"].to_numpy() == pytest.approx(1 / 51, rel=1e-4)
+    assert (per_gene.loc["opposite", "q_value"] == 1.0).all()
     seen = summary.loc[("oracle", "seen_genes_unseen_people", "mean_spearman")]
     assert (seen["n_genes"], seen["n_people"], seen["n_seeds"]) == (8, 10, 1)
     assert summary.loc[("oracle", "across_genes", "spearman"), "n_genes"] == 6
     comparisons = pd.read_csv(tmp_path / "out" / "comparisons.tsv", sep="\t")
     assert comparisons["difference"].tolist() == [2.0] * 5
+    assert (comparisons[["people_ci_low", "people_ci_high"]] == 2.0).all(axis=None)
 
 
 def test_only_held_out_people_count(
@@ -117,7 +126,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     for table in TABLES:
         assert (tmp_path / "one" / table).read_bytes() == (tmp_path / "again" / table).read_bytes()
     assert (tmp_path / "one" / "summary.tsv").read_bytes() != (tmp_path / "other" / "summary.tsv").read_bytes()
-    assert (tmp_path / "one" / "per_gene.tsv").read_bytes() == (tmp_path / "other" / "per_gene.tsv").read_bytes()
+    kept = ["gene", "spearman", "pearson", "r2", "p_value"]
+    one, other = (pd.read_csv(tmp_path / out / "per_gene.tsv", sep="\t")[kept] for out in ("one", "other"))
+    assert one.equals(other)
 
 
 def test_too_few_held_out_people(
@@ -131,15 +142,16 @@ def test_too_few_held_out_people(
 
 
 def test_the_headline_is_read_off_the_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    header = "model regime metric n_seeds n_genes n_people n_constant value ci_low ci_high null_mean null_high p_value"
+    header = "model regime metric n_seeds n_genes n_people n_constant value ci_low ci_high"
+    header += " people_ci_low people_ci_high null_mean null_high p_value"
     rows = [
-        "gta across_genes spearman 2 14 10 0 0.412 0.3 0.526 0 0.31 0.01",
-        "gta across_genes ensemble_spearman 2 14 10 0 0.9 0.9 0.9 0 0.31 0.01",
-        "gta seen_genes_unseen_people mean_spearman 2 40 10 0 0.2 0.1 0.3 0 0.2 0.06",
-        "gta unseen_genes_unseen_people mean_spearman 2 14 10 3 -0.04 -0.1 0.1 0 0.2 0.6",
-        "elastic_net across_genes spearman 1 0 10 - - - - - - -",
-        "elastic_net seen_genes_unseen_people mean_spearman 1 38 10 0 0.25 0.2 0.3 0 0.2 0.01",
-        "elastic_net unseen_genes_unseen_people mean_spearman 1 0 10 - - - - - - -",
+        "gta across_genes spearman 2 14 10 0 0.412 0.3 0.526 0.3 0.526 0 0.31 0.01",
+        "gta across_genes ensemble_spearman 2 14 10 0 0.9 0.9 0.9 0.9 0.9 0 0.31 0.01",
+        "gta seen_genes_unseen_people mean_spearman 2 40 10 0 0.2 0.1 0.3 0.1 0.3 0 0.2 0.06",
+        "gta unseen_genes_unseen_people mean_spearman 2 14 10 3 -0.04 -0.1 0.1 -0.1 0.1 0 0.2 0.6",
+        "elastic_net across_genes spearman 1 0 10 - - - - - - - - -",
+        "elastic_net seen_genes_unseen_people mean_spearman 1 38 10 0 0.25 0.2 0.3 0.2 0.3 0 0.2 0.01",
+        "elastic_net unseen_genes_unseen_people mean_spearman 1 0 10 - - - - - - - - -",
     ]
     lines = [header, *rows]
     (tmp_path / "summary.tsv").write_text("".join(line.replace(" ", "\t").replace("\t-", "\t") + "\n" for line in lines))

@@ -58,15 +58,16 @@ def predictions(tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def summary(tmp_path: Path) -> Path:
     """A summary of the evaluation with numbers that can be recognised."""
-    columns = "model regime metric n_seeds n_genes n_people n_constant value ci_low ci_high null_mean null_high p_value"
+    columns = "model regime metric n_seeds n_genes n_people n_constant value ci_low ci_high people_ci_low people_ci_high "
+    columns += "null_mean null_high p_value"
     rows = [
-        "gta across_genes spearman 2 3 2 0 0.11 0.1 0.2 0 0.3 0.5",
-        "gta across_genes ensemble_spearman 2 3 2 0 0.43 0.21 0.65 0 0.3 0.5",
-        "gta seen_genes_unseen_people mean_spearman 2 5 2 0 0.2 0.1 0.3 0 0.25 0.5",
-        "gta unseen_genes_unseen_people mean_spearman 2 3 2 0 0.1 -0.1 0.3 0 0.25 0.5",
-        "elastic_net across_genes spearman 1 0 2 - - - - - - -",
-        "elastic_net seen_genes_unseen_people mean_spearman 1 5 2 0 0.3 0.1 0.4 0 0.25 0.5",
-        "elastic_net unseen_genes_unseen_people mean_spearman 1 0 2 - - - - - - -",
+        "gta across_genes spearman 2 3 2 0 0.11 0.1 0.2 0.1 0.2 0 0.3 0.5",
+        "gta across_genes ensemble_spearman 2 3 2 0 0.43 0.21 0.65 0.21 0.65 0 0.3 0.5",
+        "gta seen_genes_unseen_people mean_spearman 2 5 2 0 0.2 0.1 0.3 0.1 0.3 0 0.25 0.5",
+        "gta unseen_genes_unseen_people mean_spearman 2 3 2 0 0.1 -0.1 0.3 -0.1 0.3 0 0.25 0.5",
+        "elastic_net across_genes spearman 1 0 2 - - - - - - - - -",
+        "elastic_net seen_genes_unseen_people mean_spearman 1 5 2 0 0.3 0.1 0.4 0.1 0.4 0 0.25 0.5",
+        "elastic_net unseen_genes_unseen_people mean_spearman 1 0 2 - - - - - - - - -",
     ]
     path = tmp_path / "summary.tsv"
     path.write_text("".join(line.replace(" ", "\t") + "\n" for line in [columns, *rows]))

@@ -1,6 +1,8 @@
 """HTML tables: what is shown, and that nothing is fetched."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -88,7 +90,6 @@ def test_a_long_table_is_cut_and_says_so() -> None:
 
 
 def test_a_table_of_thousands_of_rows_is_whole() -> None:
-    # The library would thin out a table of more than 64 kB by itself, silently to the reader of a report.
     table = pd.DataFrame({"gene": [f"gene_with_a_long_name_{n}" for n in range(5000)]})
     text = page(table, "T", "Genes.", max_rows=20_000)
     assert "gene_with_a_long_name_2500" in text
@@ -97,7 +98,43 @@ def test_a_table_of_thousands_of_rows_is_whole() -> None:
 def test_a_table_with_a_header_only(tmp_path: Path, gta: Gta) -> None:
     (tmp_path / "t.tsv").write_text("a\tb\n")
     gta("report", "table", "--tsv", tmp_path / "t.tsv", "--title", "T", "--description", "D", "--out", tmp_path / "t.html")
-    assert "<th>a</th>" in re.sub(r"<th [^>]*>", "<th>", (tmp_path / "t.html").read_text())
+    text = (tmp_path / "t.html").read_text()
+    assert ">a</button>" in text
+    assert '"rows":[]' in text
+
+
+def test_a_page_is_little_more_than_its_table() -> None:
+    table = pd.DataFrame({"gene": [f"gene_{n}" for n in range(5000)]})
+    assert len(page(table, "T", "Genes.", max_rows=20_000)) < 2 * table["gene"].str.len().sum() + 6000
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+#: Clicks on the heads, searches and pages through the table, and notes what is shown after each.
+CLICKS = """<script>
+const seen = () => [...document.querySelectorAll("tbody tr")].map((row) => row.firstChild.textContent).join(" ");
+const notes = [seen()], heads = document.querySelectorAll("th button");
+heads[0].click(); notes.push(seen());
+heads[0].click(); notes.push(seen());
+heads[1].click(); notes.push(seen());
+const search = document.getElementById("search");
+search.value = "B x"; search.dispatchEvent(new Event("input")); notes.push(seen());
+search.value = "nowhere"; search.dispatchEvent(new Event("input")); notes.push(document.getElementById("place").textContent);
+document.body.replaceChildren(notes.join("|"));
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to run the page in")
+def test_a_browser_sorts_and_searches(tmp_path: Path) -> None:
+    table = pd.DataFrame({"n": ["10", "9", "", "1e-3"], "name": ["b x", "b y", "<i>a</i>", "B X"]})
+    path = tmp_path / "t.html"
+    path.write_text(page(table, "T", "D", max_rows=10) + CLICKS)
+    assert CHROMIUM is not None
+    words = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+    done = subprocess.run([*words, path.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    body = re.sub(r"<[^>]+>", "", done.stdout.split("<body>")[1]).strip()
+    # as given; by number upwards and downwards, empty cells last; by name; both words; nothing
+    assert body == "10 9  0.001|0.001 9 10 |10 9 0.001 | 10 0.001 9|10 0.001|no row"
 
 
 def test_an_empty_file_leaves_nothing_behind(tmp_path: Path, gta: Gta) -> None:

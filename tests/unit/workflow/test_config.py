@@ -62,7 +62,7 @@ def test_seed_of_the_run_is_that_of_the_simulation_unless_it_has_its_own() -> No
 def test_models_are_the_aligner_with_their_own_keys_on_top() -> None:
     run = check({**SIMULATED, "aligner": {"epochs": 3, "seeds": 2}, "models": {"gta": None, "long": {"epochs": 9}}})
     assert (run.models["gta"].epochs, run.models["long"].epochs) == (3, 9)
-    assert run.predictors == ["gta.seed1", "gta.seed2", "long.seed1", "long.seed2", "elastic_net", "ridge"]
+    assert run.predictors == ["gta.seed1", "gta.seed2", "long.seed1", "long.seed2", "elastic_net", "top_eqtl", "ridge", "mean"]
 
 
 def test_options_hold_what_commands_know_and_no_more() -> None:
@@ -78,7 +78,7 @@ def test_weights_are_a_path_or_an_id_on_the_hub(tmp_path: Path) -> None:
     features = {"extractor": "xpresso", "weights": "net.h5"}
     run = check({**SIMULATED, "data_dir": str(tmp_path), "features": features})
     assert run.sections["features"].weights == str(tmp_path / "net.h5") and run.weight_files == [str(tmp_path / "net.h5")]
-    assert run.predictors[-2:] == ["ridge", "track"]
+    assert run.predictors[-3:] == ["ridge", "mean", "track"]
     hub = check({**SIMULATED, "data_dir": str(tmp_path), "features": {**features, "weights": "a/b", "revision": "abc"}})
     assert hub.sections["features"].weights == "a/b" and hub.weight_files == []
     # A window that tiles do not fill is nothing to a network with tiles of its own.
@@ -124,6 +124,7 @@ def test_users_paths_start_from_the_folder_of_data(data: dict[str, Any], tmp_pat
         ({"results": "a{b}"}, "results: the path 'a{b}' contains '{'"),
         ({"data": {"genes": "x.gtf"}}, "data.genes: a run with a section `simulation` makes its own data"),
         ({"simulation": {"genes": 1}}, "genes: 1 are fewer than the 2 contigs"),
+        ({"cohort": {"held_out_population": "POP3"}}, "cohort.held_out_population: 'POP3' is no population of the data; did you"),
         ({"cohort": {"exclude_people": ["P013"]}}, "cohort.exclude_people: 'P013' is no person of the data; did you mean"),
         ({"cohort": {"include_genes": ["SIMG1"]}}, "cohort.include_genes: 'SIMG1' is no gene of the data"),
         ({"cohort": {"contigs": ["sim3"]}}, "cohort.contigs: 'sim3' is no contig of the data"),
@@ -271,6 +272,27 @@ def test_width_of_the_users_language_model_is_read(data: dict[str, Any], tmp_pat
     for text in ('{"hidden_size": 96}', "{}", "[]", '{"hidden_size": null}'):
         (tmp_path / "model" / "config.json").write_text(text)
         check(data)
+
+
+def test_held_out_population_is_one_of_the_table(data: dict[str, Any], tmp_path: Path) -> None:
+    data["cohort"] |= {"held_out_population": "YRI"}
+    assert "nobody's population is known; name a table in data.populations" in message(data)
+    (tmp_path / "panel.tsv").write_text("sample\tpop\tsuper_pop\nHG1\tGBR\tEUR\nHG2\tYRI\tAFR\n")
+    data["data"]["populations"] = "panel.tsv"
+    assert check(data).sections["cohort"].held_out_population == "YRI"
+    data["cohort"] |= {"held_out_population": "AFR"}
+    assert "cohort.held_out_population: 'AFR' is no population of the data" in message(data)
+
+
+def test_groups_of_genes_need_their_columns(data: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "groups.tsv").write_text("gene\tsplit\nENSG1\ttrain\n")
+    data["data"]["gene_groups"] = "groups.tsv"
+    assert "data.gene_groups" in message(data)
+    assert "has no column 'group'" in message(data)
+    (tmp_path / "groups.tsv").write_text("gene\tgroup\nENSG1\ttrain\n")
+    run = check(data)
+    assert run.gene_groups == {"gene_groups": str(tmp_path / "groups.tsv")}
+    assert "gene_groups" not in run.input_files
 
 
 @pytest.mark.parametrize(

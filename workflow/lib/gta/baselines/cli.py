@@ -5,20 +5,46 @@ from pathlib import Path
 from typing import Any
 
 from gta import settings
-from gta.baselines.settings import ElasticNetSettings, RidgeSettings, check
+from gta.baselines.settings import ElasticNetSettings, RidgeSettings, TopEqtlSettings, check
 
 ELASTIC_NET_EPILOG = """\
 Reads  cohort/                 expression (natural log), splits of genes and people
        haplotypes/{contig}.npz dosages of the variants in each gene's window
 Writes predictions/elastic_net.parquet   gene, person, mean, deviation, predicted (natural-log units)
        weights.tsv             gene, contig, pos (0-based), ref, alt, weight per ALT allele, cv_r2, n_variants
+       genes.tsv               gene, n_variants, n_weights, cv_r2 (nested cross-validation), of the genes of all splits
 
-One model per training gene, fitted on the training people alone; it predicts everybody and says nothing of other genes. A gene
-whose best model is empty is predicted to deviate by 0 in everybody.
+One model per gene, fitted on the training people alone. Models of training genes predict everybody; those of other genes only
+tell how well genotypes can predict them (cv_r2). A gene whose best model is empty is predicted to deviate by 0 in everybody.
 
 example:
   gta baselines elastic-net --cohort results/demo/cohort --haplotypes results/demo/haplotypes/sim*.npz \\
-      --out elastic_net.parquet --weights elastic_net.weights.tsv
+      --out elastic_net.parquet --weights elastic_net.weights.tsv --genes elastic_net.genes.tsv
+"""
+
+TOP_EQTL_EPILOG = """\
+Reads  cohort/                 expression (natural log), splits of genes and people
+       haplotypes/{contig}.npz dosages of the variants in each gene's window
+Writes predictions/top_eqtl.parquet   gene, person, mean, deviation, predicted (natural-log units), of the training genes
+       variants.tsv            gene, contig, pos (0-based), ref, alt, distance (bp from the TSS, in the gene's direction),
+                               slope per ALT allele, r, p_value (of this variant alone), n_variants, of the genes of all splits
+
+The variant with the strongest correlation among the training people, and the straight line through it.
+
+example:
+  gta baselines top-eqtl --cohort results/demo/cohort --haplotypes results/demo/haplotypes/sim*.npz \\
+      --out top_eqtl.parquet --variants top_eqtl.variants.tsv
+"""
+
+MEAN_EPILOG = """\
+Reads  cohort/                   expression (natural log), splits of genes and people
+Writes predictions/mean.parquet  gene, person, mean, deviation (0), predicted (natural-log units)
+
+A training gene is predicted at its mean over the training people, any other at the mean of those means, for everybody alike: what
+a model has to beat in R2. Correlations across people do not exist for it.
+
+example:
+  gta baselines mean --cohort results/demo/cohort --out mean.parquet
 """
 
 RIDGE_EPILOG = """\
@@ -61,11 +87,37 @@ def add_parser(stages: Any) -> None:
     elastic_net.add_argument("--cohort", type=Path, required=True, help="folder written by `gta cohort`")
     elastic_net.add_argument("--haplotypes", type=Path, nargs="+", required=True, help="haplotype panels of every contig, .npz")
     elastic_net.add_argument("--out", type=Path, required=True, help="predictions to write, .parquet")
-    elastic_net.add_argument("--weights", type=Path, help="table of weights to write, .tsv")
+    elastic_net.add_argument("--weights", type=Path, required=True, help="table of weights to write, .tsv")
+    elastic_net.add_argument("--genes", type=Path, required=True, help="table of genes to write, .tsv")
     settings.add_threads(elastic_net, "genes fitted at the same time")
     settings.add_seed(elastic_net, "the folds of the cross-validation")
     settings.add_arguments(elastic_net, ElasticNetSettings)
     elastic_net.set_defaults(run=run_elastic_net)
+
+    top_eqtl = actions.add_parser(
+        "top-eqtl",
+        help="the strongest single variant of each gene",
+        description="Predict from the variant that is most correlated with each gene's expression.",
+        epilog=TOP_EQTL_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top_eqtl.add_argument("--cohort", type=Path, required=True, help="folder written by `gta cohort`")
+    top_eqtl.add_argument("--haplotypes", type=Path, nargs="+", required=True, help="haplotype panels of every contig, .npz")
+    top_eqtl.add_argument("--out", type=Path, required=True, help="predictions to write, .parquet")
+    top_eqtl.add_argument("--variants", type=Path, required=True, help="table of variants to write, .tsv")
+    settings.add_arguments(top_eqtl, TopEqtlSettings)
+    top_eqtl.set_defaults(run=run_top_eqtl)
+
+    mean = actions.add_parser(
+        "mean",
+        help="the mean of the training people",
+        description="Predict everybody at the mean of the training people.",
+        epilog=MEAN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    mean.add_argument("--cohort", type=Path, required=True, help="folder written by `gta cohort`")
+    mean.add_argument("--out", type=Path, required=True, help="predictions to write, .parquet")
+    mean.set_defaults(run=run_mean)
 
     ridge = actions.add_parser(
         "ridge",
@@ -100,17 +152,47 @@ def run_elastic_net(arguments: argparse.Namespace) -> None:
     from gta.cohort.tables import Cohort
     from gta.files import atomic_path
     from gta.haplotypes import PanelSet
+    from gta.inputs.tables import write_table
 
     chosen = settings.from_arguments(ElasticNetSettings, arguments)
     cohort = Cohort.load(arguments.cohort)
     panels = [PanelSet.load(path) for path in arguments.haplotypes]
-    predictions, weights = fit_cohort(cohort, panels, chosen, arguments.seed, arguments.threads)
-    if arguments.weights is not None:
-        with atomic_path(arguments.weights) as temporary:
-            weights.to_csv(temporary, sep="\t", index=False)
+    predictions, weights, found = fit_cohort(cohort, panels, chosen, arguments.seed, arguments.threads)
+    for table, path in ((weights, arguments.weights), (found, arguments.genes)):
+        with atomic_path(path) as temporary:
+            write_table(table, temporary)
     write_predictions(predictions, arguments.out)
     genes, empty = predictions["gene"].nunique(), predictions["gene"].nunique() - weights["gene"].nunique()
     print(f"elastic net: {genes} genes, {empty} of them without any variant that helps")
+
+
+def run_top_eqtl(arguments: argparse.Namespace) -> None:
+    """Find and predict with the strongest variants."""
+    from gta.baselines.predictions import write_predictions
+    from gta.baselines.top_eqtl import fit_cohort
+    from gta.cohort.tables import Cohort
+    from gta.files import atomic_path
+    from gta.haplotypes import PanelSet
+    from gta.inputs.tables import write_table
+
+    cohort = Cohort.load(arguments.cohort)
+    panels = [PanelSet.load(path) for path in arguments.haplotypes]
+    predictions, variants = fit_cohort(cohort, panels, settings.from_arguments(TopEqtlSettings, arguments))
+    with atomic_path(arguments.variants) as temporary:
+        write_table(variants, temporary)
+    write_predictions(predictions, arguments.out)
+    print(f"top eQTL: {len(variants)} of {len(cohort.gene_names)} genes have a usable variant")
+
+
+def run_mean(arguments: argparse.Namespace) -> None:
+    """Predict the mean of training."""
+    from gta.baselines.mean import predict_cohort
+    from gta.baselines.predictions import write_predictions
+    from gta.cohort.tables import Cohort
+
+    cohort = Cohort.load(arguments.cohort)
+    write_predictions(predict_cohort(cohort), arguments.out)
+    print(f"mean of training: {len(cohort.gene_names)} genes, {len(cohort.people_names)} people")
 
 
 def run_ridge(arguments: argparse.Namespace) -> None:

@@ -16,9 +16,18 @@ class ElasticNetSettings:
     l1_ratio: float = setting(
         0.5, "Share of the penalty that is lasso rather than ridge; 0.5 as in PrediXcan.", minimum=0.01, maximum=1
     )
-    folds: int = setting(5, "Folds of the cross-validation among training people that chooses the penalty.", minimum=2)
+    folds: int = setting(5, "Folds of the nested cross-validation among training people; it chooses the penalty.", minimum=3)
     penalties: int = setting(
         30, "How many strengths of the penalty are tried, from the weakest to the first empty model.", minimum=2
+    )
+
+
+@dataclass(frozen=True)
+class TopEqtlSettings:
+    """The strongest single variant of each gene."""
+
+    min_maf: float = setting(
+        0.05, "Smallest minor allele frequency, among the training people, of a variant to be used.", minimum=0, maximum=0.5
     )
 
 

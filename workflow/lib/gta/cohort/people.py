@@ -81,7 +81,8 @@ def split_people(populations: pd.Series, settings: CohortSettings, seed: int, lo
 
     Args:
         populations: Population of each person; the index names the people.
-        settings: `valid_people` and `test_people` are fractions of all.
+        settings: `valid_people` and `test_people` are fractions of all; with `held_out_population`, the test people are those
+            of this population, and `valid_people` is a fraction of the others.
         seed: Seed of the draw.
         log: Takes a line of progress.
 
@@ -89,14 +90,19 @@ def split_people(populations: pd.Series, settings: CohortSettings, seed: int, lo
         Split of each person, in the order of `populations`.
 
     Raises:
-        UserError: if a split would be empty.
+        UserError: if a split would be empty, or nobody is of the population that is to be held out.
     """
     n = len(populations)
-    n_test, n_valid = round(n * settings.test_people), round(n * settings.valid_people)
+    if settings.held_out_population is None:
+        n_test, n_valid = round(n * settings.test_people), round(n * settings.valid_people)
+    else:
+        check_names([settings.held_out_population], sorted(set(populations)), "held_out_population", "population")
+        n_test = int((populations == settings.held_out_population).sum())
+        n_valid = round((n - n_test) * settings.valid_people)
     if min(n_test, n_valid) < 1 or n - n_test - n_valid < 2:
         raise UserError(
             f"{n} people split into {n - n_test - n_valid} for training, {n_valid} for validation and {n_test} for test, where 2,"
-            " 1 and 1 are the least: change valid_people or test_people, or add people."
+            " 1 and 1 are the least: change valid_people, test_people or held_out_population, or add people."
         )
     generator = np.random.default_rng([seed, 1])
     left = {
@@ -105,7 +111,11 @@ def split_people(populations: pd.Series, settings: CohortSettings, seed: int, lo
     }
     split = pd.Series("train", index=populations.index, dtype=object)
     for name, total in (("test", n_test), ("valid", n_valid)):
-        shares = apportion(total, {population: len(members) for population, members in left.items()})
+        sizes = {population: len(members) for population, members in left.items()}
+        if name == "test" and settings.held_out_population is not None:
+            shares = {settings.held_out_population: total}
+        else:
+            shares = apportion(total, sizes)
         for population, share in shares.items():
             split[left[population][:share]] = name
             left[population] = left[population][share:]

@@ -44,6 +44,12 @@ class CohortSettings:
     test_people: float = setting(
         0.25, "Fraction of the people, in each population, that the evaluation alone sees.", minimum=0.001, maximum=0.9
     )
+    held_out_population: str | None = setting(
+        None,
+        "Everybody of this population is test, nobody else (test_people is then not used): how do models do in people of other"
+        " ancestry, or, with a second cohort's people named as a population, in another cohort? Empty: test people of every"
+        " population.",
+    )
     valid_genes: float = setting(0.1, "Fraction of the genes that training is stopped by.", minimum=0.001, maximum=0.9)
     test_genes: float = setting(0.25, "Fraction of the genes that the evaluation alone sees.", minimum=0.001, maximum=0.9)
     gene_blocks: int = setting(

@@ -21,12 +21,20 @@ reads
   DIR/people.tsv, genes.tsv, expression.parquet   the cohort; expression is ln(TPM + 0.01)
   MODEL.seedN.parquet or MODEL.parquet            columns gene, person, predicted (natural-log units); the name of the file gives
                                                   model and seed
+  --elastic-net                                   gene, cv_r2, n_variants: how well genotypes predict the gene
+  --top-eqtl                                      gene, distance (bp) of the strongest variant from the TSS
+  --gene-groups                                   gene, group: such as the split of a published network's training
 writes, into the folder of --out
-  per_gene.tsv      correlation across people of every gene, model and seed; p_value is scipy's, two-sided, for one gene alone
+  per_gene.tsv      correlation across people of every gene, model and seed, with a bootstrap interval over people;
+                    p_permutation is one-sided, from people permuted within their population, q_value the same by Benjamini and
+                    Hochberg over the genes of model, seed and regime; p_value is scipy's, two-sided
   per_person.tsv    correlation across genes of every person, model and seed
-  summary.tsv       one row per model, regime and metric: value, interval, null, p-value. Several seeds: the metric of each seed,
-                    averaged; metrics that begin with ensemble_ are of one prediction, the mean over the seeds
-  comparisons.tsv   differences between every two models on the same genes, with paired bootstrap intervals
+  summary.tsv       one row per model, regime and metric: value, interval over genes (ci) and over people (people_ci), null,
+                    p-value. Several seeds: the metric of each seed, averaged; metrics that begin with ensemble_ are of one
+                    prediction, the mean over the seeds
+  comparisons.tsv   differences between every two models on the same genes and people, with paired bootstrap intervals
+  dependence.tsv    mean correlation across people in thirds of the genes by what is known of them, and the trend over all; the
+                    groups of --gene-groups apart
 
 Where a prediction is constant a correlation is undefined: it is empty in per_gene.tsv, counts as 0 in the summary, and n_constant
 says how often. Predictions are rounded to 1e-6 first, so that the noise of float32 does not break ties.
@@ -63,7 +71,8 @@ def _score(arguments: argparse.Namespace) -> None:
     from gta.evaluation.score import score
 
     settings = from_arguments(EvaluationSettings, arguments)
-    score(arguments.cohort, arguments.predictions, arguments.out, settings, arguments.seed)
+    tables = (arguments.elastic_net, arguments.top_eqtl, arguments.gene_groups)
+    score(arguments.cohort, arguments.predictions, arguments.out, settings, arguments.seed, *tables)
 
 
 def _ablations(arguments: argparse.Namespace) -> None:
@@ -99,6 +108,9 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     score.add_argument(
         "--predictions", type=Path, required=True, nargs="+", metavar="FILE", help="one Parquet file per model and seed"
     )
+    score.add_argument("--elastic-net", type=Path, metavar="TSV", help="table of genes of `baselines elastic-net` [none]")
+    score.add_argument("--top-eqtl", type=Path, metavar="TSV", help="table of variants of `baselines top-eqtl` [none]")
+    score.add_argument("--gene-groups", type=Path, metavar="TSV", help="columns gene and group: groups reported apart [none]")
     score.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables")
     add_seed(score, "all random draws")
     add_arguments(score, EvaluationSettings)

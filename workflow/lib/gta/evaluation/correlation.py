@@ -21,9 +21,7 @@ def unit_rows(values: Floats) -> Floats:
         (..., n). A constant row becomes zeros, so that every correlation with it is 0: the convention of the field for a model
         that predicts no difference at all.
     """
-    centred = values - values.mean(axis=-1, keepdims=True)
-    # The mean of equal numbers need not be that number in floating point, so constancy is seen on the values themselves.
-    centred[np.ptp(values, axis=-1) == 0] = 0.0
+    centred = centred_rows(values)
     length = np.sqrt(np.einsum("...i,...i->...", centred, centred))[..., None]
     return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
 
@@ -41,6 +39,25 @@ def dot_rows(first: Floats, second: Floats) -> Floats:
 def constant_rows(values: Floats) -> NDArray[np.bool_]:
     """Which rows of (..., n) hold one value only, so that a correlation with them is undefined."""
     return np.asarray(np.ptp(values, axis=-1) == 0)
+
+
+def centred_rows(values: Floats) -> Floats:
+    """Values along the last axis minus their mean; exactly 0 in a constant row."""
+    centred = values - values.mean(axis=-1, keepdims=True)
+    # The mean of equal numbers need not be that number in floating point, so constancy is seen on the values themselves.
+    centred[constant_rows(values)] = 0.0
+    return np.asarray(centred)
+
+
+def explained(observed: Floats, predicted: Floats) -> Floats:
+    """R2 along the last axis: 1 - (sum of squared errors) / (sum of squared deviations of the observed from their mean).
+
+    Unlike a squared correlation it is negative for a prediction that is worse than the observed mean, and it depends on the scale
+    of the prediction. 0 where the observed do not vary. (..., n) and (..., n) to (...).
+    """
+    error = ((observed - predicted) ** 2).sum(axis=-1)
+    total = (centred_rows(observed) ** 2).sum(axis=-1)
+    return np.asarray(1.0 - np.divide(error, total, out=np.ones_like(error), where=total > 0))
 
 
 def p_values(spearman: Floats, n: int) -> Floats:

@@ -28,7 +28,8 @@ def read_summary(path: Path) -> pd.DataFrame:
     Raises:
         UserError: if the file is absent or lacks a column.
     """
-    numbers = ("n_seeds", "n_genes", "n_people", "n_constant", "value", "ci_low", "ci_high", "null_mean", "null_high")
+    intervals = ("ci_low", "ci_high", "people_ci_low", "people_ci_high")
+    numbers = ("n_seeds", "n_genes", "n_people", "n_constant", "value", *intervals, "null_mean", "null_high", "p_value")
     return read_numbers(path, ("model", "regime", "metric"), numbers)
 
 

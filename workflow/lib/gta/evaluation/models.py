@@ -16,6 +16,9 @@ UNSEEN_GENES = "unseen_genes_unseen_people"
 #: The regimes and the split of the genes that each looks at; people are always those of the split `test`.
 REGIMES = {ACROSS_GENES: "test", SEEN_GENES: "train", UNSEEN_GENES: "test"}
 
+#: The regimes in which people are ordered, gene by gene.
+ACROSS_PEOPLE = (SEEN_GENES, UNSEEN_GENES)
+
 #: The one number per regime that stands in the headline and in the titles of figures.
 HEADLINE_METRICS = {ACROSS_GENES: "spearman", SEEN_GENES: "mean_spearman", UNSEEN_GENES: "mean_spearman"}
 

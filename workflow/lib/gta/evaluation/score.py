@@ -11,25 +11,30 @@ from numpy.typing import NDArray
 
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
-from gta.evaluation import across_genes, across_people
-from gta.evaluation.correlation import Floats
-from gta.evaluation.estimates import Estimate
-from gta.evaluation.models import ACROSS_GENES, REGIMES, Model
+from gta.evaluation import across_genes, across_people, dependence
+from gta.evaluation.across_people import GeneScores
+from gta.evaluation.dependence import GeneProperties, read_properties
+from gta.evaluation.estimates import Estimate, over_seeds
+from gta.evaluation.models import ACROSS_GENES, ACROSS_PEOPLE, REGIMES, Model
 from gta.evaluation.resampling import generator, interval, permutations_within
 from gta.evaluation.settings import EvaluationSettings
 from gta.evaluation.tables import read_predictions
 from gta.files import staged_files
 
-#: Columns of the four tables; see docs/contracts.md.
+#: Columns of the tables; see docs/contracts.md.
 COLUMNS = {
-    "per_gene": ["model", "seed", "regime", "gene", "n_people", "spearman", "pearson", "p_value"],
-    "per_person": ["model", "seed", "regime", "person", "n_genes", "spearman", "pearson"],
+    "per_gene": [
+        *("model", "seed", "regime", "gene", "n_people", "spearman", "ci_low", "ci_high", "pearson", "r2"),
+        *("p_value", "p_permutation", "q_value"),
+    ],
+    "per_person": ["model", "seed", "regime", "person", "n_genes", "spearman", "pearson", "r2"],
     "summary": [
         *("model", "regime", "metric", "n_seeds", "n_genes", "n_people", "n_constant"),
-        *("value", "ci_low", "ci_high", "null_mean", "null_high", "p_value"),
+        *("value", "ci_low", "ci_high", "people_ci_low", "people_ci_high", "null_mean", "null_high", "p_value"),
     ],
     "comparisons": [
         *("regime", "metric", "model_a", "model_b", "n_genes", "n_people", "difference", "ci_low", "ci_high"),
+        *("people_ci_low", "people_ci_high"),
     ],
 }
 
@@ -45,20 +50,30 @@ class Scorer:
         populations = cohort.people["population"].to_numpy()[test]
         rng = generator(seed, *across_people.PERMUTATION)
         self.orders = permutations_within(list(populations), settings.permutations, rng)
+        self._gene_scores: dict[tuple[str, str, str], GeneScores] = {}
 
     def genes(self, model: Model, regime: str) -> NDArray[np.intp]:
         """Indices of the regime's genes that a model speaks of."""
         return model.genes_among(self.cohort.gene_numbers(REGIMES[regime]))
 
+    def gene_scores(self, model: Model, regime: str, prefix: str = "") -> GeneScores | None:
+        """Scores across people of a model in a regime, computed once; None if it speaks of too few genes for a summary."""
+        key = (model.name, regime, prefix)
+        genes = self.genes(model, regime)
+        if key not in self._gene_scores and len(genes) >= self.settings.min_genes:
+            predicted = dict(model.variants())[prefix][:, genes]
+            self._gene_scores[key] = across_people.score(self.observed[genes], predicted, self.orders, self.settings, self.seed)
+        return self._gene_scores.get(key)
+
     def per_gene(self) -> pd.DataFrame:
-        """`per_gene.tsv`: one row per model, seed, regime across people and gene."""
+        """`per_gene.tsv`: one row per model, seed, regime across people and gene; a regime with too few genes is left out."""
         parts = []
-        for model, (number, seed), regime in _combinations(self.models, [r for r in REGIMES if r != ACROSS_GENES]):
-            genes = self.genes(model, regime)
-            if len(genes):
-                spearman, pearson, p = across_people.gene_correlations(self.observed[genes], model.predicted[number, genes])
-                names = self.cohort.genes["gene"].to_numpy()[genes]
-                values = (model.name, seed, regime, names, len(self.people), spearman, pearson, p)
+        for model, (number, seed), regime in _combinations(self.models, ACROSS_PEOPLE):
+            scores = self.gene_scores(model, regime)
+            if scores is not None:
+                names = self.cohort.genes["gene"].to_numpy()[self.genes(model, regime)]
+                columns = ("spearman", "low", "high", "pearson", "r2", "p_value", "p_permutation", "q_value")
+                values = (model.name, seed, regime, names, len(self.people), *(getattr(scores, name)[number] for name in columns))
                 parts.append(pd.DataFrame(dict(zip(COLUMNS["per_gene"], values, strict=True))))
         return _stack(parts, COLUMNS["per_gene"])
 
@@ -73,31 +88,34 @@ class Scorer:
                 parts.append(pd.DataFrame(dict(zip(COLUMNS["per_person"], cells, strict=True))))
         return _stack(parts, COLUMNS["per_person"])
 
-    def _estimates(self, regime: str, genes: NDArray[np.intp], predicted: Floats) -> dict[str, Estimate]:
+    def _estimates(self, model: Model, regime: str, prefix: str) -> dict[str, Estimate]:
+        """The metrics of a regime; none if the model speaks of too few genes."""
+        genes = self.genes(model, regime)
+        if len(genes) < self.settings.min_genes:
+            return {}
         if regime == ACROSS_GENES:
-            return across_genes.estimate(self.observed[genes], predicted[:, genes], self.settings, self.seed)
-        return across_people.estimate(self.observed[genes], predicted[:, genes], self.orders, self.settings, self.seed)
+            predicted = dict(model.variants())[prefix][:, genes]
+            return across_genes.score(self.observed[genes], predicted, self.settings, self.seed)
+        scores = self.gene_scores(model, regime, prefix)
+        return {} if scores is None else scores.estimates
 
     def summary(self) -> pd.DataFrame:
         """`summary.tsv`: one row per model, regime and metric; without values where a model speaks of too few genes."""
         rows: list[dict[str, object]] = []
         for model in self.models:
             print(f"evaluation: {model.name}, {len(model.seeds)} seed(s)", file=sys.stderr, flush=True)
-            for regime, (prefix, predicted) in itertools.product(REGIMES, model.variants()):
-                genes = self.genes(model, regime)
+            for regime, (prefix, _) in itertools.product(REGIMES, model.variants()):
                 known: dict[str, object] = {
                     "model": model.name,
                     "regime": regime,
                     "n_seeds": len(model.seeds),
-                    "n_genes": len(genes),
+                    "n_genes": len(self.genes(model, regime)),
                     "n_people": len(self.people),
                 }
-                if len(genes) < self.settings.min_genes:
-                    metrics = across_genes.METRICS if regime == ACROSS_GENES else tuple(across_people.METRICS)
-                    rows += [known | {"metric": prefix + metric} for metric in metrics]
-                    continue
-                for metric, estimate in self._estimates(regime, genes, predicted).items():
-                    rows.append(known | {"metric": prefix + metric} | estimate.row(metric, self.settings))
+                estimates = self._estimates(model, regime, prefix)
+                for metric in across_genes.METRICS if regime == ACROSS_GENES else across_people.METRICS:
+                    values = estimates[metric].row(metric, self.settings) if estimates else {}
+                    rows.append(known | {"metric": prefix + metric} | values)
         table = pd.DataFrame(rows, columns=COLUMNS["summary"])
         return table.astype({"n_constant": "Int64"})
 
@@ -108,23 +126,53 @@ class Scorer:
             genes = np.intersect1d(self.genes(first, regime), self.genes(second, regime))
             if len(genes) < self.settings.min_genes:
                 continue
-            for metric, (value, draws) in self._differences(regime, genes, first, second).items():
-                low, high = interval(draws, self.settings.confidence)
-                cells = (regime, metric, first.name, second.name, len(genes), len(self.people), value, low, high)
+            for metric, difference in self._differences(regime, genes, first, second).items():
+                bounds = [interval(draws, self.settings.confidence) for draws in (difference.over_genes, difference.over_people)]
+                size = (len(genes), len(self.people))
+                cells = (regime, metric, first.name, second.name, *size, difference.value, *itertools.chain.from_iterable(bounds))
                 rows.append(dict(zip(COLUMNS["comparisons"], cells, strict=True)))
         return pd.DataFrame(rows, columns=COLUMNS["comparisons"])
 
-    def _differences(self, regime: str, genes: NDArray[np.intp], first: Model, second: Model) -> dict[str, tuple[float, Floats]]:
-        """Metric to (difference, bootstrap draws) of two models on the same genes."""
-        observed = self.observed[genes]
+    def dependence(self, properties: GeneProperties) -> pd.DataFrame:
+        """`dependence.tsv`: what the correlations across people depend on, and groups of genes apart in every regime."""
+        parts: list[dict[str, object]] = []
+        for model, regime in itertools.product(self.models, ACROSS_PEOPLE):
+            scores, genes = self.gene_scores(model, regime), self.genes(model, regime)
+            if scores is not None:
+                group = None if properties.group is None else properties.group.to_numpy()[genes].tolist()
+                found = dependence.rows(scores, properties.numbers.iloc[genes], group, self.settings, self.seed)
+                parts += [{"model": model.name, "regime": regime} | row for row in found]
+        if properties.group is not None:
+            parts += self._levels_by_group(properties.group)
+        return pd.DataFrame(parts, columns=dependence.COLUMNS)
+
+    def _levels_by_group(self, group: pd.Series) -> list[dict[str, object]]:
+        """Rows of `dependence.tsv`: the correlation of levels across genes, in each group of genes."""
+        found: list[dict[str, object]] = []
+        for model, label in itertools.product(self.models, sorted(set(group))):
+            genes = np.intersect1d(self.genes(model, ACROSS_GENES), np.flatnonzero((group == label).to_numpy()))
+            if len(genes) >= self.settings.min_genes:
+                guesses = model.predicted[:, genes]
+                estimates = [
+                    across_genes.level_estimate(self.observed[genes], guess, self.settings, self.seed) for guess in guesses
+                ]
+                known = {"model": model.name, "regime": ACROSS_GENES, "property": "group", "group": label, "n_genes": len(genes)}
+                found.append(known | {"metric": "spearman"} | over_seeds(estimates)["spearman"].row("spearman", self.settings))
+        return found
+
+    def _differences(
+        self, regime: str, genes: NDArray[np.intp], first: Model, second: Model
+    ) -> dict[str, across_people.Difference]:
+        """The paired differences of two models on the genes that both speak of."""
         if regime == ACROSS_GENES:
-            (a, a_draws), (b, b_draws) = (
-                across_genes.level_draws(observed, model.predicted[:, genes], self.settings, self.seed)
-                for model in (first, second)
-            )
-            return {"spearman_difference": (a - b, a_draws - b_draws)}
-        a_genes, b_genes = (across_people.spearman(observed, model.predicted[:, genes]) for model in (first, second))
-        return across_people.difference(a_genes, b_genes, self.settings, self.seed)
+            pair = (first.predicted[:, genes], second.predicted[:, genes])
+            return {"spearman_difference": across_genes.difference(self.observed[genes], *pair, self.settings, self.seed)}
+        both = [self.gene_scores(model, regime) for model in (first, second)]
+        rows = [np.searchsorted(self.genes(model, regime), genes) for model in (first, second)]
+        (a, b), (a_draws, b_draws) = zip(
+            *((s.mean_spearman[row], s.draws[row]) for s, row in zip(both, rows, strict=True) if s is not None), strict=True
+        )
+        return across_people.difference(a, b, a_draws, b_draws, self.settings, self.seed)
 
 
 def _combinations(models: Sequence[Model], regimes: Sequence[str]) -> "itertools.chain[tuple[Model, tuple[int, str], str]]":
@@ -136,15 +184,27 @@ def _stack(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def score(cohort_folder: Path, prediction_files: Sequence[Path], out: Path, settings: EvaluationSettings, seed: int) -> None:
-    """Read a cohort and predictions, compare, and write the four tables into a folder.
+def score(
+    cohort_folder: Path,
+    prediction_files: Sequence[Path],
+    out: Path,
+    settings: EvaluationSettings,
+    seed: int,
+    elastic_net: Path | None = None,
+    top_eqtl: Path | None = None,
+    gene_groups: Path | None = None,
+) -> None:
+    """Read a cohort and predictions, compare, and write the tables into a folder.
 
     Args:
         cohort_folder: What the stage `cohort` wrote.
         prediction_files: One file per model and seed, `MODEL.parquet` or `MODEL.seedN.parquet`.
-        out: The folder for `per_gene.tsv`, `per_person.tsv`, `summary.tsv` and `comparisons.tsv`.
+        out: The folder for `per_gene.tsv`, `per_person.tsv`, `summary.tsv`, `comparisons.tsv` and `dependence.tsv`.
         settings: Of the evaluation.
         seed: Of all random draws: the same seed gives the same bytes.
+        elastic_net: Table of genes of the baseline `elastic-net`, see `gta.evaluation.dependence.read_properties`.
+        top_eqtl: Table of variants of the baseline `top-eqtl`.
+        gene_groups: The user's table of groups of genes.
 
     Raises:
         UserError: if the files are wrong, or fewer than `settings.min_people` people are held out.
@@ -156,6 +216,7 @@ def score(cohort_folder: Path, prediction_files: Sequence[Path], out: Path, sett
             f"The cohort {cohort_folder} holds out {held_out} people (split test), and a correlation across people needs "
             f"{settings.min_people}: hold out more people in the settings of the cohort, or lower min_people."
         )
+    properties = read_properties(cohort, elastic_net, top_eqtl, gene_groups)
     models = [Model.of(predictions) for predictions in read_predictions(prediction_files, cohort).values()]
     scorer = Scorer(cohort, models, settings, seed)
     tables = {
@@ -163,6 +224,7 @@ def score(cohort_folder: Path, prediction_files: Sequence[Path], out: Path, sett
         "per_person": scorer.per_person(),
         "summary": scorer.summary(),
         "comparisons": scorer.comparisons(),
+        "dependence": scorer.dependence(properties),
     }
     with staged_files(out) as folder:
         for name, table in tables.items():

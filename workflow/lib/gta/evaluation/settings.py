@@ -11,7 +11,7 @@ class EvaluationSettings:
 
     bootstraps: int = setting(
         1000,
-        "Number of bootstrap resamples of the genes behind every interval; 200 are enough for a look.",
+        "Number of bootstrap resamples, of the genes and of the people, behind every interval; 200 are enough for a look.",
         minimum=20,
         maximum=1_000_000,
     )

@@ -29,6 +29,38 @@ reads
 {_FIGURE}
 """
 
+_CIS_SIGNAL = f"""\
+Draws, for the genes of the training, Spearman's correlation across the held-out people over the p-value that each gene's best cis
+variant has among the training people: a panel per model, filled dots where the correlation is significant (q from permutations).
+
+reads
+  --per-gene     per_gene.tsv of the evaluation
+  --variants     table of variants of `gta baselines top-eqtl`
+{_FIGURE}
+"""
+
+_DEPENDENCE = f"""\
+Draws the mean of Spearman's correlations across people in thirds of the genes, by expression, predictability from genotypes,
+number of variants, and distance of the best variant from the TSS.
+
+reads
+  --dependence   dependence.tsv of the evaluation
+{_FIGURE}
+"""
+
+_OVERVIEW = """\
+Writes the page that sums up a run: what was run on what, the headline with intervals and nulls, what the comparisons say,
+figures, versions and checksums, limits. Everything is inside the page; it needs no network.
+
+reads
+  --cohort       folder with people.tsv and genes.tsv
+  --evaluation   folder with summary.tsv, comparisons.tsv and per_gene.tsv
+  --checksums    checksums.tsv of the inputs
+  --training     training.json of every training run
+  --runtimes     runtimes.tsv of the run
+  --figures      SVG figures, shown in this order
+"""
+
 _LEARNING_CURVES = f"""\
 Draws loss and validation correlation over epochs: colour and line by model, one line per seed.
 
@@ -80,6 +112,33 @@ def _learning_curves(arguments: argparse.Namespace) -> None:
     from gta.report.learning_curves import learning_curves
 
     learning_curves(arguments.history, arguments.out)
+
+
+def _cis_signal(arguments: argparse.Namespace) -> None:
+    from gta.report.cis_signal import cis_signal
+
+    cis_signal(arguments.per_gene, arguments.variants, arguments.models, arguments.out)
+
+
+def _dependence(arguments: argparse.Namespace) -> None:
+    from gta.report.dependence import dependence
+
+    dependence(arguments.dependence, arguments.out)
+
+
+def _overview(arguments: argparse.Namespace) -> None:
+    from gta.report.overview import Sources, overview
+
+    sources = Sources(
+        arguments.cohort,
+        arguments.evaluation,
+        arguments.checksums,
+        arguments.training,
+        arguments.runtimes,
+        arguments.figures,
+        arguments.simulated,
+    )
+    overview(sources, arguments.out)
 
 
 def _runtimes(arguments: argparse.Namespace) -> None:
@@ -140,6 +199,43 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--per-gene", **file, help="per_gene.tsv of the evaluation")
     parser.add_argument("--summary", **file, help="summary.tsv of the evaluation")
+
+    parser = action(
+        "cis-signal",
+        "correlations over the strength of each gene's best cis variant",
+        _CIS_SIGNAL,
+        "--per-gene evaluation/per_gene.tsv --variants baselines/top_eqtl.variants.tsv --models elastic_net gta \\\n"
+        "      --out cis_signal.svg",
+        _cis_signal,
+    )
+    parser.add_argument("--per-gene", **file, help="per_gene.tsv of the evaluation")
+    parser.add_argument("--variants", **file, help="table of variants of `gta baselines top-eqtl`")
+    parser.add_argument("--models", nargs="+", required=True, metavar="NAME", help="the models to draw, a panel each")
+
+    parser = action(
+        "dependence",
+        "correlations by what is known of the genes",
+        _DEPENDENCE,
+        "--dependence evaluation/dependence.tsv --out dependence.svg",
+        _dependence,
+    )
+    parser.add_argument("--dependence", **file, help="dependence.tsv of the evaluation")
+
+    parser = action(
+        "overview",
+        "the page that sums up a run",
+        _OVERVIEW,
+        "--cohort cohort --evaluation evaluation --checksums inputs/checksums.tsv --training aligner/*/seed*/training.json \\\n"
+        "      --runtimes evaluation/runtimes.tsv --figures evaluation/figures/*.svg --out overview.html",
+        _overview,
+    )
+    parser.add_argument("--cohort", **folder, help="folder of the stage cohort")
+    parser.add_argument("--evaluation", **folder, help="folder of the stage evaluation")
+    parser.add_argument("--checksums", **file, help="checksums of the inputs")
+    parser.add_argument("--training", nargs="+", **file, help="training.json of every training run")
+    parser.add_argument("--runtimes", **file, help="table of jobs")
+    parser.add_argument("--figures", nargs="*", default=[], type=Path, metavar="SVG", help="figures to show")
+    parser.add_argument("--simulated", action="store_true", help="say that the data are simulated")
 
     parser = action(
         "learning-curves",

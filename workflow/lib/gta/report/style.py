@@ -62,6 +62,9 @@ _KNOWN = {
     "blank_prompt": ModelStyle(_SKY, "P", (0, (3, 3))),
     "elastic_net": ModelStyle(_BLACK, "X", (0, (1, 2))),
     "ridge": ModelStyle(_BROWN, "*", (0, (8, 2))),
+    "top_eqtl": ModelStyle("#777777", "d", (0, (4, 1, 1, 1))),
+    "mean": ModelStyle("#BBBBBB", "h", (0, (1, 1))),
+    "track": ModelStyle("#3B3B98", "<", (0, (6, 1, 2, 1))),
 }
 
 

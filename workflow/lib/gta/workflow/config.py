@@ -28,6 +28,7 @@ from gta.workflow.run import Run
 from gta.workflow.settings import (
     BASELINES,
     DEFAULT_MODELS,
+    MEAN,
     SECTIONS,
     TEXT_SOURCES,
     TRACK,
@@ -238,7 +239,7 @@ def _models(config: Mapping[str, Any], aligner: Any) -> dict[str, AlignerSetting
     for name in models:
         if not isinstance(name, str) or not _MODEL_NAME.fullmatch(name):
             raise UserError(f"models: {name!r} cannot be a model's name; use letters, digits, _ and - only.")
-        if name in BASELINES or name == TRACK:
+        if name in (*BASELINES, MEAN, TRACK):
             raise UserError(f"models.{name}: this is the name of a baseline; call the model something else.")
         settings[name] = _settings(AlignerSettings, {**common, **_section(models, name, "models.")}, f"models.{name}")
     return settings
@@ -303,6 +304,14 @@ def _check_files(run: Run, data_dir: str | None) -> None:
         )
     for path in run.factor_files:
         read_factors(Path(path))
+    if run.data.gene_groups is not None:
+        columns = names.columns_of_table(run.data.gene_groups)
+        absent = [name for name in ("gene", "group") if name not in columns]
+        if absent:
+            raise UserError(
+                f"data.gene_groups: {run.data.gene_groups} has no column {absent[0]!r}; give a table, separated by tabs, with"
+                " the columns gene and group."
+            )
     if run.data.elements is not None:
         element = names.first_element(run.data.elements)
         if element is None or not re.match(r"[^\t]+\t\d+\t\d+(\t|$)", element):
@@ -359,6 +368,13 @@ def _check_names(run: Run) -> None:
         people = names.people_of_data(run.data) if run.simulation is None else person_names(run.simulation)
         for key, wanted in named_people.items():
             _refuse_absent([name for name in wanted if name not in set(people)], people, f"cohort.{key}", "person")
+    if cohort.held_out_population is not None:
+        simulation = run.simulation
+        populations = names.populations_of_data(run.data) if simulation is None else simulation.population_names
+        if not populations:
+            raise UserError("cohort.held_out_population: nobody's population is known; name a table in data.populations.")
+        absent = [name for name in [cohort.held_out_population] if name not in populations]
+        _refuse_absent(absent, populations, "cohort.held_out_population", "population")
     named_genes = {f"cohort.{key}": getattr(cohort, key) for key in ("include_genes", "exclude_genes")}
     if any(named_genes.values()) or figure_genes:
         genes = names.genes_of_data(run.data) if run.simulation is None else gene_names(run.simulation)

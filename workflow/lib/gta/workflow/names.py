@@ -72,11 +72,15 @@ def genes_of_gtf(path: str) -> list[str]:
     return [gene.decode(errors="replace") for gene in genes]
 
 
+def columns_of_table(path: str) -> list[str]:
+    """The names in the first line of a tab-separated table."""
+    with _opened(path) as handle:
+        return _words(handle.readline().removeprefix(b"\xef\xbb\xbf").lstrip(b"#"))
+
+
 def columns_of_annotation(path: str) -> list[str]:
     """The columns of a user's gene annotation as the prompt's template knows them, those that are always there first."""
-    with _opened(path) as handle:
-        header = _words(handle.readline().removeprefix(b"\xef\xbb\xbf").lstrip(b"#"))
-    given = [name for name in header if name and name.lower() not in ("gene_id", "gene")]
+    given = [name for name in columns_of_table(path) if name and name.lower() not in ("gene_id", "gene")]
     return list(dict.fromkeys(["gene", "symbol", "biotype", "description", *given]))
 
 
@@ -93,6 +97,19 @@ def people_of_data(data: DataSettings) -> list[str]:
     """Everybody in the genotypes or the expression table."""
     people = people_of_genotypes(str(data.genotypes)) + people_of_expression(str(data.expression))
     return list(dict.fromkeys(people))
+
+
+def populations_of_data(data: DataSettings) -> list[str]:
+    """The populations in the user's table, sorted; none without a table."""
+    if data.populations is None:
+        return []
+    header = [name.lower() for name in columns_of_table(data.populations)]
+    column = next((header.index(name) for name in ("population", "pop") if name in header), None)
+    if column is None:
+        return []
+    with _opened(data.populations) as handle:
+        rows = [_words(line) for line in handle][1:]
+    return sorted({row[column] for row in rows if len(row) > column})
 
 
 def genes_of_data(data: DataSettings) -> list[str]:

@@ -11,7 +11,10 @@ from gta.language.settings import MINILM
 from gta.language.template import template_file
 from gta.settings import as_options
 from gta.simulate.names import contig_names
-from gta.workflow.settings import BASELINES, SECTIONS, TEXT_SOURCES, TRACK, AlignerSettings, DataSettings, SimulateSettings
+from gta.workflow.settings import BASELINES, MEAN, SECTIONS, TEXT_SOURCES, TRACK, AlignerSettings, DataSettings, SimulateSettings
+
+#: The keys of `data` that the stage `inputs` reads; the others are read as they are by the stage that needs them.
+INPUT_FILES = ("reference", "genotypes", "genes", "expression", "annotation", "populations")
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Run:
         seed: Seed of everything but the training of the aligner.
         data: The input files, or what the simulation will write in their place.
         simulation: Settings of the simulation; None if the data are the user's.
-        sections: Settings of every stage by the name of its section; baselines as `elastic_net` and `ridge`.
+        sections: Settings of every stage by the name of its section; baselines as `elastic_net`, `top_eqtl` and `ridge`.
         models: Settings of the aligner for every model, overrides applied.
     """
 
@@ -50,7 +53,7 @@ class Run:
     def predictors(self) -> list[str]:
         """Everything that predicts, by the stem of its file in `predictions/`."""
         own = [TRACK] if self.sections["features"].extractor in WITH_TRACKS else []
-        return [f"{model}.seed{seed}" for model in self.models for seed in self.seeds] + list(BASELINES) + own
+        return [f"{model}.seed{seed}" for model in self.models for seed in self.seeds] + [*BASELINES, MEAN, *own]
 
     @property
     def language_model(self) -> str:
@@ -67,6 +70,7 @@ class Run:
         """The files that the stage `inputs` reads, by the name of its option."""
         others = ("elements", *TEXT_SOURCES)
         return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key not in others}
+        return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key in INPUT_FILES}
 
     @property
     def text_sources(self) -> dict[str, str]:
@@ -156,6 +160,11 @@ class Run:
         if features.weights is None or features.revision is not None:
             return []
         return [str(path) for path in weight_files(Path(features.weights))]
+
+    @property
+    def gene_groups(self) -> dict[str, str]:
+        """The user's table of groups of genes, if there is one, by the name of its option."""
+        return {} if self.data.gene_groups is None else {"gene_groups": self.data.gene_groups}
 
     @property
     def known_elements(self) -> dict[str, str]:

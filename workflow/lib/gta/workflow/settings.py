@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gta.aligner.settings import AlignerSettings
 from gta.attribution.settings import AttributionSettings
-from gta.baselines.settings import ElasticNetSettings, RidgeSettings
+from gta.baselines.settings import ElasticNetSettings, RidgeSettings, TopEqtlSettings
 from gta.cohort.settings import CohortSettings
 from gta.evaluation.settings import EvaluationSettings
 from gta.features.settings import FeatureSettings
@@ -59,6 +59,11 @@ class DataSettings:
     populations: str | None = setting(
         None, "Population of each person: TSV with the columns person and population (or sample and pop); empty: all of one."
     )
+    gene_groups: str | None = setting(
+        None,
+        "Groups of genes that the evaluation also reports apart, such as the splits of a published network's training: TSV with"
+        " the columns gene (id, with or without version) and group; empty: none.",
+    )
     elements: str | None = setting(
         None,
         "Known regulatory elements, which attribution draws and tests for enrichment: BED, plain or gzip, contigs named as in"
@@ -111,10 +116,10 @@ SECTIONS: dict[str, type] = {
 }
 
 #: Sections below `baselines`.
-BASELINES: dict[str, type] = {"elastic_net": ElasticNetSettings, "ridge": RidgeSettings}
+BASELINES: dict[str, type] = {"elastic_net": ElasticNetSettings, "top_eqtl": TopEqtlSettings, "ridge": RidgeSettings}
 
-#: Name of the baseline that has no settings: the feature extractor's own prediction.
-TRACK = "track"
+#: Names of the baselines that have no settings: the mean of training, and the feature extractor's own prediction.
+MEAN, TRACK = "mean", "track"
 
 #: The models that are trained when the configuration names none: GTA and two controls.
 DEFAULT_MODELS: dict[str, dict[str, object]] = {
@@ -126,6 +131,7 @@ DEFAULT_MODELS: dict[str, dict[str, object]] = {
 __all__ = [
     "BASELINES",
     "DEFAULT_MODELS",
+    "MEAN",
     "SECTIONS",
     "TEXT_SOURCES",
     "TRACK",

@@ -83,6 +83,24 @@ def report_tables(contigs: Sequence[str], models: Sequence[str], ablations: bool
     tables["evaluation/per_person"] = Table(
         "5 Evaluation", "Per person", "Correlation across the unseen genes of every held-out person, model and seed."
     )
+    tables["evaluation/dependence"] = Table(
+        "5 Evaluation",
+        "Dependence",
+        "Mean correlation across people in thirds of the genes by expression, predictability from genotypes, number of variants"
+        " and distance of the best variant; the trend over all; and groups of genes apart.",
+    )
+    tables["baselines/elastic_net.genes"] = Table(
+        "5 Evaluation",
+        "Elastic net: genes",
+        "For each gene of every split: usable variants, variants in its elastic net, and the share of variance that it predicts"
+        " in nested cross-validation among the training people.",
+    )
+    tables["baselines/top_eqtl.variants"] = Table(
+        "5 Evaluation",
+        "Strongest variants",
+        "For each gene of every split: the variant that is most correlated with it among the training people (0-based position;"
+        " distance in bp from the TSS in the gene's direction; slope in ln expression per allele).",
+    )
     for model in models:
         tables[f"attribution/{model}/enrichment"] = Table(
             "6 Attribution",

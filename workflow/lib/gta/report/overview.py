@@ -1,0 +1,299 @@
+"""The page that a reviewer reads first: what was run on what, the headline, what it means and what it does not."""
+
+import base64
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gta.cohort.tables import read_genes, read_people
+from gta.errors import UserError
+from gta.evaluation.headline import read_summary
+from gta.evaluation.models import ACROSS_GENES, HEADLINE_METRICS, REGIMES, SEEN_GENES, UNSEEN_GENES
+from gta.evaluation.tables import read_numbers
+from gta.files import atomic_path, require_file
+from gta.inputs.tables import read_table
+
+#: Genes with a q-value up to this count as predicted.
+LEVEL = 0.05
+
+_REGIMES = {
+    ACROSS_GENES: (
+        "Across genes: unseen genes, unseen people",
+        "Are genes that were not in training put in the right order by their level? Levels are means over the held-out people."
+        " High numbers are common here and say little of differences between people.",
+    ),
+    SEEN_GENES: (
+        "Across people: seen genes, unseen people",
+        "For each gene of the training: are people who were not in training put in the right order? The mean over genes of the"
+        " correlation across people; a constant prediction counts as 0.",
+    ),
+    UNSEEN_GENES: (
+        "Across people: unseen genes, unseen people",
+        "The same for genes that were in no training: the field's open problem. A model of a gene's own genotypes cannot"
+        " answer it.",
+    ),
+}
+
+#: The caption of a figure by the stem of its file.
+_CAPTIONS = {
+    "per_gene": "Spearman correlation across the held-out people, a dot per gene; diamond: mean over genes with its bootstrap"
+    " interval; dashed: upper bound of the mean's null; n in the titles.",
+    "across_genes": "Predicted and observed levels of unseen genes, a dot per gene, mean over the held-out people (n on the"
+    " axis).",
+    "cis_signal": "Genes of the training: correlation across the held-out people, with its bootstrap interval over people, over"
+    " the strength of the gene's best cis variant among the training people; n in the titles.",
+    "dependence": "Mean Spearman correlation across people of thirds of the genes by what is known of them, with bootstrap"
+    " intervals over genes; n on the left.",
+    "cohort": "People and genes by split, with their numbers, and the windows along the contigs.",
+}
+
+
+_LIMITS = (
+    "Intervals over genes say how the number would move with other genes of the same kind, intervals over people with other"
+    " people of the same populations; neither covers another division into training and test, or another cohort.",
+    "p-values of the tables above are not corrected for the number of models and regimes; q-values are, for the genes of one"
+    " model.",
+    "Hidden factors of expression, fitted on the training people, were removed before anything was predicted: correlations with"
+    " expression as measured are usually lower.",
+    "R2 depends on the scale of a prediction; it means nothing for the extractor's own track, whose scale is its own.",
+    "GTA is rebuilt from the abstract of arXiv:2410.01858. The 0.65 across genes that it reports on Geuvadis is the paper's"
+    " number, not one of these.",
+)
+
+
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Overview</title>
+<style>
+body {{ font-family: sans-serif; font-size: 14px; line-height: 1.45; margin: 1.2em auto; max-width: 76em; color: #111; }}
+h1 {{ font-size: 1.4em; }} h2 {{ font-size: 1.15em; margin: 1.6em 0 0.3em; }} h3 {{ font-size: 1em; margin: 1.2em 0 0.2em; }}
+p, ul {{ margin: 0.3em 0 0.6em; max-width: 56em; }}
+table {{ border-collapse: collapse; margin: 0.4em 0; }}
+th {{ border-bottom: 2px solid #333; text-align: left; padding: 3px 10px; vertical-align: bottom; }}
+td {{ border-bottom: 1px solid #ddd; padding: 3px 8px; font-variant-numeric: tabular-nums; white-space: nowrap; }}
+td.path {{ white-space: normal; overflow-wrap: anywhere; }}
+figure {{ margin: 1em 0; }} img {{ max-width: 100%; }} figcaption {{ color: #444; max-width: 56em; }}
+.warning {{ border-left: 4px solid #333; padding: 0.4em 0.8em; background: #f2f2f2; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files of a run that the page is made of.
+
+    Attributes:
+        cohort: Folder with people.tsv and genes.tsv.
+        evaluation: Folder with summary.tsv, comparisons.tsv and per_gene.tsv.
+        checksums: checksums.tsv of the inputs.
+        training: training.json of every training run.
+        runtimes: runtimes.tsv.
+        figures: SVG figures in the order in which they are shown.
+        simulated: Whether the data are simulated.
+    """
+
+    cohort: Path
+    evaluation: Path
+    checksums: Path
+    training: Sequence[Path]
+    runtimes: Path
+    figures: Sequence[Path]
+    simulated: bool
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], path_columns: Sequence[int] = ()) -> str:
+    """A table of text as HTML."""
+    lines = ["<table><thead><tr>", *(f"<th>{html.escape(name)}</th>" for name in head), "</tr></thead><tbody>"]
+    for row in rows:
+        cells = (f"<td{' class=path' if i in path_columns else ''}>{html.escape(cell)}</td>" for i, cell in enumerate(row))
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return "".join([*lines, "</tbody></table>"])
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return "" if np.isnan(value) else f"{round(value, digits) + 0.0:+.{digits}f}"  # 0.0 rather than -0.0
+
+
+def _interval(low: float, high: float) -> str:
+    return "" if np.isnan(low) else f"[{_number(low)}, {_number(high)}]"
+
+
+def what_was_run(people: pd.DataFrame, genes: pd.DataFrame) -> str:
+    """People and genes by split, and the windows, as HTML."""
+    rows = []
+    for what, table in (("people", people), ("genes", genes)):
+        counts = table["split"].value_counts()
+        rows.append([what, str(len(table)), *(str(counts.get(split, 0)) for split in ("train", "valid", "test"))])
+    length = int((genes["window_end"] - genes["window_start"]).iloc[0])
+    populations = ", ".join(f"{name} ({n})" for name, n in people["population"].value_counts(sort=False).sort_index().items())
+    contigs = ", ".join(dict.fromkeys(genes["contig"]))
+    return (
+        _table(["", "all", "training", "validation", "test"], rows)
+        + f"<p>Windows of {length:,} bp around each TSS on {html.escape(contigs)}. Populations: {html.escape(populations)}."
+        " All numbers below are of people of the test split; genes are of the split that each heading names.</p>"
+    )
+
+
+def headline_table(summary: pd.DataFrame, per_gene: pd.DataFrame, regime: str) -> str:
+    """The headline of one regime as HTML, a row per model."""
+    across = regime == ACROSS_GENES
+    chosen = summary[summary["regime"] == regime].set_index(["model", "metric"])
+    head = ["model", "seeds", "Spearman", "interval over genes", "interval over people", "null: mean, upper bound", "p"]
+    head += ["Pearson", "R2"] + ([] if across else ["negative genes (null)", f"genes with q ≤ {LEVEL:g}"])
+    rows = []
+    for model in dict.fromkeys(summary["model"]):
+        main = chosen.loc[(model, HEADLINE_METRICS[regime])]
+        if np.isnan(main["value"]):
+            rows.append([model, f"{main['n_seeds']:.0f}", "no predictions", *[""] * (len(head) - 3)])
+            continue
+        pearson, r2 = (
+            chosen.loc[(model, name)]["value"] for name in (("pearson", "r2") if across else ("mean_pearson", "mean_r2"))
+        )
+        row = [
+            model,
+            f"{main['n_seeds']:.0f}",
+            _number(main["value"]),
+            _interval(main["ci_low"], main["ci_high"]),
+            _interval(main["people_ci_low"], main["people_ci_high"]),
+            f"{_number(main['null_mean'])}, {_number(main['null_high'])}",
+            f"{main['p_value']:.2g}",
+            _number(pearson),
+            _number(r2) if abs(r2) < 100 else f"{r2:.0f}",
+        ]
+        if not across:
+            negative = chosen.loc[(model, "share_negative")]
+            genes = per_gene[(per_gene["model"] == model) & (per_gene["regime"] == regime)]
+            # Of several seeds, the mean: as everything else.
+            found = ((genes["q_value"] <= LEVEL) & (genes["spearman"] > 0)).sum() / genes["seed"].nunique()
+            row += [f"{negative['value']:.0%} ({negative['null_mean']:.0%})", f"{found:g} of {main['n_genes']:.0f}"]
+        rows.append(row)
+    sizes = summary.loc[summary["regime"] == regime, ["n_genes", "n_people"]].max()
+    title, text = _REGIMES[regime]
+    return f"<h3>{title} (n = {sizes['n_genes']:.0f} genes, {sizes['n_people']:.0f} people)</h3><p>{text}</p>{_table(head, rows)}"
+
+
+def verdict(low: float, high: float, people_low: float, people_high: float) -> str:
+    """What a paired difference says: `higher` or `lower` only if both intervals exclude 0, else `not different`."""
+    if min(low, people_low) > 0:
+        return "higher"
+    if max(high, people_high) < 0:
+        return "lower"
+    return "not different"
+
+
+def comparison_table(comparisons: pd.DataFrame, model: str) -> str:
+    """The differences of one model from every other as HTML; the first of the run, so it is `model_a` of its pairs."""
+    metrics = {ACROSS_GENES: "spearman_difference", SEEN_GENES: "mean_difference", UNSEEN_GENES: "mean_difference"}
+    chosen = comparisons[(comparisons["model_a"] == model) & (comparisons["metric"] == comparisons["regime"].map(metrics))]
+    rows = []
+    for _, row in chosen.iterrows():
+        over_genes, over_people = (row["ci_low"], row["ci_high"]), (row["people_ci_low"], row["people_ci_high"])
+        pair = f"{row['model_a']} - {row['model_b']}"
+        numbers = (f"{row['n_genes']:.0f}", _number(row["difference"]), _interval(*over_genes), _interval(*over_people))
+        rows.append([_REGIMES[row["regime"]][0].split(", ")[0], pair, *numbers, verdict(*over_genes, *over_people)])
+    return _table(
+        ["regime", "difference", "genes", "Spearman", "interval over genes", "interval over people", f"{model} is"], rows
+    )
+
+
+def _figure(path: Path) -> str:
+    """A figure as an image inside the page, apart from others, so that names inside of them cannot clash."""
+    data = base64.b64encode(require_file(path, "figure").read_bytes()).decode()
+    caption = html.escape(_CAPTIONS.get(path.stem, path.stem))
+    return f'<figure><img alt="{caption}" src="data:image/svg+xml;base64,{data}"><figcaption>{caption}</figcaption></figure>'
+
+
+def _training(paths: Sequence[Path]) -> list[Mapping[str, object]]:
+    """The contents of training.json files."""
+    found = []
+    for path in paths:
+        try:
+            found.append(json.loads(require_file(path, "account of a training").read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise UserError(f"{path} is not JSON ({error}): train the model again.") from error
+    return found
+
+
+def _provenance(sources: Sources) -> str:
+    """Versions, checksums, time and memory as HTML."""
+    accounts = _training(sources.training)
+    versions = accounts[0]["versions"] if accounts else {}
+    frozen = sorted({str(account["language_model_sha256_after"]) for account in accounts} - {"None"})
+    jobs = read_numbers(sources.runtimes, ("step", "job"), ("seconds", "cpu_seconds", "max_rss_mib"))
+    checksums = read_table(sources.checksums, ("file", "bytes", "sha256"))
+    assert isinstance(versions, Mapping)
+    said = ", ".join(f"{name} {version}" for name, version in versions.items())
+    parts = [
+        f"<p>Versions: {html.escape(said)}. The language model's weights were the same before and after every training"
+        + (f" (sha256 {', '.join(html.escape(checksum[:16]) for checksum in frozen)}...)" if frozen else "")
+        + f". {len(jobs)} jobs, {jobs['cpu_seconds'].sum() / 60:.0f} CPU minutes in all, the longest"
+        f" {jobs['seconds'].max():.0f} s by the clock, at most {jobs['max_rss_mib'].max():.0f} MiB of memory.</p>",
+        _table(["input", "bytes", "sha256"], checksums[["file", "bytes", "sha256"]].to_numpy().tolist(), (0, 2)),
+    ]
+    return "".join(parts)
+
+
+def page(sources: Sources) -> str:
+    """The page as HTML.
+
+    Raises:
+        UserError: if a file is absent or of another form.
+    """
+    summary = read_summary(sources.evaluation / "summary.tsv")
+    if summary.empty:
+        raise UserError(f"{sources.evaluation / 'summary.tsv'} has no row: run `gta evaluation score` again.")
+    intervals = ("ci_low", "ci_high", "people_ci_low", "people_ci_high")
+    comparisons = read_numbers(
+        sources.evaluation / "comparisons.tsv", ("regime", "metric", "model_a", "model_b"), ("n_genes", "difference", *intervals)
+    )
+    per_gene = read_numbers(sources.evaluation / "per_gene.tsv", ("model", "seed", "regime"), ("spearman", "q_value"))
+    first = str(summary["model"].iloc[0])
+    simulated = (
+        '<p class="warning"><b>The data are simulated</b>, with regulatory variants planted at known places. The'
+        " numbers say whether the software finds them, and nothing of biology.</p>"
+    )
+    return _PAGE.format(
+        body="\n".join(
+            [
+                "<h1>Gene expression from personal genomes: what was run, and what came out</h1>",
+                simulated if sources.simulated else "",
+                "<h2>What was run</h2>",
+                what_was_run(read_people(sources.cohort), read_genes(sources.cohort)),
+                "<h2>Headline</h2>",
+                "<p>Spearman correlation first; bootstrap intervals over genes and over people; the null permutes genes (across"
+                " genes) or people within their population (across people). A model with several seeds is scored for each and"
+                " averaged.</p>",
+                *(headline_table(summary, per_gene, regime) for regime in REGIMES),
+                f"<h2>What {html.escape(first)} adds</h2>",
+                "<p>Paired differences on the same genes and held-out people. <i>Not different</i> if one of the intervals"
+                " includes 0: these genes and people cannot tell. With many pairs, some exclude 0 by chance.</p>",
+                comparison_table(comparisons, first),
+                "<h2>Figures</h2>",
+                *(_figure(path) for path in sources.figures),
+                "<h2>Limits</h2>",
+                "<ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in _LIMITS) + "</ul>",
+                "<h2>Versions, inputs, time</h2>",
+                _provenance(sources),
+            ]
+        )
+    )
+
+
+def overview(sources: Sources, out: Path) -> None:
+    """Read everything and write the page."""
+    text = page(sources)
+    with atomic_path(out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
