@@ -87,6 +87,29 @@ def test_new_people_are_predicted_by_the_stages_of_the_study(snakemake: Snakemak
     assert planned["aligner_train"] == 2 and "evaluation_score" not in planned
 
 
+def test_a_model_of_the_hub_is_downloaded_and_minilm_copied(snakemake: Snakemake) -> None:
+    hub = f"language={{model: lab/good, revision: {'0' * 40}}}"
+    done = snakemake("-n", "--configfile", TINY, "--config", hub, "models={gta: {}, m: {language_model: minilm}}")
+    assert done.returncode == 0, done.stderr
+    found = jobs(done.stdout + done.stderr)
+    assert {name: n for name, n in found.items() if name.startswith("language_")} == {
+        "language_download": 1,
+        "language_minilm": 1,
+        "language_prompts": 2,
+        "language_prototypes": 2,
+    }
+
+
+def test_text_of_public_files_is_added_before_prompts_are_made(snakemake: Snakemake, real_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "info.tsv").write_text("#tax_id\tGeneID\n")
+    done = snakemake(
+        *("-n", "--configfile", REPOSITORY / "config" / "chr22.yaml"),
+        *("--config", f"data_dir={real_data / 'geuvadis-chr22'}", f"data={{gene_info: {tmp_path / 'info.tsv'}}}"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert jobs(done.stdout + done.stderr)["language_annotate"] == 1
+
+
 def test_another_configuration_does_not_mix_with_the_demo(snakemake: Snakemake) -> None:
     done = snakemake("-n", "--configfile", TINY)
     assert done.returncode == 0, done.stderr

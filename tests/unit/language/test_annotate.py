@@ -15,6 +15,7 @@ GENE_INFO = """\
 9606\t1312\tCOMT\t-\tHEL-S-98n|ILOH\tMIM:116790|HGNC:HGNC:2228|Ensembl:ENSG00000093010\tcatechol\tcatechol-O-methyltransferase
 9606\t7\tAIM\t-\t-\t-\tabsent in melanoma\t-
 9606\t8\tAIM\t-\t-\t-\tthe second of that symbol\t-
+9606\t10\t-\t-\t-\t-\tof no symbol\t-
 """
 SUMMARIES = """\
 #tax_id\tGeneID\tSource\tSummary
@@ -108,7 +109,7 @@ def test_names_are_found_by_ensembl_id_before_symbol(sources: Sources) -> None:
     by_id, by_symbol = info.find("ENSG00000093010.99", "AIM"), info.find("ENSG9", "AIM")
     assert by_id is not None and by_id.gene_id == "1312"
     assert by_symbol is not None and (by_symbol.gene_id, by_symbol.name) == ("7", "absent in melanoma")
-    assert info.find("ENSG9", "NEW") is None
+    assert info.find("ENSG9", "NEW") is None and info.find("ENSG9", "") is None
 
 
 def test_terms_and_alternative_ids(sources: Sources) -> None:
@@ -133,7 +134,7 @@ def test_the_command_writes_the_table(sources: Sources, tmp_path: Path, capsys: 
     ("name", "text", "expected"),
     [
         ("gene_info.gz", "#tax_id\tGeneID\n9606\t1\n", "has no column 'Symbol'"),
-        ("gene_info.gz", GENE_INFO + "9606\t9\n", "line 5, has 2 columns where the header has 8"),
+        ("gene_info.gz", GENE_INFO + "9606\t9\n", "line 6, has 2 columns where the header has 8"),
         ("gene_info.gz", GENE_INFO.splitlines()[0] + "\n", "has no rows"),
         ("gene_summary", "<html>\n", "has no column 'GeneID'"),
         ("goa.gaf", ANNOTATIONS + "UniProtKB\tP1\tCOMT\n", "line 10, is no annotation of GAF 2"),

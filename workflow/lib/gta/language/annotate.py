@@ -117,7 +117,8 @@ def read_gene_info(path: Path) -> GeneInfo:
     for cells in _table(path, "gene_info", wanted):
         number, symbol, synonyms, references, description, full = ("" if cell == "-" else cell for cell in cells)
         row = GeneInfoRow(number, full or description, synonyms.replace("|", ", "))
-        by_symbol.setdefault(symbol, row)
+        if symbol:
+            by_symbol.setdefault(symbol, row)
         for reference in references.split("|"):
             if reference.startswith("Ensembl:"):
                 by_ensembl.setdefault(reference.removeprefix("Ensembl:").split(".")[0], row)
