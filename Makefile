@@ -21,7 +21,7 @@ SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 NETWORKS := .venv-networks
 GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
 
-.PHONY: help setup demo run report test test-networks bench-haplotypes bench-features lint unlock format clean distclean
+.PHONY: help setup demo run report test test-networks bench-haplotypes bench-features bench-aligner lint unlock format clean distclean
 
 help: ## show this
 	@echo "Targets (variables in brackets):"
@@ -68,6 +68,9 @@ test-networks: $(STAMP) ## make .venv-networks for the extractors enformer and b
 
 bench-features: $(STAMP) ## measure what de-duplication saves and how fast motifs are scanned [ARGS]
 	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/features.py $(ARGS)
+
+bench-aligner: $(STAMP) ## measure how fast the aligner trains, with cached prompts and without [ARGS]
+	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/aligner.py $(ARGS)
 
 lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/ruff check .
