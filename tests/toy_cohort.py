@@ -92,7 +92,7 @@ def make_language_model(seed: int = 0) -> PreTrainedModel:
 
 def make_prompts(model: PreTrainedModel) -> PromptCache:
     """Prompts of different length."""
-    prompts = [Prompt(f"G{i}", "", [1 + (i * 7 + j) % 39 for j in range(3 + i % 4)], False) for i in range(GENES)]
+    prompts = [Prompt(f"G{i}", "", [1 + (i * 7 + j) % 39 for j in range(3 + i % 4)], 0) for i in range(GENES)]
     return read_prompts(model, prompts, fingerprint(model))
 
 

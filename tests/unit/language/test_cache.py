@@ -50,10 +50,10 @@ def model(request: pytest.FixtureRequest) -> PreTrainedModel:
 
 
 PROMPTS = [
-    Prompt("long", "", [3, 14, 15, 9, 2, 6, 5], False),
-    Prompt("short", "", [7, 8], False),
-    Prompt("again", "", [3, 14, 15, 9, 2, 6, 5], False),
-    Prompt("middle", "", [1, 30, 30, 4], False),
+    Prompt("long", "", [3, 14, 15, 9, 2, 6, 5], 0),
+    Prompt("short", "", [7, 8], 0),
+    Prompt("again", "", [3, 14, 15, 9, 2, 6, 5], 0),
+    Prompt("middle", "", [1, 30, 30, 4], 0),
 ]
 
 
@@ -98,6 +98,32 @@ def test_the_real_pretrained_model_reads_the_same_with_and_without_cache(real_da
     for sample, prompt in enumerate(prompts):
         expected = uncached(model, prompt.tokens, words[sample : sample + 1])
         torch.testing.assert_close(logits[sample : sample + 1], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_in_bfloat16_the_cache_is_half_as_large_and_the_result_nearly_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(CONFIGS["llama"]).requires_grad_(False).eval()
+    tokens = 0.02 * torch.randn(2, 6, 32, generator=torch.Generator().manual_seed(1))
+    results, sizes = [], []
+    for dtype in (torch.float32, torch.bfloat16):
+        read_prompts(model.to(dtype), PROMPTS, "fingerprint").save(tmp_path / "cache.safetensors")
+        cache = PromptCache.load(tmp_path / "cache.safetensors")
+        assert cache.keys is not None and cache.keys.dtype == dtype
+        sizes.append(cache.keys.nbytes)
+        results.append(read_after_prompt(model, tokens, cache, torch.tensor([0, 1])))
+    assert sizes[0] == 2 * sizes[1]
+    assert results[0].dtype == results[1].dtype == torch.float32
+    difference = (results[0] - results[1]).abs().max()
+    assert 0 < difference < 0.05 * results[0].abs().max()
+
+
+def test_what_a_reader_takes_decides_the_checksum(model: PreTrainedModel) -> None:
+    cache = read_prompts(model, PROMPTS, "fingerprint")
+    assert cache.keys is not None
+    other = {"next_positions": cache.next_positions + 1, "model": "other", "rows": cache.rows.flip(0)}
+    assert len({PromptCache(**{**vars(cache), name: value}).sha256() for name, value in other.items()} | {cache.sha256()}) == 4
+    memory = {**vars(cache), "tokens": None}
+    assert PromptCache(**memory).sha256() != PromptCache(**{**memory, "keys": cache.keys + 1}).sha256()
 
 
 def test_a_prompt_changes_what_is_read(model: PreTrainedModel) -> None:

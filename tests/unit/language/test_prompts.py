@@ -1,15 +1,18 @@
 """Prompts and prototypes: text by hand, tokens cut where they should be."""
 
+import json
+
 import pandas as pd
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from safetensors.torch import save_file
+from transformers import BertTokenizerFast, LlamaConfig, LlamaForCausalLM
 
 from gta.cli import main
 from gta.errors import UserError
 from gta.language.models import fingerprint, load_frozen, load_tokenizer, random_weights
 from gta.language.pretrain import pretrain, save, train_tokenizer
-from gta.language.prompts import complete, render, table, texts_of, tokenize
+from gta.language.prompts import Prompt, complete, render, statistics, table, texts_of, tokenize, with_question
 from gta.language.prototypes import kmeans_prototypes, load_prototypes, save_prototypes
 from gta.language.settings import LanguageSettings
 
@@ -23,23 +26,38 @@ ANNOTATION = pd.DataFrame(
         "go_bp": ["dopamine catabolism", ""],
     }
 )
+ASKED = with_question(ANNOTATION, "Expression in", "lymphoblastoid cells")
 TEXTS = [f"gene number {i} encodes a protein of class {i % 5} in the membrane" for i in range(40)]
 
 
 def test_the_default_template_by_hand() -> None:
     genes = pd.DataFrame({"gene": ["G1", "G3"], "symbol": ["COMT", "NEW"], "biotype": ["protein_coding", "snoRNA"]})
-    texts = render(TEMPLATE, complete(ANNOTATION, genes), ["G2", "G1", "G3"])
+    texts = render(TEMPLATE, with_question(complete(ANNOTATION, genes), "Level in", "liver"), ["G2", "G1", "G3"])
     assert texts == {
-        "G2": "AC1.2. lincRNA gene. Expression in lymphoblastoid cells:",
-        "G1": "COMT: catechol-O-methyltransferase. protein coding gene. Process: dopamine catabolism. "
-        "Expression in lymphoblastoid cells:",
-        "G3": "NEW. snoRNA gene. Expression in lymphoblastoid cells:",
+        "G2": "AC1.2. lincRNA gene. Level in liver:",
+        "G1": "COMT: catechol-O-methyltransferase. protein coding gene. Process: dopamine catabolism. Level in liver:",
+        "G3": "NEW. snoRNA gene. Level in liver:",
     }
 
 
+def test_the_template_of_everything_by_hand() -> None:
+    row = {"gene": "G1", "symbol": "A", "biotype": "x", "description": "name.", "summary": "It acts.", "go_cc": "nucleus"}
+    annotation = with_question(pd.DataFrame([row]), "Expression in", "T cells")
+    assert render("summary.j2", annotation, ["G1"]) == {
+        "G1": "A: name. x gene. It acts. Location: nucleus. Expression in T cells:"
+    }
+
+
+def test_a_template_may_be_a_file(tmp_path) -> None:
+    (tmp_path / "mine.j2").write_text("{{ symbol }}\n  is {{ biotype }}")
+    assert render(str(tmp_path / "mine.j2"), ANNOTATION, ["G2"]) == {"G2": "AC1.2 is lincRNA"}
+    with pytest.raises(UserError, match=r"there is no file nowhere\.j2; give the path of one, or one of gene\.j2, summary\.j2\."):
+        render("nowhere.j2", ANNOTATION, ["G2"])
+
+
 def test_what_an_ablation_leaves_of_the_prompt_by_hand() -> None:
-    made = {mode: texts_of(mode, TEMPLATE, ANNOTATION, ["G1", "G2"]) for mode in ("full", "symbol", "blank", "none")}
-    assert made["full"] == render(TEMPLATE, ANNOTATION, ["G1", "G2"])
+    made = {mode: texts_of(mode, TEMPLATE, ASKED, ["G1", "G2"]) for mode in ("full", "symbol", "blank", "none")}
+    assert made["full"] == render(TEMPLATE, ASKED, ["G1", "G2"])
     assert made["symbol"] == {"G1": "COMT", "G2": "AC1.2"}
     assert made["blank"] == dict.fromkeys(["G1", "G2"], ". gene. Expression in lymphoblastoid cells:")
     assert made["none"] == {"G1": "", "G2": ""}
@@ -57,12 +75,42 @@ def test_tokens_are_cut_and_marked() -> None:
     tokenizer = train_tokenizer(TEXTS, 300)
     prompts = tokenize({"long": TEXTS[0], "short": "gene", "empty": ""}, tokenizer, 5)
     assert len(prompts[0].tokens) == 5
-    assert [prompt.truncated for prompt in prompts] == [True, False, False]
+    assert [prompt.cut > 0 for prompt in prompts] == [True, False, False]
     assert all(prompt.tokens[0] == tokenizer.bos_token_id for prompt in prompts)
     assert prompts[2].tokens == [tokenizer.bos_token_id]
     whole = tokenize({"long": TEXTS[0]}, tokenizer, 100)[0]
     assert whole.tokens[:5] == prompts[0].tokens and tokenizer.decode(whole.tokens[1:]) == TEXTS[0]
     assert table(prompts)["n_tokens"].tolist() == [5, len(prompts[1].tokens), 1]
+
+
+def test_what_is_left_out_of_a_long_prompt_by_hand() -> None:
+    tokenizer = train_tokenizer(TEXTS, 300)
+    (whole,) = tokenize({"long": TEXTS[0]}, tokenizer, 1000)
+    (end,) = tokenize({"long": TEXTS[0]}, tokenizer, 9)
+    (middle,) = tokenize({"long": TEXTS[0]}, tokenizer, 9, "middle")
+    assert end.tokens == whole.tokens[:9]
+    assert middle.tokens == whole.tokens[:6] + whole.tokens[-3:]
+    assert end.cut == middle.cut == len(whole.tokens) - 9 and whole.cut == 0
+    # A tokenizer of an encoder, whose texts end with [SEP].
+    ended = BertTokenizerFast(vocab={word: i for i, word in enumerate(["[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]", "a", "b"])})
+    assert tokenize({"x": "a b a"}, ended, 9)[0].tokens == [2, 5, 6, 5, 3]
+    assert tokenize({"x": "a b a"}, ended, 4)[0].tokens == [2, 5, 6, 3]
+
+
+def test_statistics_of_prompts_by_hand() -> None:
+    annotation = ANNOTATION[["gene", "description"]]
+    prompts = [Prompt("G1", "", [1, 2, 3], 4), Prompt("G2", "", [1], 0)]
+    assert dict(statistics(prompts, annotation).itertuples(index=False)) == {
+        "genes": 2,
+        "distinct prompts": 2,
+        "tokens: least": 1,
+        "tokens: median": 2,
+        "tokens: mean": 2,
+        "tokens: most": 3,
+        "prompts cut short": 1,
+        "tokens left out": 4,
+        "genes with description": 1,
+    }
 
 
 def test_pretraining_learns_is_seeded_and_survives_saving(tmp_path) -> None:
@@ -132,6 +180,45 @@ def test_the_real_pretrained_model_reads_prompts(real_data) -> None:
     # Every word of the vocabulary would have 6.2 nats if it knew nothing.
     loss = torch.nn.functional.cross_entropy(logits[0, :-1], tokens[0, 1:])
     assert loss < 2.5
+
+
+def small_llama() -> LlamaForCausalLM:
+    return LlamaForCausalLM(
+        LlamaConfig(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=30)
+    )
+
+
+def test_pickled_weights_are_refused_before_anything_reads_them(tmp_path) -> None:
+    small_llama().save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"pytorch_model\.bin, a pickle, which can run any code .* convert it to safetensors"):
+        load_frozen(tmp_path)
+
+
+def test_a_model_that_lacks_weights_is_refused(tmp_path) -> None:
+    model = small_llama()
+    model.save_pretrained(tmp_path)
+    weights = {name: tensor for name, tensor in model.state_dict().items() if "q_proj" not in name}
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"lacks the weights 'model\.layers\.0\.self_attn\.q_proj\.weight'"):
+        load_frozen(tmp_path)
+
+
+def test_code_in_the_folder_of_a_model_is_not_run(tmp_path) -> None:
+    small_llama().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Evil", "AutoModelForCausalLM": "evil.EvilModel"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(UserError, match="holds no whole language model in safetensors"):
+        load_frozen(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_fingerprint_does_not_depend_on_the_precision_of_exact_weights() -> None:
+    model = small_llama().bfloat16()
+    there = fingerprint(model)
+    assert fingerprint(model.float()) == there
 
 
 @pytest.mark.parametrize("content", [None, "{}", "not json"])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from matplotlib.figure import Figure
 
 from gta.errors import UserError
@@ -18,6 +19,13 @@ def test_models_differ_in_colour_marker_and_line() -> None:
     styles = model_styles(["gta", "no_llm", "mine", "yours", "elastic_net", "ridge", "theirs", "ours"]).values()
     for look in ("colour", "marker", "line"):
         assert len({getattr(style, look) for style in styles}) == 8
+
+
+def test_all_ablations_and_baselines_differ() -> None:
+    """Every row of config/ablations.yaml in one figure with the baselines."""
+    rows = yaml.safe_load((Path(__file__).resolve().parents[3] / "config" / "ablations.yaml").read_text())["models"]
+    styles = model_styles([*rows, "elastic_net", "ridge"])
+    assert len({(style.colour, style.marker) for style in styles.values()}) == len(rows) + 2
 
 
 def test_splits_differ_in_print() -> None:

@@ -164,6 +164,15 @@ def test_users_paths_start_from_the_folder_of_data(data: dict[str, Any], tmp_pat
         ({"seed": 2**32}, "configuration.seed: 4294967296 is above the largest allowed value, 4,294,967,295."),
         ({"results": "-n"}, "results: the path '-n' begins with a dash"),
         ({"language": {"model": "no/such"}}, "language.model: no/such is no folder of a Hugging Face model"),
+        (
+            {"language": {"model": "no/such", "revision": "main"}},
+            "language.revision: 'main' is no commit; give its 40 hexadecimal",
+        ),
+        ({"language": {"revision": "0" * 40}}, "language.revision: it goes with the id of a repository"),
+        (
+            {"models": {"gta": {}, "m": {"language_model": "minilm", "heads": 5}}},
+            "models.m.heads: 5 does not divide the language model's width",
+        ),
     ],
 )
 def test_mistakes_in_a_simulated_run(change: dict[str, Any], expected: str) -> None:
@@ -203,7 +212,10 @@ def test_people_and_genes_may_be_in_one_of_the_files_only(data: dict[str, Any]) 
         ("{{ symbol }}{% if go_bp %} {{ go_bp }}{% endif %}", None),
         ("{{ symbol }} {{ go_bp | default('') }}", None),
         ("{% for word in motto.split() %}{{ word }}{% endfor %}", None),
-        ("{{ gene_id }}", "'gene_id' is no column of the annotation; its columns are gene, symbol, biotype, description, motto."),
+        (
+            "{{ gene_id }}",
+            "'gene_id' is no column of the annotation; its columns are gene, symbol, biotype, description, motto, task,",
+        ),
         ("{% if moto %}{{ motto }}{% endif %}", "'moto' is no column of the annotation; did you mean 'motto'?"),
         ("{% if go_bp %}{{ go_pb }}{% endif %}", "'go_pb' is no column"),
     ],
@@ -217,6 +229,33 @@ def test_template_is_compared_with_the_header_of_the_annotation(
         check(data)
     else:
         assert expected in message(data)
+
+
+@pytest.mark.parametrize(
+    ("language", "folder"),
+    [
+        ({}, "out/language/model"),
+        ({"model": "lab/good", "revision": "0" * 40}, "out/language/downloaded"),
+        ({"model": "minilm"}, "out/language/minilm/model"),
+    ],
+)
+def test_where_the_models_and_their_prompts_are(language: dict[str, str], folder: str) -> None:
+    models = {
+        "gta": {"heads": 4},
+        "r": {"heads": 4, "language_model": "random", "prompt": "blank"},
+        "s": {"heads": 4, "prompt": "shuffled"},
+        "m": {"heads": 4, "language_model": "minilm"},
+        "a": {"heads": 4, "language_model": "attention"},
+    }
+    run = check({**SIMULATED, "results": "out", "language": language, "models": models, "attribution": {"models": []}})
+    assert run.model_folder(run.reads_with("gta")) == run.model_folder(run.reads_with("a")) == folder
+    assert run.model_folder(run.reads_with("r")) == "out/language/random/model"
+    assert run.model_folder(run.reads_with("m")) == "out/language/minilm/model"
+    assert run.prompt_cache("s") == run.prompt_cache("gta") == "out/language/pretrained/full/prompt_cache.safetensors"
+    assert run.prompt_cache("r") == "out/language/random/blank/prompt_cache.safetensors"
+    assert run.prototypes("r") == "out/language/random/prototypes.safetensors"
+    assert run.language_model_files("pretrained") == []
+    assert run.ablations["r"] == "language_model: random, prompt: blank"
 
 
 def test_width_of_the_users_language_model_is_read(data: dict[str, Any], tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ actions:
 
 example:
   gta aligner train --cohort results/demo/cohort --features results/demo/features/sim1.safetensors \\
-      --model results/demo/language/model --cache results/demo/language/prompt_cache.safetensors \\
-      --prototypes results/demo/language/prototypes.safetensors --seed 1 --out trained
+      --model results/demo/language/model --cache results/demo/language/pretrained/full/prompt_cache.safetensors \\
+      --prototypes results/demo/language/pretrained/prototypes.safetensors --seed 1 --out trained
 """
 
 

@@ -21,7 +21,7 @@ measures:
 
 example:
   gta attribution --trained aligner/gta/seed1 aligner/gta/seed2 --inputs inputs --cohort cohort \\
-      --features features/sim1.safetensors --model language/model --cache language/prompt_cache.safetensors \\
+      --features features/sim1.safetensors --model language/model --cache language/pretrained/full/prompt_cache.safetensors \\
       --truth simulated/truth_elements.tsv --out attribution/gta
 """
 

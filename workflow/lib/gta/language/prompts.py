@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from transformers import PreTrainedTokenizerBase
 
 from gta.errors import UserError
-from gta.language.template import compile_template
+from gta.language.template import QUESTION, compile_template
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,13 @@ class Prompt:
         gene: Name of the gene.
         text: The text.
         tokens: Its token ids as the language model reads them, special tokens included.
-        truncated: Whether the end was cut off.
+        cut: How many tokens were left out because the text was too long.
     """
 
     gene: str
     text: str
     tokens: list[int]
-    truncated: bool
+    cut: int
 
 
 def complete(annotation: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
@@ -36,6 +37,12 @@ def complete(annotation: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
     """
     bare = genes.loc[~genes["gene"].isin(annotation["gene"]), ["gene", "symbol", "biotype"]]
     return pd.concat([annotation, bare], ignore_index=True).fillna("")
+
+
+def with_question(annotation: pd.DataFrame, task: str, cell_type: str) -> pd.DataFrame:
+    """The annotation with the columns `task` and `cell_type`, the same for all genes, unless the user's table has its own."""
+    constants = {name: text for name, text in zip(QUESTION, (task, cell_type), strict=True) if name not in annotation}
+    return annotation.assign(**constants)
 
 
 def render(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dict[str, str]:
@@ -71,8 +78,8 @@ def texts_of(mode: str, template: str, annotation: pd.DataFrame, genes: Iterable
     """The text of each gene in one of the modes.
 
     Args:
-        mode: full: the template; symbol: the gene's symbol alone; blank: the template with every column empty, the same text for
-            all genes; none: no text.
+        mode: full: the template; symbol: the gene's symbol alone; blank: the template with every column empty but those of the
+            question, the same text for all genes; none: no text.
         template: Jinja template over the columns of the annotation.
         annotation: Table with a row for every gene.
         genes: The genes wanted.
@@ -87,12 +94,21 @@ def texts_of(mode: str, template: str, annotation: pd.DataFrame, genes: Iterable
         return render("{{ symbol }}", annotation, genes)
     if mode == "none":
         return dict.fromkeys(genes, "")
-    empty = annotation.assign(**dict.fromkeys(annotation.columns.drop("gene"), ""))
+    empty = annotation.assign(**dict.fromkeys(annotation.columns.difference(["gene", *QUESTION]), ""))
     return _rendered(template, empty, genes)
 
 
-def tokenize(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase, limit: int) -> list[Prompt]:
-    """Token ids of each text, cut to `limit` tokens; an empty text becomes the token that begins a text."""
+def tokenize(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase, limit: int, truncation: str = "end") -> list[Prompt]:
+    """Token ids of each text; an empty text becomes the token that begins a text.
+
+    Args:
+        texts: Gene to text.
+        tokenizer: The language model's.
+        limit: Most tokens of a prompt.
+        truncation: What of a longer text is left out: its `end`, or its `middle`, so that two thirds of the limit are its
+            beginning and one third is its end.
+    """
+    tail = 0 if truncation == "end" else limit // 3
     prompts = []
     for gene, text in texts.items():
         tokens = list(tokenizer(text)["input_ids"])
@@ -101,7 +117,13 @@ def tokenize(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase, limit: i
         if not tokens:
             first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
             tokens = [0 if first is None else int(first)]
-        prompts.append(Prompt(gene, text, tokens[:limit], len(tokens) > limit))
+        cut = len(tokens) - limit
+        if cut > 0:
+            ends = tokenizer.sep_token_id is not None and tokens[-1] == tokenizer.sep_token_id  # as an encoder expects
+            tokens = [*tokens[: limit - tail], *tokens[len(tokens) - tail :]]
+            if ends:
+                tokens[-1] = int(tokenizer.sep_token_id)
+        prompts.append(Prompt(gene, text, tokens, max(0, cut)))
     return prompts
 
 
@@ -111,7 +133,33 @@ def table(prompts: list[Prompt]) -> pd.DataFrame:
         {
             "gene": [prompt.gene for prompt in prompts],
             "n_tokens": [len(prompt.tokens) for prompt in prompts],
-            "truncated": [prompt.truncated for prompt in prompts],
+            "n_cut": [prompt.cut for prompt in prompts],
             "prompt": [prompt.text for prompt in prompts],
         }
     )
+
+
+def statistics(prompts: list[Prompt], annotation: pd.DataFrame) -> pd.DataFrame:
+    """What the prompts are like: how long, how many alike, how many cut, and how many genes have anything in each column.
+
+    Args:
+        prompts: One prompt for each gene.
+        annotation: The annotation, with a row for every gene.
+
+    Returns:
+        `what value`.
+    """
+    lengths = np.array([len(prompt.tokens) for prompt in prompts])
+    genes = annotation[annotation["gene"].isin([prompt.gene for prompt in prompts])]
+    rows: list[tuple[str, float]] = [
+        ("genes", len(prompts)),
+        ("distinct prompts", len({tuple(prompt.tokens) for prompt in prompts})),
+        ("tokens: least", lengths.min()),
+        ("tokens: median", np.median(lengths)),
+        ("tokens: mean", lengths.mean()),
+        ("tokens: most", lengths.max()),
+        ("prompts cut short", sum(prompt.cut > 0 for prompt in prompts)),
+        ("tokens left out", sum(prompt.cut for prompt in prompts)),
+    ]
+    rows += [(f"genes with {column}", int((genes[column] != "").sum())) for column in genes.columns if column != "gene"]
+    return pd.DataFrame(rows, columns=["what", "value"])

@@ -1,5 +1,6 @@
 """Settings of the language stage."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from gta.errors import UserError
@@ -12,16 +13,29 @@ class LanguageSettings:
 
     model: str | None = setting(
         None,
-        "Folder of a Hugging Face causal language model (config.json, safetensors weights, tokenizer), which is frozen. Empty: "
-        "a small Llama is pretrained on the annotation text of the run, as in the demo.",
+        "The language model, which is frozen: the folder of a Hugging Face causal model or encoder (config.json, safetensors"
+        " weights, tokenizer); with `revision` the id of a repository on the hub; or minilm, a small pretrained encoder (see"
+        " docs/language.md). Empty: a small Llama is pretrained on the annotation text of the run, as in the demo.",
+    )
+    revision: str | None = setting(
+        None,
+        "Commit of the repository on the Hugging Face hub, 40 hexadecimal digits; the model is downloaded into the results."
+        " Empty: `model` is a folder.",
     )
     template: str = setting(
-        "{{ symbol }}{% if description %}: {{ description.rstrip('.') }}{% endif %}. {{ biotype.replace('_', ' ') }} gene."
-        "{% if go_bp %} Process: {{ go_bp }}.{% endif %}{% if go_mf %} Function: {{ go_mf }}.{% endif %} "
-        "Expression in lymphoblastoid cells:",
-        "Jinja template of the prompt over the columns of the annotation table (symbol, biotype, description, ...).",
+        "gene.j2",
+        "Jinja template of the prompt over the columns of the annotation table (symbol, biotype, description, ...), task and"
+        " cell_type: its text, or a file .j2: one of resources/prompts by name (gene.j2, summary.j2), or a path.",
     )
+    task: str = setting("Expression in", "What the prompt asks for: `task` in the template.")
+    cell_type: str = setting("lymphoblastoid cells", "Cells whose expression is predicted: `cell_type` in the template.")
     max_prompt_tokens: int = setting(96, "Prompts are cut to this many tokens; the table of prompts says which.", minimum=4)
+    truncation: str = setting(
+        "end",
+        "What of a prompt that is too long is left out: its end, or its middle (two thirds of what is kept are its beginning, one"
+        " third its end, where a template may put its question).",
+        choices=("end", "middle"),
+    )
     prototypes: int = setting(
         64,
         "Number of text prototypes: k-means centres of the vocabulary's word embeddings that the aligner may use.",
@@ -33,6 +47,29 @@ class LanguageSettings:
     heads: int = setting(4, "Only when pretraining: attention heads; must divide the width.", minimum=1)
     pretraining_steps: int = setting(300, "Only when pretraining: optimiser steps of 16 texts each.", minimum=1)
     pretraining_learning_rate: float = setting(3e-3, "Only when pretraining: peak learning rate of AdamW.", minimum=0)
+
+
+#: Files of text that are of no use without another.
+_PARTNERS = (("gene_summaries", "gene_info"), ("go_annotations", "go_terms"), ("go_terms", "go_annotations"))
+
+
+def check_sources(given: Collection[str]) -> None:
+    """Refuse a file of text without the one that it needs.
+
+    Args:
+        given: Keys of `data` that are given.
+
+    Raises:
+        UserError: naming both keys.
+    """
+    for key, partner in _PARTNERS:
+        if key in given and partner not in given:
+            raise UserError(f"data.{key}: it needs data.{partner} beside it; give both.")
+
+
+#: The value of `model` that stands for the encoder from PyPI, and that encoder's width.
+MINILM = "minilm"
+MINILM_WIDTH = 384
 
 
 def check(settings: LanguageSettings) -> None:

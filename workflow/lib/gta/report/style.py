@@ -60,6 +60,8 @@ _KNOWN = {
     "random_llm": ModelStyle(_ORANGE, "D", ":"),
     "shuffled_prompt": ModelStyle(_PURPLE, "v", (0, (5, 1, 1, 1, 1, 1))),
     "blank_prompt": ModelStyle(_SKY, "P", (0, (3, 3))),
+    "symbol_prompt": ModelStyle("#6A3D9A", "H", (0, (8, 2, 1, 2))),
+    "no_prompt": ModelStyle("#8C2D04", ">", (0, (1, 4))),
     "elastic_net": ModelStyle(_BLACK, "X", (0, (1, 2))),
     "ridge": ModelStyle(_BROWN, "*", (0, (8, 2))),
 }

@@ -15,8 +15,10 @@ from gta.errors import UserError
 from gta.features.factors import read_factors
 from gta.files import require_file
 from gta.inputs.names import match_contigs, match_genes, nearest
+from gta.language.hub import check_pinned
+from gta.language.settings import MINILM, MINILM_WIDTH, check_sources
 from gta.language.settings import check as check_language
-from gta.language.template import compile_template
+from gta.language.template import QUESTION, compile_template
 from gta.predict.settings import PredictSettings
 from gta.settings import from_mapping
 from gta.simulate.names import ANNOTATION_COLUMNS, contig_names, gene_names, person_names
@@ -27,6 +29,7 @@ from gta.workflow.settings import (
     BASELINES,
     DEFAULT_MODELS,
     SECTIONS,
+    TEXT_SOURCES,
     TRACK,
     AlignerSettings,
     DataSettings,
@@ -185,8 +188,15 @@ def _data(config: Mapping[str, Any], base: Path, simulated: bool, results: str) 
 
 def _resolve_language_model(language: Any, base: Path) -> Any:
     if language.model is None:
+        if language.revision is not None:
+            raise UserError("language.revision: it goes with the id of a repository; give that as language.model.")
         return language
     _refuse_special(language.model, "language.model")
+    if language.revision is not None:
+        check_pinned(language.model, language.revision)
+        return language
+    if language.model == MINILM:
+        return language
     return dataclasses.replace(language, model=os.path.normpath(base / language.model))
 
 
@@ -285,11 +295,11 @@ def _check_files(run: Run, data_dir: str | None) -> None:
         raise UserError(
             f"features.weights: there is no {features.weights}; give the path of the weights, or a `revision` of the hub."
         )
-    model = run.sections["language"].model
-    if model is not None and not (Path(model) / "config.json").is_file():
+    language = run.sections["language"]
+    if _is_folder(language) and not (Path(language.model) / "config.json").is_file():
         raise UserError(
-            f"language.model: {model} is no folder of a Hugging Face model (it has no config.json); download the model and give"
-            " its folder, or leave the key out to pretrain a small one."
+            f"language.model: {language.model} is no folder of a Hugging Face model (it has no config.json); give such a folder,"
+            " or the id of a repository on the hub with its `revision`, or leave the key out to pretrain a small one."
         )
     for path in run.factor_files:
         read_factors(Path(path))
@@ -309,18 +319,29 @@ def _check_language(run: Run) -> None:
         columns = ["gene", *ANNOTATION_COLUMNS[1:]]
     else:
         columns = names.columns_of_annotation(str(run.data.annotation))
-    compile_template(run.sections["language"].template, columns)
-    width = _width(run.sections["language"])
+    columns += [column for key in run.text_sources for column in TEXT_SOURCES[key] if column not in columns]
+    check_sources(run.text_sources)
+    compile_template(run.sections["language"].template, [*columns, *QUESTION])
     for name, model in run.models.items():
+        width = MINILM_WIDTH if model.language_model == MINILM else _width(run.sections["language"])
         if width is not None and width % model.heads:
             key = "aligner.heads" if model.heads == run.sections["aligner"].heads else f"models.{name}.heads"
             raise UserError(f"{key}: {model.heads} does not divide the language model's width, {width}; choose a divisor of it.")
+
+
+def _is_folder(language: LanguageSettings) -> bool:
+    """Whether the language model is a folder of the user's."""
+    return language.model not in (None, MINILM) and language.revision is None
 
 
 def _width(language: LanguageSettings) -> int | None:
     """Width of the language model's embedding space; None where its folder does not tell."""
     if language.model is None:
         return language.hidden_size
+    if language.model == MINILM:
+        return MINILM_WIDTH
+    if not _is_folder(language):
+        return None
     path = Path(language.model) / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

@@ -7,9 +7,11 @@ from typing import Any
 
 from gta.features.settings import NAMED_FACTORS, WITH_TRACKS
 from gta.features.weights import weight_files
+from gta.language.settings import MINILM
+from gta.language.template import template_file
 from gta.settings import as_options
 from gta.simulate.names import contig_names
-from gta.workflow.settings import BASELINES, SECTIONS, TRACK, AlignerSettings, DataSettings, SimulateSettings
+from gta.workflow.settings import BASELINES, SECTIONS, TEXT_SOURCES, TRACK, AlignerSettings, DataSettings, SimulateSettings
 
 
 @dataclass(frozen=True)
@@ -52,21 +54,43 @@ class Run:
 
     @property
     def language_model(self) -> str:
-        """The folder of the language model: the user's, or the one that the run pretrains."""
-        return self.sections["language"].model or f"{self.results}/language/model"
+        """The folder of the language model: the user's, or the one that the run makes."""
+        language = self.sections["language"]
+        if language.revision is not None:
+            return f"{self.results}/language/downloaded"
+        if language.model == MINILM:
+            return f"{self.results}/language/minilm/model"
+        return language.model or f"{self.results}/language/model"
 
     @property
     def input_files(self) -> dict[str, str]:
         """The files that the stage `inputs` reads, by the name of its option."""
-        return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key != "elements"}
+        others = ("elements", *TEXT_SOURCES)
+        return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key not in others}
+
+    @property
+    def text_sources(self) -> dict[str, str]:
+        """The public files with text about genes, by the name of the option that takes them."""
+        return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key in TEXT_SOURCES}
+
+    @property
+    def annotation(self) -> str:
+        """The table that prompts are made of: the user's, or that with what the public files add."""
+        return f"{self.results}/language/annotation.tsv" if self.text_sources else f"{self.results}/inputs/annotation.tsv"
+
+    @property
+    def template_file(self) -> dict[str, str]:
+        """The file of the prompt's template, if it is in one."""
+        file = template_file(self.sections["language"].template)
+        return {} if file is None else {"template": str(file)}
 
     def reads_with(self, model: str) -> str:
-        """Which language model goes with one of the models: pretrained or random.
+        """Which language model goes with one of the models: pretrained, minilm or random.
 
         What reads no language model, or only its words, is built as beside the pretrained one.
         """
         kind = self.models[model].language_model
-        return kind if kind == "random" else "pretrained"
+        return kind if kind in ("random", MINILM) else "pretrained"
 
     def model_folder(self, kind: str) -> str:
         """The folder of a language model, by what `reads_with` calls it."""
@@ -113,11 +137,11 @@ class Run:
 
     def language_model_files(self, kind: str) -> list[str]:
         """The files of the user's language model: a change within its folder must be noticed. None if the run makes it."""
-        folder = self.sections["language"].model
-        if folder is None or kind != "pretrained":
+        language = self.sections["language"]
+        if kind != "pretrained" or language.model in (None, MINILM) or language.revision is not None:
             return []
         names = ("config.json", "tokenizer*", "*.safetensors")
-        return sorted(str(path) for name in names for path in Path(folder).glob(name))
+        return sorted(str(path) for name in names for path in Path(language.model).glob(name))
 
     @property
     def factor_files(self) -> list[str]:

@@ -45,6 +45,17 @@ class DataSettings:
     annotation: str | None = setting(
         None, "What is known of each gene, in words: TSV with a column `gene_id` or `gene` and any number of text columns."
     )
+    gene_info: str | None = setting(
+        None,
+        "NCBI's gene_info, plain or gzip: full name and synonyms of each gene, where the table above has none; empty: none.",
+    )
+    gene_summaries: str | None = setting(
+        None, "NCBI's gene_summary (RefSeq), plain or gzip: a paragraph about each gene; needs `gene_info`; empty: none."
+    )
+    go_annotations: str | None = setting(
+        None, "Gene ontology annotations, GAF 2, plain or gzip: process, function and place; needs `go_terms`; empty: none."
+    )
+    go_terms: str | None = setting(None, "The gene ontology, OBO (go-basic.obo): the names of the terms; empty: none.")
     populations: str | None = setting(
         None, "Population of each person: TSV with the columns person and population (or sample and pop); empty: all of one."
     )
@@ -53,6 +64,15 @@ class DataSettings:
         "Known regulatory elements, which attribution draws and tests for enrichment: BED, plain or gzip, contigs named as in"
         " the reference; empty: none.",
     )
+
+
+#: Keys of `data` that add text to the annotation, and the columns that they fill.
+TEXT_SOURCES: dict[str, tuple[str, ...]] = {
+    "gene_info": ("description", "synonyms"),
+    "gene_summaries": ("summary",),
+    "go_annotations": ("go_bp", "go_mf", "go_cc"),
+    "go_terms": (),
+}
 
 
 @dataclass(frozen=True)
@@ -107,6 +127,7 @@ __all__ = [
     "BASELINES",
     "DEFAULT_MODELS",
     "SECTIONS",
+    "TEXT_SOURCES",
     "TRACK",
     "AlignerSection",
     "AlignerSettings",

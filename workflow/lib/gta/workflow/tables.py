@@ -55,7 +55,12 @@ def report_tables(contigs: Sequence[str], models: Sequence[str], ablations: bool
     tables["language/pretrained/full/prompts"] = Table(
         "3 Language",
         "Prompts",
-        "The prompt of every gene as the language model reads it, its tokens, and whether it was cut short.",
+        "The prompt of every gene, how many tokens of it the language model reads, and how many were left out (n_cut).",
+    )
+    tables["language/pretrained/full/statistics"] = Table(
+        "3 Language",
+        "Prompt statistics",
+        "Lengths of the prompts in tokens, how many were cut, and how many genes have anything in each column of the annotation.",
     )
     tables["evaluation/summary"] = Table(
         "5 Evaluation",
