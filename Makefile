@@ -79,6 +79,9 @@ bench-evaluation: $(STAMP) ## time the evaluation of 3,000 genes, 421 people and
 bench-cis-signal: $(STAMP) ## does the known cis signal of real data come back in held-out people? [DATA=FOLDER, ARGS]
 	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/cis_signal.py $(DATA) $(ARGS)
 
+bench-aligner: $(STAMP) ## measure how fast the aligner trains, with cached prompts and without [ARGS]
+	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/aligner.py $(ARGS)
+
 lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

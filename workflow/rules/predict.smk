@@ -3,7 +3,6 @@ rule predict_prepare:
         **RUN.predict_files,
         inputs="<results>/inputs/inputs.json",
         genes="<results>/inputs/genes.tsv",
-        annotation="<results>/inputs/annotation.tsv",
         checksums="<results>/inputs/checksums.tsv",
         cohort="<results>/cohort/genes.tsv",
         trained=collect(
@@ -12,7 +11,6 @@ rule predict_prepare:
     output:
         inputs="<results>/predict/inputs/inputs.json",
         contigs="<results>/predict/inputs/contigs.tsv",
-        annotation="<results>/predict/inputs/annotation.tsv",
         checksums="<results>/predict/inputs/checksums.tsv",
         genes="<results>/predict/cohort/genes.tsv",
         people="<results>/predict/cohort/people.tsv",
@@ -75,12 +73,14 @@ use rule features as predict_features with:
 
 use rule language_prompts as predict_prompts with:
     input:
-        annotation="<results>/predict/inputs/annotation.tsv",
+        **RUN.template_file,
+        annotation=RUN.annotation,
         cohort="<results>/predict/cohort/genes.tsv",
         model=lambda wildcards: RUN.model_folder(wildcards.lm),
         model_files=lambda wildcards: RUN.language_model_files(wildcards.lm),
     output:
         prompts="<results>/predict/language/{lm}/{prompt}/prompts.tsv",
+        statistics="<results>/predict/language/{lm}/{prompt}/statistics.tsv",
         cache="<results>/predict/language/{lm}/{prompt}/prompt_cache.safetensors",
     log:
         "<logs>/predict/prompts/{lm}.{prompt}.log",

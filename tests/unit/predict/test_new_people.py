@@ -46,7 +46,6 @@ def study(tmp_path: Path) -> Path:
         }
     )
     write_table(genes, tmp_path / "inputs" / "genes.tsv")
-    write_table(genes[["gene", "symbol", "biotype"]].assign(description="d"), tmp_path / "inputs" / "annotation.tsv")
     (tmp_path / "cohort").mkdir()
     windows = genes.iloc[[0, 2]].assign(window_start=[300, 400], window_end=[700, 800], block=0, split="train")
     write_table(windows, tmp_path / "cohort" / "genes.tsv")

@@ -17,7 +17,7 @@ from gta.haplotypes import Reference
 from gta.inputs.genotypes import compare_with_reference, contigs_with_records, people_of_bcf, people_of_vcf, place_genotypes
 from gta.inputs.names import examples, match_contigs, match_genes, nearest
 from gta.inputs.reference import place_reference
-from gta.inputs.tables import read_annotation, read_genes, read_names, write_table
+from gta.inputs.tables import read_genes, read_names, write_table
 from gta.predict.settings import PredictSettings
 
 #: The split of everybody and everything that is new.
@@ -66,7 +66,6 @@ def prepare(settings: PredictSettings, inputs: Path, cohort: Path, trained: list
         table = pd.DataFrame({"contig": list(lengths), "length": list(lengths.values())})
         table["genotypes_name"] = [ours.get(contig, "") for contig in lengths]
         write_table(table.assign(genes_name="", expression_name=""), folder / "contigs.tsv")
-        write_table(read_annotation(inputs / "annotation.tsv"), folder / "annotation.tsv")
         names = {"reference": reference_name, "genotypes": name}
         rows = [(str(path), path.stat().st_size, sha256(path)) for path in (given, source)]
         write_table(pd.DataFrame(rows, columns=["file", "bytes", "sha256"]), folder / "checksums.tsv")
