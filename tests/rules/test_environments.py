@@ -14,7 +14,7 @@ LIBRARY = REPOSITORY / "workflow" / "lib"
 #: Names in conda that differ from those in PyPI.
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 #: Modules whose package is called otherwise.
-PACKAGES = {"sklearn": "scikit-learn", "yaml": "pyyaml", "pyBigWig": "pybigwig"}
+PACKAGES = {"sklearn": "scikit-learn", "rouge_score": "rouge-score", "yaml": "pyyaml", "pyBigWig": "pybigwig"}
 #: Modules that come with a package that is named for another reason.
 COME_ALONG = {"mpl_toolkits": "matplotlib", "Bio": "pyjaspar", "tskit": "msprime", "threadpoolctl": "scikit-learn"}
 

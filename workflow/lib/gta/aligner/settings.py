@@ -22,6 +22,12 @@ class AlignerSettings:
         " (the template with every field of the gene empty) or none (nothing but the token that begins a text).",
         choices=("full", "shuffled", "symbol", "blank", "none"),
     )
+    compressor: str = setting(
+        "none",
+        "What shortens each prompt to memory tokens: none; truncate or mean_pool (without training); or an encoder of the section"
+        " `compressor` such as aoc, which is first trained to regenerate prompts.",
+    )
+    memory_tokens: int = setting(4, "Only with a compressor: memory tokens of each prompt.", minimum=1)
     random_features: bool = setting(
         False,
         "true: every distinct tile has random numbers in place of its features (an ablation: which tile it is can be learnt, "

@@ -11,6 +11,7 @@ from gta.language.settings import LanguageSettings
 EPILOG = """\
 actions:
   corpus      writes the texts to compress, divided into training, validation and test: `split text`
+  sample      writes a table of texts that the language model itself makes up: texts of a kind that it can model
   train       trains a compressor to let the frozen language model write each text again; writes to --out
                 model/             config.json and model.safetensors: the trained weights only
                 history.tsv        losses (nats per token) at every validation
@@ -47,6 +48,15 @@ def add_parser(stages: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, help="table to write, .tsv")
     settings.add_arguments(parser, CorpusSettings)
     parser.set_defaults(run=run_corpus)
+
+    parser = actions.add_parser("sample", help="let the language model make up texts")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the language model")
+    parser.add_argument("--texts", type=settings.whole_number, required=True, metavar="N", help="number of texts")
+    parser.add_argument("--length", type=settings.whole_number, required=True, metavar="N", help="tokens of the longest text")
+    settings.add_seed(parser, "words")
+    settings.add_threads(parser)
+    parser.add_argument("--out", type=Path, required=True, help="table to write, .tsv: `text`")
+    parser.set_defaults(run=run_sample)
 
     parser = actions.add_parser("train", help="train and test one compressor")
     parser.add_argument("--model", type=Path, required=True, help="folder of the language model")
@@ -107,6 +117,22 @@ def run_corpus(arguments: argparse.Namespace) -> None:
     with atomic_path(arguments.out) as temporary:
         divided.to_csv(temporary, sep="\t", index=False)
     print(", ".join(f"{split}: {number}" for split, number in divided["split"].value_counts(sort=False).items()))
+
+
+def run_sample(arguments: argparse.Namespace) -> None:
+    """Let the language model make up texts."""
+    import pandas as pd
+    import torch
+
+    from gta.compressor.corpus import sample_texts
+    from gta.files import atomic_path
+    from gta.language.models import load_frozen, load_tokenizer
+
+    torch.set_num_threads(arguments.threads)
+    model, tokenizer = load_frozen(arguments.model), load_tokenizer(arguments.model)
+    texts = sample_texts(model, tokenizer, arguments.texts, arguments.length, arguments.seed)
+    with atomic_path(arguments.out) as temporary:
+        pd.DataFrame({"text": texts}).to_csv(temporary, sep="\t", index=False)
 
 
 def run_train(arguments: argparse.Namespace) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from transformers import PreTrainedTokenizerBase
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from gta.compressor.regeneration import first_token
 from gta.compressor.settings import CorpusSettings
 from gta.errors import UserError
 from gta.files import require_file
@@ -72,3 +74,28 @@ def tokenize_corpus(corpus: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, le
     encoded = tokenizer(corpus["text"].tolist(), add_special_tokens=False)["input_ids"]
     tokens = pd.Series([list(ids[:length]) for ids in encoded], index=corpus.index)
     return {split: [text for text in tokens[corpus["split"] == split] if text] for split in ("train", "valid", "test")}
+
+
+#: Texts that are sampled at once.
+SAMPLED_AT_ONCE = 256
+
+
+@torch.no_grad()
+def sample_texts(
+    language_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, number: int, length: int, seed: int
+) -> list[str]:
+    """Texts drawn from the language model at temperature 1, each up to its end or `length` tokens."""
+    torch.manual_seed(seed)
+    texts: list[str] = []
+    while len(texts) < number:
+        begin = torch.full((min(SAMPLED_AT_ONCE, number - len(texts)), 1), first_token(language_model))
+        written = language_model.generate(  # type: ignore[operator]
+            begin,
+            attention_mask=torch.ones_like(begin),
+            do_sample=True,
+            top_k=0,
+            max_new_tokens=length,
+            pad_token_id=first_token(language_model),
+        )
+        texts += tokenizer.batch_decode(written, skip_special_tokens=True)
+    return [" ".join(text.split()) for text in texts]

@@ -55,8 +55,8 @@ def score_texts(
     """Regenerate texts and score each.
 
     Returns:
-        One row per text: `tokens`, `loss` (nats per token), `accuracy`, the same under the controls `loss_other_memory` (the memory of
-        another text) and `loss_no_memory`, TEXT_METRICS, and `wanted`, `written`.
+        One row per text: `tokens`, `loss` (nats per token), `accuracy`, the loss under two controls, `loss_other_memory` (the
+        memory of another text) and `loss_no_memory`, TEXT_METRICS, and `wanted`, `written`.
     """
     begin = begin_embedding(language_model, compressor)
     rows = []

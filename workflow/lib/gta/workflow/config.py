@@ -11,6 +11,8 @@ from typing import Any, TypeVar, get_type_hints
 
 from gta.baselines.settings import check as check_ridge
 from gta.cohort.settings import check as check_cohort
+from gta.compressor.settings import ENCODER_NAME
+from gta.compressor.settings import check as check_compressor
 from gta.errors import UserError
 from gta.features.factors import read_factors
 from gta.files import require_file
@@ -85,6 +87,8 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
 
     base = Path(general.data_dir).expanduser() if general.data_dir else Path()
     sections["language"] = _resolve_language_model(sections["language"], base)
+    _within("compressor", check_compressor, sections["compressor"])
+    sections["compressor"] = _resolve_corpus(sections["compressor"], base)
     sections["features"] = _resolve_weights(sections["features"], base)
     sections["predict"] = _resolve_predict(sections["predict"], base)
     simulation = None
@@ -201,6 +205,31 @@ def _resolve_language_model(language: Any, base: Path) -> Any:
     return dataclasses.replace(language, model=os.path.normpath(base / language.model))
 
 
+def _resolve_corpus(compressor: Any, base: Path) -> Any:
+    if compressor.corpus is None:
+        return compressor
+    _refuse_special(compressor.corpus, "compressor.corpus")
+    return dataclasses.replace(compressor, corpus=os.path.normpath(base / compressor.corpus))
+
+
+def _check_prompt_compressors(run: Run) -> None:
+    """Compressed prompts are full ones, and read by the language model that they were compressed for."""
+    for name, model in run.models.items():
+        if model.compressor in ("none", "truncate", "mean_pool"):
+            known = True
+        else:
+            known = ENCODER_NAME.fullmatch(model.compressor) is not None
+        if not known:
+            raise UserError(
+                f"models.{name}.compressor: {model.compressor!r} is neither none, truncate, mean_pool nor an encoder such as aoc."
+            )
+        if model.compressor != "none" and (model.language_model != "pretrained" or model.prompt not in ("full", "shuffled")):
+            raise UserError(
+                f"models.{name}.compressor: only full prompts (`prompt` full or shuffled) of the pretrained language model"
+                " (`language_model: pretrained`) are compressed; change one of the three."
+            )
+
+
 def _resolve_weights(features: Any, base: Path) -> Any:
     """The settings of the features with the path of the weights; an id on the hub, which has a revision, stays as it is."""
     if features.extractor == "motif":
@@ -254,6 +283,7 @@ def _check_consistency(run: Run) -> None:
             f"features.tile_length: tiles of {tile} bp do not fill windows of {window} bp (cohort.window_length); "
             "choose a length that divides the other."
         )
+    _check_prompt_compressors(run)
     for model in run.sections["attribution"].models:
         _refuse_unknown({model: None}, tuple(run.models), "attribution.models")
     if run.predict_files:
@@ -302,6 +332,8 @@ def _check_files(run: Run, data_dir: str | None) -> None:
             f"language.model: {language.model} is no folder of a Hugging Face model (it has no config.json); give such a folder,"
             " or the id of a repository on the hub with its `revision`, or leave the key out to pretrain a small one."
         )
+    for path in run.corpus_files:
+        require_file(path, "corpus of compressor.corpus,")
     for path in run.factor_files:
         read_factors(Path(path))
     if run.data.gene_groups is not None:

@@ -1,6 +1,7 @@
 """A checked configuration, and the paths, names and options that the rules take from it."""
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,9 +103,50 @@ class Run:
 
     def prompt_cache(self, model: str, folder: str = "language") -> str:
         """The prompts that one of the models reads; those of new people are in another folder of the results."""
-        mode = self.models[model].prompt
+        settings = self.models[model]
+        if settings.compressor != "none":
+            method = f"{settings.compressor}.m{settings.memory_tokens}"
+            return f"{self.results}/compressor/prompts/{method}/prompt_cache.safetensors"
+        mode = settings.prompt
         own = "full" if mode == "shuffled" else mode
         return f"{self.results}/{folder}/{self.reads_with(model)}/{own}/prompt_cache.safetensors"
+
+    @property
+    def compressor_runs(self) -> list[str]:
+        """The trainings of the experiment with compressors, by the name of their folder."""
+        chosen = self.sections["compressor"]
+        seeds = range(1, chosen.seeds + 1)
+        cells = itertools.product(chosen.encoders, chosen.lengths, chosen.memory_tokens, chosen.learning_rates, seeds)
+        return [_compressor_run(*cell) for cell in cells]
+
+    @property
+    def corpus_files(self) -> list[str]:
+        """The user's table of texts to compress, if there is one."""
+        corpus = self.sections["compressor"].corpus
+        return [] if corpus is None else [corpus]
+
+    def compressor_weights(self, method: str, memory_tokens: str) -> list[str]:
+        """The files of the compressor that shortens prompts; none for what needs no training."""
+        if method in ("truncate", "mean_pool"):
+            return []
+        chosen = self.sections["compressor"]
+        length = self.sections["language"].max_prompt_tokens
+        folder = (
+            f"{self.results}/compressor/runs/{_compressor_run(method, length, int(memory_tokens), chosen.learning_rates[0], 1)}"
+        )
+        return [f"{folder}/model/config.json", f"{folder}/model/model.safetensors"]
+
+    @property
+    def prompt_compressions(self) -> list[str]:
+        """The ways in which models shorten prompts, by the name of their folder."""
+        used = [model for model in self.models.values() if model.compressor != "none"]
+        return list(dict.fromkeys(f"{model.compressor}.m{model.memory_tokens}" for model in used))
+
+    @property
+    def compressor_tables(self) -> list[str]:
+        """The tables of the compressor that the report shows, by their path in `compressor/` without `.tsv`."""
+        runs, prompts = self.compressor_runs, [f"prompts/{name}/size" for name in self.prompt_compressions]
+        return ["summary", "parameters", f"runs/{runs[0]}/interpolation", *prompts] if runs else prompts
 
     def prototypes(self, model: str) -> str:
         """The text prototypes of one of the models."""
@@ -187,6 +229,11 @@ class Run:
     def model_options(self, model: str) -> str:
         """Command-line options of the aligner for one of the models, quoted for the shell."""
         return as_options(dataclasses.asdict(self.models[model]))
+
+
+def _compressor_run(encoder: str, length: int, memory_tokens: int, learning_rate: float, seed: int) -> str:
+    """The name of the folder of a training."""
+    return f"{encoder}.n{length}.m{memory_tokens}.lr{learning_rate:g}.seed{seed}"
 
 
 def _keys_of_workflow(section: str) -> set[str]:

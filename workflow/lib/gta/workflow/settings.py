@@ -6,6 +6,7 @@ from gta.aligner.settings import AlignerSettings
 from gta.attribution.settings import AttributionSettings
 from gta.baselines.settings import ElasticNetSettings, RidgeSettings, TopEqtlSettings
 from gta.cohort.settings import CohortSettings
+from gta.compressor.settings import CompressorSettings
 from gta.evaluation.settings import EvaluationSettings
 from gta.features.settings import FeatureSettings
 from gta.haplotypes.settings import HaplotypeSettings
@@ -109,6 +110,7 @@ SECTIONS: dict[str, type] = {
     "haplotypes": HaplotypeSettings,
     "features": FeatureSettings,
     "language": LanguageSettings,
+    "compressor": CompressorSettings,
     "aligner": AlignerSection,
     "evaluation": EvaluationSettings,
     "attribution": AttributionSection,

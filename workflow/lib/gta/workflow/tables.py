@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,33 @@ class Table:
     description: str
 
 
-def report_tables(contigs: Sequence[str], models: Sequence[str], ablations: bool) -> dict[str, Table]:
+#: Title and description of the compressor's tables.
+_COMPRESSOR = {
+    "summary": (
+        "Regeneration",
+        "Test metrics of every encoder at its best learning rate; loss in nats per token, all others 0 to 1.",
+    ),
+    "parameters": (
+        "Weights of encoders",
+        "Weights of the encoders cut out of public language models, and what they save, by two ways of counting.",
+    ),
+    "interpolation": (
+        "Between two prompts",
+        "What the language model writes along the straight line between the memories of two test texts.",
+    ),
+    "size": ("Compressed prompts", "Bytes of keys and values per gene, and of the full prompt."),
+}
+
+
+def report_tables(
+    contigs: Sequence[str], models: Sequence[str], ablations: bool, compressor: Sequence[str] = ()
+) -> dict[str, Table]:
     """The tables of a run, by their path in the results folder without `.tsv`.
 
     Args:
         contigs: Contigs that haplotypes and features are made for.
         models: Models that are attributed.
+        compressor: Tables of the experiment with compressors, by their path in `compressor/` without `.tsv`.
         ablations: Whether there are models beside the first one.
     """
     tables = {
@@ -57,6 +79,11 @@ def report_tables(contigs: Sequence[str], models: Sequence[str], ablations: bool
         "Prompts",
         "The prompt of every gene, how many tokens of it the language model reads, and how many were left out (n_cut).",
     )
+    for name in compressor:
+        title, description = _COMPRESSOR[name.rsplit("/", maxsplit=1)[-1]]
+        tables[f"compressor/{name}"] = Table(
+            "3 Language", f"{title}: {Path(name).parent.name}" if "/" in name else title, description
+        )
     tables["language/pretrained/full/statistics"] = Table(
         "3 Language",
         "Prompt statistics",

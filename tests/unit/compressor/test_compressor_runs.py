@@ -1,0 +1,179 @@
+"""Corpora, training with resume, scores and summaries."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from gta.aligner import checkpoint
+from gta.compressor.corpus import divide, read_corpus
+from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig
+from gta.compressor.memory import mean_pooled
+from gta.compressor.prompts import bytes_per_gene, compress_prompts
+from gta.compressor.regeneration import embed_prompt
+from gta.compressor.results import METRICS, summarise
+from gta.compressor.scores import text_metrics
+from gta.compressor.settings import CompressorSettings, CompressorTrainingSettings, CorpusSettings, check
+from gta.compressor.train import config_of, train, validate
+from gta.errors import UserError
+from gta.language.cache import read_prompts
+from gta.language.models import fingerprint
+from gta.language.prompts import Prompt
+
+QUICK = CompressorTrainingSettings(steps=6, batch=4, warm_up=2, evaluate_every=2)
+
+
+def random_texts() -> dict[str, list[list[int]]]:
+    generator = np.random.default_rng(1)
+    texts = [generator.integers(5, 40, size=generator.integers(2, 7)).tolist() for _ in range(30)]
+    return {"train": texts[:20], "valid": texts[20:25], "test": texts[25:]}
+
+
+def test_texts_are_divided_by_date_and_twins_are_dropped() -> None:
+    corpus = pd.DataFrame(
+        {
+            "text": ["old", "old", "between", "new 1", "new 2", "new 3", "older", " "],
+            "date": [*["2023-06-30"] * 2, "2023-09-01", *["2024-01-05"] * 3, "2001-01-01", "2001-01-01"],
+        }
+    )
+    divided = divide(corpus, CorpusSettings(date_column="date"), seed=1)
+    split = divided.set_index("text")["split"]
+    assert sorted(split.index[split == "train"]) == ["old", "older"]
+    assert split.value_counts().to_dict() == {"train": 2, "valid": 1, "test": 1}
+    assert "between" not in split
+
+
+def test_random_division_shares_no_text_between_splits() -> None:
+    divided = divide(pd.DataFrame({"text": [f"text {i % 50}" for i in range(80)]}), CorpusSettings(), seed=1)
+    assert divided["split"].value_counts().to_dict() == {"train": 40, "valid": 5, "test": 5}
+    assert divided["text"].is_unique
+
+
+def test_a_corpus_without_the_column_or_of_another_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("abstract\nx\n")
+    with pytest.raises(UserError, match=r"no column 'text'.*abstract"):
+        read_corpus(tmp_path / "a.tsv", CorpusSettings())
+    with pytest.raises(UserError, match="ends in none of"):
+        read_corpus(tmp_path / "a.json", CorpusSettings())
+    with pytest.raises(UserError, match="no texts are left for the split train"):
+        divide(pd.DataFrame({"text": ["a", "b"], "date": ["2025-01-01"] * 2}), CorpusSettings(), seed=1)
+
+
+def test_names_of_encoders() -> None:
+    config = config_of("lora_aoc_identity_r8_embeds", 4, "prefix", 1, "")
+    assert (config.encoder, config.mlp, config.lora_rank, config.hand_over) == ("lora_aoc", "identity", 8, "embeds")
+    assert config_of("lora", 4, "prefix", 1, "").lora_rank == 64
+    with pytest.raises(UserError, match="'lora_r0' is no encoder"):
+        check(CompressorSettings(encoders=["aoc", "lora_r0"]))
+
+
+def test_a_training_that_was_killed_ends_like_an_undisturbed_one(
+    llama: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = CompressorConfig("lora", memory_tokens=2, lora_rank=2)  # LoRA has dropout, so chance must be kept too
+    whole, history = train(llama, random_texts(), config, QUICK, 0.01)
+    path = tmp_path / "state.safetensors"
+
+    def killed(*arguments: object, **keywords: object) -> None:
+        checkpoint.save_checkpoint(*arguments, **keywords)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("gta.compressor.train.save_checkpoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(llama, random_texts(), config, QUICK, 0.01, path)
+    resumed, again = train(llama, random_texts(), config, QUICK, 0.01, path)
+    assert again["step"].tolist() == history["step"].tolist() == [2, 4, 6]
+    assert again["valid_loss"].tolist() == history["valid_loss"].tolist()
+    for name, weight in whole.trained_weights().items():
+        assert torch.equal(weight, resumed.trained_weights()[name]), name
+
+
+def test_the_state_of_another_run_is_not_taken(llama: PreTrainedModel, tmp_path: Path) -> None:
+    config, path = CompressorConfig(memory_tokens=2), tmp_path / "state.safetensors"
+    train(llama, random_texts(), config, QUICK, 0.01, path)
+    other, _ = train(llama, random_texts(), config, dataclasses.replace(QUICK, steps=2), 0.002, path)
+    fresh, _ = train(llama, random_texts(), config, dataclasses.replace(QUICK, steps=2), 0.002)
+    assert torch.equal(other.memory, fresh.memory)
+
+
+def test_validation_does_not_depend_on_the_batch(llama: PreTrainedModel) -> None:
+    compressor = AttentionOnlyCompressor(llama, CompressorConfig(memory_tokens=2))
+    texts = random_texts()["train"]
+    assert validate(llama, compressor, texts, 3) == pytest.approx(validate(llama, compressor, texts, 20), abs=1e-6)
+
+
+def test_metrics_by_hand() -> None:
+    metrics = text_metrics("the cat sat", "the cat lay down")
+    assert metrics["rouge1"] == pytest.approx(2 * 2 / 7)
+    assert metrics["rouge2"] == pytest.approx(2 * 1 / 5)
+    assert metrics["rougeL"] == pytest.approx(2 * 2 / 7)
+    assert metrics["word_f1"] == pytest.approx(2 * 2 / 7)
+    assert metrics["prefix_match"] == pytest.approx(len("the cat ") / len("the cat lay down"))
+    assert metrics["exact"] == 0
+    assert all(value == pytest.approx(1) for value in text_metrics("a b c d", "a b c d").values())
+    longer = text_metrics("a b c d e", "a b c d")
+    assert (longer["prefix_match"], longer["exact"]) == (1, 0)
+
+
+def test_the_summary_takes_the_learning_rate_that_validation_chose() -> None:
+    cell = {"encoder": "aoc", "length": 16, "memory_tokens": 4, "trained_weights": 5, "encoder_weights": 6}
+    runs = pd.DataFrame(
+        [
+            {**cell, "learning_rate": 0.1, "seed": 1, "valid_loss": 2.0, "run": 0},
+            {**cell, "learning_rate": 0.1, "seed": 2, "valid_loss": 1.0, "run": 1},
+            {**cell, "learning_rate": 0.2, "seed": 1, "valid_loss": 1.4, "run": 2},
+            {**cell, "learning_rate": 0.2, "seed": 2, "valid_loss": 1.4, "run": 3},
+        ]
+    )
+    texts = pd.DataFrame(
+        [{**dict.fromkeys(METRICS, 0.1 * run + text), "run": run, "text": text} for run in range(4) for text in range(2)]
+    )
+    row = summarise(runs, texts, seed=1).set_index("metric").loc["loss"]
+    assert (row["learning_rate"], row["n_seeds"], row["n_texts"], row["ratio"]) == (0.2, 2, 2, 4)
+    assert row["value"] == pytest.approx((0.2 + 0.3 + 1.2 + 1.3) / 4)
+    assert row["seed_sd"] == pytest.approx(np.std([0.7, 0.8], ddof=1))
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.25, 1.25))
+
+
+def test_compressed_prompts_take_the_place_of_full_ones(llama: PreTrainedModel) -> None:
+    prompts = [
+        Prompt(gene="a", text="", tokens=[0, 5, 6, 7, 8, 9, 10, 11], cut=0),
+        Prompt(gene="b", text="", tokens=[0, 5], cut=0),
+        Prompt(gene="c", text="", tokens=[0, 5, 6, 7, 8, 9, 10, 11], cut=0),
+    ]
+    sha256 = fingerprint(llama)
+    compressor = AttentionOnlyCompressor(llama, CompressorConfig(memory_tokens=2, positions="continued")).eval()
+    cache = compress_prompts(llama, prompts, compressor, 2, sha256)
+    assert cache.rows.tolist() == [0, 1, 0]
+    assert cache.lengths.tolist() == [2, 2]
+    assert cache.next_positions.tolist() == [8 + 2, 2 + 2]
+    with torch.no_grad():
+        alone = compressor(llama, *embed_prompt(llama, torch.tensor([[5, 6, 7, 8, 9, 10, 11]]), torch.ones(1, 7).long()))
+    assert cache.keys is not None
+    assert torch.allclose(cache.keys[0], alone.keys[0], atol=1e-6)
+    full = read_prompts(llama, prompts, sha256)
+    assert bytes_per_gene(full) / bytes_per_gene(cache) == pytest.approx((8 + 2 + 8) / (2 + 2 + 2))
+    # Keys and values, float32: 3 layers, 1 head of width 8.
+    assert bytes_per_gene(cache) == 2 * 2 * 3 * 8 * 4
+
+
+def test_prompts_shorter_than_the_memory_keep_their_length_without_training(llama: PreTrainedModel) -> None:
+    prompts = [Prompt("a", "", [0, 5, 6, 7, 8], 0), Prompt("b", "", [0, 5], 0)]
+    full = read_prompts(llama, prompts, "")
+    cut = compress_prompts(llama, prompts, "truncate", 3, "")
+    assert cut.lengths.tolist() == cut.next_positions.tolist() == [3, 2]
+    assert cut.keys is not None
+    assert full.keys is not None
+    assert torch.allclose(cut.keys[0], full.keys[0][:, :, :3], atol=1e-5)
+    assert torch.allclose(cut.keys[1][:, :, 1:], full.keys[1][:, :, 3:], atol=1e-5)
+    assert cut.keys[1][:, :, 0].abs().max() == 0
+    pooled = compress_prompts(llama, prompts, "mean_pool", 3, "")
+    embedded = llama.get_input_embeddings()(torch.tensor([[0, 5, 6, 7, 8]]))
+    expected = mean_pooled(llama, embedded, torch.ones(1, 5).long(), 3)
+    assert pooled.keys is not None
+    assert torch.allclose(pooled.keys[0], expected.keys[0], atol=1e-5)
