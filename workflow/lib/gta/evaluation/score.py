@@ -57,16 +57,16 @@ class Scorer:
         return model.genes_among(self.cohort.gene_numbers(REGIMES[regime]))
 
     def gene_scores(self, model: Model, regime: str, prefix: str = "") -> GeneScores | None:
-        """Scores across people of a model in a regime, computed once; None if it speaks of too few genes for a summary."""
+        """Scores across people of a model in a regime, computed once; None if it speaks of none of its genes."""
         key = (model.name, regime, prefix)
         genes = self.genes(model, regime)
-        if key not in self._gene_scores and len(genes) >= self.settings.min_genes:
+        if key not in self._gene_scores and len(genes):
             predicted = dict(model.variants())[prefix][:, genes]
             self._gene_scores[key] = across_people.score(self.observed[genes], predicted, self.orders, self.settings, self.seed)
         return self._gene_scores.get(key)
 
     def per_gene(self) -> pd.DataFrame:
-        """`per_gene.tsv`: one row per model, seed, regime across people and gene; a regime with too few genes is left out."""
+        """`per_gene.tsv`: one row per model, seed, regime across people and gene."""
         parts = []
         for model, (number, seed), regime in _combinations(self.models, ACROSS_PEOPLE):
             scores = self.gene_scores(model, regime)

@@ -10,10 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gta.errors import UserError
 from gta.evaluation.models import SEEN_GENES
 from gta.evaluation.tables import read_numbers
-from gta.report.style import GREY, STYLE, ModelStyle, model_styles, save
+from gta.report.style import GREY, STYLE, ModelStyle, model_styles, nothing_to_draw, save
 
 #: A gene has a strong cis variant if the best p-value among the training people is below this.
 STRONG = 1e-5
@@ -71,12 +70,12 @@ def draw(genes: pd.DataFrame, models: Sequence[str], n_people: int) -> Figure:
         models: The panels, in this order; those without predictions are left out.
         n_people: Number of held-out people.
 
-    Raises:
-        UserError: if no model is left.
+    Returns:
+        The figure; a sentence in its place if none of the models predicts a gene that has a usable variant.
     """
     shown = [model for model in models if (genes["model"] == model).any()]
     if not shown:
-        raise UserError(f"The table of correlations has none of the models {', '.join(models)}: name others.")
+        return nothing_to_draw(f"No gene with a usable variant is predicted by {', '.join(models)}.")
     styles = model_styles(dict.fromkeys(genes["model"]))
     figure = Figure(figsize=(3.2 * len(shown) + 0.4, 3.6))
     axes = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]

@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gta.errors import UserError
 from gta.evaluation.models import SEEN_GENES, UNSEEN_GENES
 from gta.evaluation.tables import read_numbers
-from gta.report.style import GREY, STYLE, model_styles, save
+from gta.report.style import GREY, STYLE, model_styles, nothing_to_draw, save
 
 _TITLES = {
     "expression": "mean expression\nln(TPM + 0.01)",
@@ -63,14 +62,14 @@ def draw(table: pd.DataFrame) -> Figure:
     Args:
         table: `dependence.tsv`; its groups of genes and trends are left to the table.
 
-    Raises:
-        UserError: if it has no part of genes.
+    Returns:
+        The figure; a sentence in its place if every part of the genes was too small for a mean.
     """
     rows = table[(table["metric"] == "mean_spearman") & (table["property"] != "group")]
     regimes = [regime for regime in _REGIMES if (rows["regime"] == regime).any()]
     names = [name for name in _TITLES if (rows["property"] == name).any()]
     if not regimes:
-        raise UserError("The table of dependence has no row of a part of the genes: there are too few genes to draw.")
+        return nothing_to_draw("Too few genes to divide into thirds.")
     # A model that predicts everybody alike has nothing to show here.
     models = list(dict.fromkeys(rows.loc[rows["value"] != 0, "model"]))
     figure = Figure(figsize=(2.3 * len(names) + 0.6, 2.2 * len(regimes) + 0.9))

@@ -79,6 +79,13 @@ def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
     return {name: _KNOWN.get(name) or looks[name] for name in names}
 
 
+def nothing_to_draw(reason: str) -> Figure:
+    """A figure that only says why it is empty: a small run is no mistake, and its report is made all the same."""
+    figure = Figure(figsize=(5, 1.2))
+    figure.text(0.5, 0.5, reason, ha="center", va="center", style="italic")
+    return figure
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as SVG, PNG or PDF, by the suffix of the path; without a date, so that bytes do not change.
 

@@ -46,7 +46,7 @@ tbody tr:hover {{ background: #f2f2f2; }}
 <div id="controls">
 <label>Search <input id="search" type="search"></label>
 <label>Rows <select id="size"><option>25</option><option>100</option><option>1000</option></select></label>
-<button id="back" type="button">Back</button><span id="place"></span><button id="on" type="button">On</button>
+<button id="back" type="button">Previous</button><span id="place"></span><button id="on" type="button">Next</button>
 </div>
 <noscript><p>The rows are shown by a script in this page: allow it to run.</p></noscript>
 <table>
