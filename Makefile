@@ -21,7 +21,7 @@ SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 NETWORKS := .venv-networks
 GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
 
-.PHONY: help setup demo run report test test-networks bench-haplotypes bench-features lint unlock format clean distclean
+.PHONY: help setup demo run report test test-networks bench-haplotypes bench-features bench-attribution lint unlock format clean distclean
 
 help: ## show this
 	@echo "Targets (variables in brackets):"
@@ -75,6 +75,9 @@ lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check $(SNAKEFILES)
 	$(BIN)/snakemake --lint
+
+bench-attribution: $(STAMP) ## in-silico mutagenesis: touched tiles alone beside whole windows [ARGS]
+	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/attribution.py $(ARGS)
 
 bench-haplotypes: $(STAMP) ## personal sequences: ours beside bcftools, GenVarLoader and kipoiseq, in their own environments
 	@$(BIN)/python benchmarks/haplotypes.py $(ARGS)
