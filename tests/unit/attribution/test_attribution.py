@@ -273,7 +273,7 @@ def test_figures_of_the_strongest_and_the_named(tiles: pd.DataFrame, tmp_path) -
     with pytest.raises(UserError, match="NOPE is not a gene of the cohort"):
         require_genes(["A", "NOPE"], genes)
     elements = pd.DataFrame({"gene": [""], "contig": ["c1"], "start": [5300], "end": [5310]})
-    path = draw_gene("B", tiles, genes, elements, tmp_path)
+    path = draw_gene("B", tiles, genes, elements, np.array([5100, 5200, 9000]), tmp_path)
     text = path.read_text()
-    assert "unseen gene" in text and "n = 1 known elements" in text
-    assert draw_gene("B", tiles, genes, elements, tmp_path).read_text() == text
+    assert "unseen gene" in text and "1 known elements, 2 variants" in text
+    assert draw_gene("B", tiles, genes, elements, np.array([5100, 5200, 9000]), tmp_path).read_text() == text

@@ -20,13 +20,14 @@ class AttributionSettings:
         " the most carried haplotypes of people (personal; so many times slower).",
         choices=("reference", "personal"),
     )
-    figures: int = setting(
+    figures: int = setting(6, "Figures are drawn of so many genes: those whose people the model tells apart most.", minimum=0)
+    figure_genes: list[str] = setting([], "Figures are drawn of these genes, too.")
+    detailed: int = setting(
         6,
-        "Genes shown in detail, those whose people the model tells apart most: figure, interactive page, integrated gradients,"
-        " words, in-silico mutagenesis. Most of the stage's time goes into them.",
+        "So many of the genes with figures, those of figure_genes first, also get integrated gradients, words, in-silico"
+        " mutagenesis, logos and an interactive page. Most of the stage's time goes into them.",
         minimum=0,
     )
-    figure_genes: list[str] = setting([], "These genes are shown in detail, too.")
     integration_steps: int = setting(
         32, "Steps of the integrated gradients; raise it if completeness.tsv shows a gap.", minimum=2
     )
@@ -40,3 +41,7 @@ class AttributionSettings:
         None, "UCSC's name of the genome, such as hg19 or hg38: a track hub is written for it. Empty: no hub."
     )
     bootstraps: int = setting(1000, "Resamples of genes for the intervals of the enrichment.", minimum=10)
+
+
+#: Extractors that run in an environment of their own, in which there is no language side: no in-silico mutagenesis with these.
+NOT_MUTATED = ("enformer", "borzoi")
