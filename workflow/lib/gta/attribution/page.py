@@ -55,7 +55,7 @@ def page_data(
         "contig": str(gene["contig"]),
         "tss": int(gene["tss"]),
         "sign": 1 if gene["strand"] == "+" else -1,
-        "tiles": {"start": tiles["start"].tolist(), "end": tiles["end"].tolist(), "words": best.reindex(tiles["start"]).tolist()},
+        "tiles": {"start": tiles["start"].tolist(), "end": tiles["end"].tolist(), "words": best.reindex(tiles["start"]).fillna("").tolist()},
         "rows": [{"name": name, "values": values} for name, values in rows.items()],
         "variants": {
             "position": variants["position"].tolist(),
