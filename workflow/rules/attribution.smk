@@ -61,11 +61,10 @@ rule attribution:
         folder=subpath(output.tiles, parent=True),
         seed=RUN.seed,
         elements=lambda wildcards: as_options(RUN.known_elements),
-        options=lambda wildcards: RUN.options("attribution"),
-        features=lambda wildcards: RUN.options("features"),
+        options=lambda wildcards: f"{RUN.options('attribution')} {RUN.options('features')}",
     message:
         "Attributing the predictions of {wildcards.model} to the tiles of every window"
     shell:
         "python -m gta attribution --trained {params.trained:q} --cohort {params.cohort:q} --inputs {params.inputs:q}"
         " --features {input.features:q} --panels {input.panels:q} --model {input.model:q} --cache {input.cache:q}"
-        " {params.elements} {params.options} {params.features} --seed {params.seed:q} --threads {threads} --out {params.folder:q} &> {log:q}"
+        " {params.elements} {params.options} --seed {params.seed:q} --threads {threads} --out {params.folder:q} &> {log:q}"

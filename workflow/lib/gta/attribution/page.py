@@ -45,6 +45,7 @@ def page_data(
     near = genes[(genes["contig"] == gene["contig"]) & genes["tss"].between(low, high - 1)]
     variants = mutations[mutations["kind"] == "variant"]
     best = words[words["rank"] == 1].groupby("start", sort=True)["tokens"].agg(" | ".join)
+    best = best.reindex(tiles["start"]).fillna("")
     rows: dict[str, list[Any]] = {
         "Deletion effect (ln expression)": _rounded(tiles["deletion"]),
         "Gradient x input (ln expression)": _rounded(tiles["gradient_x_input"]),
@@ -55,7 +56,7 @@ def page_data(
         "contig": str(gene["contig"]),
         "tss": int(gene["tss"]),
         "sign": 1 if gene["strand"] == "+" else -1,
-        "tiles": {"start": tiles["start"].tolist(), "end": tiles["end"].tolist(), "words": best.reindex(tiles["start"]).fillna("").tolist()},
+        "tiles": {"start": tiles["start"].tolist(), "end": tiles["end"].tolist(), "words": best.tolist()},
         "rows": [{"name": name, "values": values} for name, values in rows.items()],
         "variants": {
             "position": variants["position"].tolist(),
