@@ -50,7 +50,7 @@ def write_session(genes: pd.DataFrame, shown: list[str], genome: str, folder: Pa
     Args:
         genes: `gene symbol contig window_start window_end` of all genes.
         shown: The genes shown in detail.
-        genome: IGV's name of the genome (that of UCSC), or the path of the reference.
+        genome: IGV's name of the genome (that of UCSC), or the path of the reference from the folder.
         folder: The folder of the tracks.
     """
     chosen = genes.set_index("gene").loc[shown]

@@ -1,6 +1,7 @@
 """`gta attribution`."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,6 @@ def run(arguments: argparse.Namespace) -> None:
     elements = read_elements(known) if known else pd.DataFrame(columns=["gene", "contig", "start", "end"])
     if known:
         require_shared_contigs(elements, list(contigs), known)
-    tiles = attribute_cohort(trained, cohort, store, chosen.haplotypes, chosen.over)
-    enriched = enrichment(tiles, elements, gc_content(tiles, reference), chosen.bootstraps, arguments.seed)
-
     sequences = None
     if features.extractor not in NOT_MUTATED:
         length, device = int(genes["window_end"].iloc[0] - genes["window_start"].iloc[0]), torch.device("cpu")
@@ -113,6 +111,8 @@ def run(arguments: argparse.Namespace) -> None:
         if extractor.weights != store.weights:
             raise UserError("The features were computed with other settings than those given: give the same.")
         sequences = Sequences(panels, reference, extractor, store.tile_length, device)
+    tiles = attribute_cohort(trained, cohort, store, chosen.haplotypes, chosen.over)
+    enriched = enrichment(tiles, elements, gc_content(tiles, reference), chosen.bootstraps, arguments.seed)
     drawn = chosen_genes(tiles, chosen.figures, chosen.figure_genes)
     shown = drawn[: chosen.detailed]
     found = detail(trained, cohort, tiles, shown, sequences, chosen, arguments.model)
@@ -130,7 +130,9 @@ def run(arguments: argparse.Namespace) -> None:
         write_tracks(tiles, contigs, folder)
         for gene in shown:
             write_base_track(gene, by_gene.loc[gene, "contig"], importance[gene], contigs, folder)
-        write_session(genes, shown, chosen.assembly or str(Path(reference.path).resolve()), folder)
+        # The session's paths are relative to it.
+        beside = os.path.relpath(reference.path, arguments.out / "tracks")
+        write_session(genes, shown, chosen.assembly or beside, folder)
         if chosen.assembly:
             write_hub(genes, shown, chosen.assembly, folder)
     with atomic_path(arguments.out / "logos") as folder:
