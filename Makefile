@@ -89,6 +89,9 @@ lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/snakefmt --check $(SNAKEFILES)
 	$(BIN)/snakemake --lint
 
+bench-attribution: $(STAMP) ## in-silico mutagenesis: touched tiles alone beside whole windows [ARGS]
+	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/attribution.py $(ARGS)
+
 bench-haplotypes: $(STAMP) ## personal sequences: ours beside bcftools, GenVarLoader and kipoiseq, in their own environments
 	@$(BIN)/python benchmarks/haplotypes.py $(ARGS)
 

@@ -9,11 +9,19 @@ rule attribution:
         people="<results>/cohort/people.tsv",
         expression="<results>/cohort/expression.parquet",
         features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
+        panels=collect("<results>/haplotypes/{contig}.npz", contig=RUN.contigs),
+        factors=RUN.factor_files,
+        weights_of_features=RUN.weight_files,
         model=lambda wildcards: RUN.model_folder(RUN.reads_with(wildcards.model)),
         cache=lambda wildcards: RUN.prompt_cache(wildcards.model),
     output:
         tiles="<results>/attribution/{model}/tiles.tsv",
         enrichment="<results>/attribution/{model}/enrichment.tsv",
+        integrated="<results>/attribution/{model}/integrated.tsv",
+        completeness="<results>/attribution/{model}/completeness.tsv",
+        words="<results>/attribution/{model}/words.tsv",
+        mutagenesis="<results>/attribution/{model}/mutagenesis.parquet",
+        signs="<results>/attribution/{model}/signs.tsv",
         tracks=directory("<results>/attribution/{model}/tracks"),
         figures=report(
             directory("<results>/attribution/{model}/figures"),
@@ -21,6 +29,20 @@ rule attribution:
             caption="../report/attribution.rst",
             category="6 Attribution",
             labels={"what": "{model}: {gene}", "form": "figure"},
+        ),
+        logos=report(
+            directory("<results>/attribution/{model}/logos"),
+            patterns=["{gene}.svg"],
+            caption="../report/attribution_detail.rst",
+            category="6 Attribution",
+            labels={"what": "{model}: {gene}, bases", "form": "figure"},
+        ),
+        pages=report(
+            directory("<results>/attribution/{model}/pages"),
+            patterns=["{gene}.html"],
+            caption="../report/attribution_detail.rst",
+            category="6 Attribution",
+            labels={"what": "{model}: {gene}, interactive", "form": "page"},
         ),
     log:
         "<logs>/attribution/{model}.log",
@@ -39,10 +61,10 @@ rule attribution:
         folder=subpath(output.tiles, parent=True),
         seed=RUN.seed,
         elements=lambda wildcards: as_options(RUN.known_elements),
-        options=lambda wildcards: RUN.options("attribution"),
+        options=lambda wildcards: f"{RUN.options('attribution')} {RUN.options('features')}",
     message:
         "Attributing the predictions of {wildcards.model} to the tiles of every window"
     shell:
         "python -m gta attribution --trained {params.trained:q} --cohort {params.cohort:q} --inputs {params.inputs:q}"
-        " --features {input.features:q} --model {input.model:q} --cache {input.cache:q}"
+        " --features {input.features:q} --panels {input.panels:q} --model {input.model:q} --cache {input.cache:q}"
         " {params.elements} {params.options} --seed {params.seed:q} --threads {threads} --out {params.folder:q} &> {log:q}"

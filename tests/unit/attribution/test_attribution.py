@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyBigWig
+import pysam
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
@@ -13,12 +14,21 @@ from torch import nn
 from gta.aligner.data import AlignerData, Batch, Scaling
 from gta.aligner.predict import Trained
 from gta.aligner.train import Reader
-from gta.attribution.enrichment import auroc, enrichment, mark_tiles, read_elements, require_shared_contigs
+from gta.attribution.enrichment import (
+    auroc,
+    enrichment,
+    gc_content,
+    mark_tiles,
+    nearest_edge,
+    read_elements,
+    require_shared_contigs,
+)
 from gta.attribution.figures import chosen_genes, draw_gene, require_genes
 from gta.attribution.run import attribute_cohort
 from gta.attribution.tiles import attribute_gene, most_carried
 from gta.attribution.tracks import write_tracks
 from gta.errors import UserError
+from gta.haplotypes import Reference
 from toy_cohort import FEATURES, TILES, make_cohort, make_store
 
 NOBODY = Reader(None, None, None)
@@ -110,26 +120,92 @@ def test_tiles_are_marked_by_overlap_and_gene(tiles: pd.DataFrame) -> None:
 
 def test_auroc_equals_scikit_learn_and_counts_ties_half() -> None:
     generator = np.random.default_rng(0)
-    score, positive = generator.integers(0, 5, size=60).astype(float), generator.random(60) < 0.3
-    assert auroc(score, positive) == pytest.approx(roc_auc_score(positive, score))
-    assert auroc(np.array([1.0, 1.0]), np.array([True, False])) == 0.5
-    assert np.isnan(auroc(np.array([1.0, 2.0]), np.array([True, True])))
+    score, positive = generator.integers(0, 5, size=(4, 60)).astype(float), generator.random((3, 60)) < 0.3
+    found = auroc(score, positive)
+    expected = [[roc_auc_score(one, other) for other in score] for one in positive]
+    np.testing.assert_allclose(found, expected)
+    assert auroc(np.array([[1.0, 1.0]]), np.array([[True, False]])).tolist() == [[0.5]]
+    assert np.isnan(auroc(np.array([[1.0, 2.0]]), np.array([[True, True]]))).all()
 
 
 def test_enrichment_by_hand(tiles: pd.DataFrame) -> None:
     # The last tile of each gene is known: gradient_x_input ranks it first (1), personal last (0), deletion is constant (1/2).
     elements = pd.DataFrame({"gene": ["A", "B"], "contig": "c1", "start": [1450, 5450], "end": [1460, 5460]})
-    table = enrichment(tiles, elements, bootstraps=50, seed=1).set_index(["region", "measure"])["auroc"]
-    assert table["all", "gradient_x_input"] == 1.0
-    assert table["all", "personal"] == 0.0
-    assert table["all", "deletion"] == 0.5
+    table = enrichment(tiles, elements, np.arange(10.0), bootstraps=50, seed=1).set_index(["region", "measure"])
+    assert table.loc[("all", "gradient_x_input"), ["auroc", "auprc", "base_rate"]].tolist() == [1.0, 1.0, 0.2]
+    assert table["auroc"]["all", "personal"] == 0.0
+    assert table["auprc"]["all", "personal"] == 0.2
+    assert table["auroc"]["all", "deletion"] == 0.5
+    assert table["auroc"]["all", "gc_content"] == 1.0
     # It is one of the two tiles farthest from the TSS: the other is as far, the three others nearer.
-    assert table["all", "nearness_to_tss"] == pytest.approx(0.5 / 4)
+    assert table["auroc"]["all", "nearness_to_tss"] == pytest.approx(0.5 / 4)
+    # The other gene's tiles at the same distances say as much: there is nothing beyond the distance.
+    assert (table["beyond"] == 0).all() and table["same_distance"]["all", "gradient_x_input"] == 1.0
+    # Four tiles have their edge 2 kb or more away, two each in 2-10 kb (5,000 - 50) and 10-50 kb is the rest but one.
+    assert table["n_tiles"].xs("nearness_to_tss", level="measure").to_dict() == {"all": 10, "distal": 8, "2-10kb": 8}
+
+
+def test_what_is_beyond_the_distance_is_told_apart_from_it() -> None:
+    generator = np.random.default_rng(5)
+    genes, number = 60, 21
+    distance = (np.arange(number) - 10) * 3000.0
+    rows, known = [], []
+    for gene in range(genes):
+        # Elements are nearer to the TSS than others; one measure knows the distance alone, the other the elements, too.
+        share = np.exp(-np.abs(distance) / 8000)
+        is_known = generator.random(number) < share
+        near = share + 0.01 * generator.normal(size=number)
+        for tile in range(number):
+            start = 1_000_000 * gene + 3000 * tile
+            rows.append((f"G{gene}", "c1", start, start + 3000, tile, distance[tile], near[tile], 1.0,
+                         near[tile] + is_known[tile], 1))  # fmt: skip
+            if is_known[tile]:
+                known.append(("", "c1", start + 10, start + 20))
+    columns = ["gene", "contig", "start", "end", "tile", "distance", "gradient_x_input", "deletion", "personal", "n_seeds"]
+    table = enrichment(
+        pd.DataFrame(rows, columns=columns),
+        pd.DataFrame(known, columns=["gene", "contig", "start", "end"]),
+        generator.random(len(rows)),
+        bootstraps=200,
+        seed=1,
+    ).set_index(["region", "measure"])
+    blind, seeing = table.loc[("all", "gradient_x_input")], table.loc[("all", "personal")]
+    assert blind["auroc"] > 0.75 and abs(blind["beyond"]) < 0.02 and blind["beyond_low"] < 0 < blind["beyond_high"]
+    assert seeing["auroc"] > 0.95 and seeing["beyond_low"] > 0.1
+    assert abs(table["auroc"]["all", "gc_content"] - 0.5) < 0.06
+
+
+def test_the_nearest_edge_counts_not_the_centre() -> None:
+    tiles = pd.DataFrame({"start": [0, 4096, 8192], "end": [4096, 8192, 12288]})
+    # The TSS is base 4,500, on the plus strand.
+    tiles["distance"] = [2047.5 - 4500, 6143.5 - 4500, 10239.5 - 4500]
+    assert nearest_edge(tiles).tolist() == [4500 - 4095, 0, 8192 - 4500]
+
+
+def test_gc_content_leaves_unknown_bases_out(tmp_path) -> None:
+    (tmp_path / "r.fa").write_text(">c1\nGGCANNNNTTTT\n")
+    pysam.faidx(str(tmp_path / "r.fa"))
+    tiles = pd.DataFrame({"contig": "c1", "start": [0, 4, 6, -2], "end": [6, 8, 10, 2]})
+    assert gc_content(tiles, Reference(tmp_path / "r.fa")).tolist() == [0.75, 0.5, 0.0, 1.0]
 
 
 def test_no_known_element_gives_an_empty_table(tiles: pd.DataFrame) -> None:
     nothing = pd.DataFrame(columns=["gene", "contig", "start", "end"])
-    assert enrichment(tiles, nothing, 50, 1).empty
+    assert enrichment(tiles, nothing, np.zeros(len(tiles)), 50, 1).empty
+
+
+def test_the_strongest_stretches_of_a_track_are_elements(tmp_path) -> None:
+    path = tmp_path / "signal.bw"
+    track = pyBigWig.open(str(path), "w")
+    track.addHeader([("c1", 1000), ("c2", 1000)])
+    track.addEntries(["c1"] * 3, [0, 500, 510], ends=[500, 510, 530], values=[1.0, 8.0, 9.0])
+    track.addEntries(["c2"], [100], ends=[600], values=[2.0])
+    track.close()
+    # 1,030 bases have a value: the strongest 5 % are the 30 of the peak and, to fill up, those of 2.
+    assert read_elements(path).to_numpy().tolist() == [["", "c1", 500, 530], ["", "c2", 100, 600]]
+    (tmp_path / "broken.bw").write_text("no")
+    with pytest.raises(UserError, match="is no bigWig"):
+        read_elements(tmp_path / "broken.bw")
 
 
 def test_elements_are_read_from_bed_and_truth(tmp_path) -> None:
@@ -197,7 +273,7 @@ def test_figures_of_the_strongest_and_the_named(tiles: pd.DataFrame, tmp_path) -
     with pytest.raises(UserError, match="NOPE is not a gene of the cohort"):
         require_genes(["A", "NOPE"], genes)
     elements = pd.DataFrame({"gene": [""], "contig": ["c1"], "start": [5300], "end": [5310]})
-    path = draw_gene("B", tiles, genes, elements, tmp_path)
+    path = draw_gene("B", tiles, genes, elements, np.array([5100, 5200, 9000]), tmp_path)
     text = path.read_text()
-    assert "unseen gene" in text and "n = 1 known elements" in text
-    assert draw_gene("B", tiles, genes, elements, tmp_path).read_text() == text
+    assert "unseen gene" in text and "1 known elements, 2 variants" in text
+    assert draw_gene("B", tiles, genes, elements, np.array([5100, 5200, 9000]), tmp_path).read_text() == text

@@ -42,17 +42,20 @@ def chosen_genes(tiles: pd.DataFrame, number: int, wanted: list[str]) -> list[st
     return list(dict.fromkeys([*wanted, *strongest]))
 
 
-def draw_gene(gene: str, tiles: pd.DataFrame, genes: pd.DataFrame, elements: pd.DataFrame, folder: Path) -> Path:
+def draw_gene(
+    gene: str, tiles: pd.DataFrame, genes: pd.DataFrame, elements: pd.DataFrame, variants: np.ndarray, folder: Path
+) -> Path:
     """Draw one gene's attribution and write `{gene}.svg`.
 
-    Above: deletion effect of each tile on the predicted mean. Middle: personal attribution. Below: known elements and the TSSs of
-    the genes in the window.
+    Above: deletion effect of each tile on the predicted mean. Middle: personal attribution. Below: variants, known
+    elements and the TSSs of the genes in the window.
 
     Args:
         gene: Name of the gene.
         tiles: The table of tiles.
         genes: `cohort/genes.tsv`.
         elements: Known elements.
+        variants: Positions of the cohort's variants, bp, 0-based.
         folder: Existing folder to write to.
     """
     rows = tiles[tiles["gene"] == gene]
@@ -79,6 +82,8 @@ def draw_gene(gene: str, tiles: pd.DataFrame, genes: pd.DataFrame, elements: pd.
         axes[2].plot([(left + right) / 2], [0.3], marker="|", markersize=9, color=KNOWN)
         for axis in axes[:2]:
             axis.axvspan(left, right, color=KNOWN, alpha=0.25, linewidth=0.8)
+    places = variants[(variants >= low) & (variants < high)]
+    axes[2].vlines((places - tss) / 1000, -0.7, -0.2, color=PERSONAL, linewidth=0.4)
     neighbours = genes[(genes["contig"] == about["contig"]) & genes["tss"].between(low, high - 1)].sort_values("tss")
     room = (high - low) / 1000 * LABEL_ROOM
     free = [-np.inf] * LABEL_ROWS
@@ -96,15 +101,16 @@ def draw_gene(gene: str, tiles: pd.DataFrame, genes: pd.DataFrame, elements: pd.
     for axis in axes:
         axis.axvline(0, color="black", linewidth=0.8, linestyle=":")
         axis.spines[["top", "right"]].set_visible(False)
-    axes[2].set_ylim(-0.2, LABEL_ROWS + 0.7)
-    axes[2].set_yticks([0.3, (1 + LABEL_ROWS) / 2], ["elements", "TSS"])
+    axes[2].set_ylim(-0.9, LABEL_ROWS + 0.7)
+    axes[2].set_yticks([-0.45, 0.3, (1 + LABEL_ROWS) / 2], ["variants", "elements", "TSS"])
     axes[2].set_xlim((low - tss) / 1000, (high - tss) / 1000)
     axes[2].set_xlabel(
         f"distance from the TSS of {about['symbol']} (kb; {about['contig']}:{tss + 1:,}, gene on the {about['strand']} strand)"
     )
     split = {"train": "seen in training", "valid": "validation gene", "test": "unseen gene"}[str(about["split"])]
     axes[0].set_title(
-        f"{about['symbol']} ({gene}), {split}, n = {len(known)} known elements, mean of {rows['n_seeds'].iloc[0]} seeds"
+        f"{about['symbol']} ({gene}), {split}, {len(known)} known elements, {len(places)} variants,"
+        f" mean of {rows['n_seeds'].iloc[0]} seeds"
     )
     path = folder / f"{gene.replace('/', '_')}.svg"
     figure.savefig(path, metadata={"Date": None})

@@ -7,19 +7,22 @@ import pandas as pd
 from tqdm import tqdm
 
 from gta.aligner.predict import Trained
-from gta.attribution.tiles import MEASURES, attribute_gene
+from gta.attribution.tiles import MEASURES, attribute_gene, reference_order
 from gta.cohort.tables import Cohort
 from gta.features.store import FeatureStore
 
 
-def attribute_cohort(trained: list[Trained], cohort: Cohort, store: FeatureStore, haplotypes: int) -> pd.DataFrame:
+def attribute_cohort(
+    trained: list[Trained], cohort: Cohort, store: FeatureStore, haplotypes: int, over: str = "reference"
+) -> pd.DataFrame:
     """The table of tiles: every tile of every gene's window, in reference order.
 
     Args:
         trained: The trained aligner of each seed.
         cohort: The cohort.
         store: The features.
-        haplotypes: Haplotypes for the personal attribution.
+        haplotypes: Haplotypes to average over, at the most.
+        over: `reference` or `personal`: the haplotypes whose gradient x input is averaged.
 
     Returns:
         `gene contig start end tile distance gradient_x_input deletion personal n_seeds`: bp, 0-based half-open; distance from the
@@ -29,10 +32,9 @@ def attribute_cohort(trained: list[Trained], cohort: Cohort, store: FeatureStore
     for number, gene in enumerate(
         tqdm(cohort.genes.itertuples(), total=len(cohort.genes), desc="genes", file=sys.stderr, mininterval=5)
     ):
-        runs = [attribute_gene(one.aligner, one.data, one.reader, number, haplotypes) for one in trained]
+        runs = [attribute_gene(one.aligner, one.data, one.reader, number, haplotypes, over) for one in trained]
         distance = store.gene(str(gene.gene)).tile_distance
-        # The aligner's tiles stand in the gene's direction, the table's in that of the reference.
-        back = np.argsort(np.argsort(distance, kind="stable"), kind="stable")
+        back = reference_order(distance)
         tiles = np.arange(len(distance))
         bounds = store.tile_bounds(str(gene.gene), int(gene.tss), str(gene.strand))
         columns: dict[str, object] = {

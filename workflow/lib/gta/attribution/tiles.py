@@ -20,9 +20,9 @@ class TileAttribution:
     """What each tile of one gene's window does to the prediction; natural-log units, tiles in the gene's direction.
 
     Attributes:
-        gradient_x_input: (T,) float64. Gradient of the predicted mean expression of the reference haplotype with respect to the
-            tile's features, times the features, summed over features. The features are standardised, so the baseline is an
-            average tile; positive: the tile raises the prediction.
+        gradient_x_input: (T,) float64. Gradient of the predicted mean expression with respect to the tile's features, times the
+            features, summed over features, of the reference haplotype or the mean over people's. The features are standardised,
+            so the baseline is an average tile; positive: the tile raises the prediction.
         deletion: (T,) float64. Predicted mean expression of the reference haplotype minus that with the tile replaced by an
             average tile. Positive: the tile raises the prediction.
         personal: (T,) float64. Mean over haplotypes, weighted by their carriers, of the absolute gradient of the predicted
@@ -56,7 +56,36 @@ def most_carried(carriers: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarr
     return numbers[order], counts[order]
 
 
-def attribute_gene(aligner: Aligner, data: AlignerData, reader: Reader, gene: int, limit: int) -> TileAttribution:
+def haplotypes_of(data: AlignerData, gene: int, over: str, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """The haplotypes that an attribution is averaged over.
+
+    Args:
+        data: The features.
+        gene: Number of the gene.
+        over: `reference`: the reference haplotype alone; `personal`: the most carried ones, weighted by their carriers.
+        limit: How many at the most.
+
+    Returns:
+        Their numbers, and their weights, which sum to 1.
+    """
+    if over == "reference":
+        return np.array([0]), np.array([1.0])
+    numbers, counts = most_carried(data.carriers(gene), limit)
+    return numbers, counts / counts.sum()
+
+
+def reference_order(distance: np.ndarray) -> np.ndarray:
+    """What takes tiles in the gene's direction, as the aligner has them, to the order of the reference.
+
+    Args:
+        distance: (T,) signed distance of the tiles from the TSS in the gene's direction, in reference order.
+    """
+    return np.argsort(np.argsort(distance, kind="stable"), kind="stable")
+
+
+def attribute_gene(
+    aligner: Aligner, data: AlignerData, reader: Reader, gene: int, limit: int, over: str = "reference"
+) -> TileAttribution:
     """Attribution of one gene's prediction by one trained aligner.
 
     Args:
@@ -64,21 +93,27 @@ def attribute_gene(aligner: Aligner, data: AlignerData, reader: Reader, gene: in
         data: The features.
         reader: Language model and prompts.
         gene: Number of the gene.
-        limit: Haplotypes for the personal attribution.
+        limit: Haplotypes to average over, at the most.
+        over: `reference` or `personal`: the haplotypes whose gradient x input is averaged.
     """
     reference = data.batch([(gene, np.array([0]))])
     return TileAttribution(
-        gradient_x_input=_gradient_x_input(aligner, reader, reference),
+        gradient_x_input=_gradient_x_input(aligner, data, reader, gene, limit, over),
         deletion=_deletion(aligner, reader, reference),
         personal=_personal(aligner, data, reader, gene, limit),
     )
 
 
-def _gradient_x_input(aligner: Aligner, reader: Reader, reference: Batch) -> np.ndarray:
-    features = reference.features.clone().requires_grad_()
-    mean, _ = _read(aligner, reader, Batch(features, reference.difference, reference.position, reference.gene))
-    (gradient,) = torch.autograd.grad(mean.sum(), features)
-    return (gradient * reference.features).sum(dim=2)[0].double().numpy()
+def _gradient_x_input(aligner: Aligner, data: AlignerData, reader: Reader, gene: int, limit: int, over: str) -> np.ndarray:
+    numbers, weights = haplotypes_of(data, gene, over, limit)
+    total = np.zeros(data.tiles)
+    for at in range(0, len(numbers), BATCH):
+        batch = data.batch([(gene, numbers[at : at + BATCH])])
+        features = batch.features.clone().requires_grad_()
+        mean, _ = _read(aligner, reader, Batch(features, batch.difference, batch.position, batch.gene))
+        (gradient,) = torch.autograd.grad(mean.sum(), features)
+        total += weights[at : at + BATCH] @ (gradient * batch.features).sum(dim=2).double().numpy()
+    return total
 
 
 @torch.no_grad()

@@ -19,19 +19,47 @@ def write_tracks(tiles: pd.DataFrame, contigs: dict[str, int], folder: Path) -> 
         contigs: Length of each contig of the reference, bp, in the reference's order.
         folder: Existing folder to write to.
     """
-    header = list(contigs.items())
     for gene, rows in tiles.groupby("gene", sort=False):
         contig = str(rows["contig"].iloc[0])
         start = rows["start"].clip(lower=0)
         end = rows["end"].clip(upper=contigs[contig])
         inside = (start < end).to_numpy()
-        name = str(gene).replace("/", "_")
         for measure in MEASURES:
-            starts, ends, values = start[inside].tolist(), end[inside].tolist(), rows[measure][inside].tolist()
-            with (folder / f"{name}.{measure}.bedgraph").open("w") as handle:
-                handle.write(f'track type=bedGraph name="{gene} {measure}" description="GTA, natural-log units"\n')
-                handle.writelines(f"{contig}\t{s}\t{e}\t{v:.6g}\n" for s, e, v in zip(starts, ends, values, strict=True))
-            track = pyBigWig.open(str(folder / f"{name}.{measure}.bw"), "w")
-            track.addHeader(header)
-            track.addEntries([contig] * len(starts), starts, ends=ends, values=values)
-            track.close()
+            columns = (start[inside].tolist(), end[inside].tolist(), rows[measure][inside].tolist())
+            _write(str(gene), measure, contig, *columns, contigs, folder)
+
+
+def write_base_track(gene: str, contig: str, importance: pd.DataFrame, contigs: dict[str, int], folder: Path) -> None:
+    """Write the importance of each base near a gene's TSS as `{gene}.base_importance.bw` and `.bedgraph`, if there is any.
+
+    Args:
+        gene: The gene.
+        contig: Its contig.
+        importance: The table of `base_importance`.
+        contigs: Length of each contig, bp, in the reference's order.
+        folder: Existing folder to write to.
+    """
+    position = importance["position"]
+    if len(position):
+        columns = (position.tolist(), (position + 1).tolist(), importance["importance"].tolist())
+        _write(gene, "base_importance", contig, *columns, contigs, folder)
+
+
+def _write(
+    gene: str,
+    measure: str,
+    contig: str,
+    starts: list[int],
+    ends: list[int],
+    values: list[float],
+    contigs: dict[str, int],
+    folder: Path,
+) -> None:
+    name = f"{gene.replace('/', '_')}.{measure}"
+    with (folder / f"{name}.bedgraph").open("w") as handle:
+        handle.write(f'track type=bedGraph name="{gene} {measure}" description="GTA, natural-log units"\n')
+        handle.writelines(f"{contig}\t{s}\t{e}\t{v:.6g}\n" for s, e, v in zip(starts, ends, values, strict=True))
+    track = pyBigWig.open(str(folder / f"{name}.bw"), "w")
+    track.addHeader(list(contigs.items()))
+    track.addEntries([contig] * len(starts), starts, ends=ends, values=values)
+    track.close()

@@ -132,8 +132,21 @@ def report_tables(
         tables[f"attribution/{model}/enrichment"] = Table(
             "6 Attribution",
             f"{model}: enrichment",
-            "How well each attribution finds the known regulatory elements (AUROC with interval), beside nearness to the"
-            " TSS alone.",
+            "How well each attribution finds the known regulatory elements (AUROC and AUPRC with intervals), beside nearness to"
+            " the TSS alone, GC content, and the same measure at the same distance in other genes (beyond: the difference).",
+        )
+        tables[f"attribution/{model}/words"] = Table(
+            "6 Attribution",
+            f"{model}: words",
+            "The text prototypes that each tile of a few genes attends to most, with the nearest tokens of the vocabulary.",
+        )
+        tables[f"attribution/{model}/signs"] = Table(
+            "6 Attribution",
+            f"{model}: signs",
+            "Of each gene's strongest variant in the test people: do predicted effect and observed slope agree in sign?",
+        )
+        tables[f"attribution/{model}/completeness"] = Table(
+            "6 Attribution", f"{model}: completeness", "How nearly integrated gradients add up to the prediction (ln expression)."
         )
         tables[f"attribution/{model}/tiles"] = Table(
             "6 Attribution",
