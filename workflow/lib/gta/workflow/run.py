@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gta.features.settings import NAMED_FACTORS, WITH_TRACKS
+from gta.features.settings import NAMED_FACTORS, ON_GPU, WITH_TRACKS
 from gta.features.weights import weight_files
 from gta.settings import as_options
 from gta.simulate.names import contig_names
@@ -74,6 +74,11 @@ class Run:
         """The user's list of transcription factors, if the features are scanned by one."""
         factors = self.sections["features"].factors
         return [] if factors in NAMED_FACTORS else [factors]
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs a job of the features asks a cluster for; without one the same features take far longer."""
+        return int(self.sections["features"].extractor in ON_GPU)
 
     @property
     def weight_files(self) -> list[str]:
