@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gta.download.manifest import Study
 from gta.features.settings import NAMED_FACTORS, ON_GPU, WITH_TRACKS
 from gta.features.weights import weight_files
 from gta.settings import as_options
@@ -21,6 +22,8 @@ class Run:
         seed: Seed of everything but the training of the aligner.
         data: The input files, or what the simulation will write in their place.
         simulation: Settings of the simulation; None if the data are the user's.
+        study: The study whose public files the run downloads, if it does.
+        data_dir: Folder of the user's or the downloaded data.
         sections: Settings of every stage by the name of its section; baselines as `elastic_net` and `ridge`.
         models: Settings of the aligner for every model, overrides applied.
     """
@@ -31,6 +34,8 @@ class Run:
     simulation: SimulateSettings | None
     sections: dict[str, Any]
     models: dict[str, AlignerSettings]
+    study: Study | None = None
+    data_dir: str = "."
 
     @property
     def contigs(self) -> list[str]:
@@ -38,6 +43,11 @@ class Run:
         if self.simulation is None or self.sections["cohort"].contigs:
             return list(self.sections["cohort"].contigs)
         return contig_names(self.simulation)
+
+    def downloaded(self, role: str, contig: str = "") -> str:
+        """Path of a published file of the study, by what it is for."""
+        assert self.study is not None
+        return f"{self.data_dir}/downloads/{self.study.file(role, contig).name}"
 
     @property
     def seeds(self) -> list[int]:
