@@ -23,6 +23,7 @@ DEMO = {
     "baselines_ridge": 1,
     "evaluation_score": 1,
     "attribution": 1,
+    "provenance": 1,
 }
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,7 @@ def test_results_are_where_the_contract_says(finished: Path) -> None:
         "cohort": ["people.tsv", "genes.tsv", "expression.parquet", "gene_statistics.tsv", "dropped.tsv", "summary.tsv"],
         "language": ["prompts.tsv", "prompt_cache.safetensors", "prototypes.safetensors"],
         "evaluation": ["per_gene.tsv", "per_person.tsv", "summary.tsv", "comparisons.tsv"],
+        "provenance": ["run.tsv", "files.tsv"],
     }.items():
         for name in names:
             assert f"{folder}/{name}" in made
@@ -81,6 +83,14 @@ def test_every_model_is_evaluated(finished: Path) -> None:
     assert set(summary["model"]) == {"gta", "elastic_net", "ridge"}
 
 
+def test_results_are_verified(finished: Path) -> None:
+    # The paths of the inputs are those of the configuration, from the folder that Snakemake ran in.
+    words = [sys.executable, "-m", "gta", "verify", str(finished)]
+    variables = environment() | {"PYTHONPATH": str(REPOSITORY / "workflow" / "lib")}
+    done = subprocess.run(words, cwd=finished.parent.parent, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_second_run_does_nothing(finished: Path) -> None:
     before = files(finished)
     said = run_tiny(finished.parent.parent)
@@ -92,14 +102,23 @@ def test_change_of_a_late_setting_repeats_late_steps_only(finished: Path) -> Non
     said = run_tiny(finished.parent.parent, "-n", "--config", "evaluation={min_genes: 4}")
     jobs = set(re.findall(r"^(\w+) +\d+$", said, flags=re.MULTILINE)) - {"total", "default"}
     assert "evaluation_score" in jobs
-    assert all(name == "evaluation_score" or name.startswith("report_") for name in jobs), jobs
+    assert all(name in ("evaluation_score", "provenance") or name.startswith("report_") for name in jobs), jobs
 
 
 def test_report_holds_every_category(finished: Path) -> None:
     page = finished / "report.html"
     run_tiny(finished.parent.parent, "--report", page)
     text = page.read_text()
-    for category in ("1 Cohort", "2 Haplotypes", "3 Language", "4 Training", "5 Evaluation", "6 Attribution", "7 Runtimes"):
+    for category in (
+        "1 Cohort",
+        "2 Haplotypes",
+        "3 Language",
+        "4 Training",
+        "5 Evaluation",
+        "6 Attribution",
+        "7 Runtimes",
+        "8 Provenance",
+    ):
         assert category in text
     assert "The data are simulated" in text
 

@@ -56,7 +56,7 @@ def configuration(data: Path, *names: str) -> dict[str, object]:
 
 
 def test_larger_language_model_is_an_overlay(data: Path) -> None:
-    run = check(configuration(data, "geuvadis.yaml", "llama_8b.yaml"))
+    run = check(configuration(data, "geuvadis.yaml", "overlays/llama_8b.yaml"))
     assert run.language_model == str(data / "models" / "Meta-Llama-3-8B")
     assert run.results == "results/geuvadis_8b"
     assert run.sections["features"] == check(configuration(data, "geuvadis.yaml")).sections["features"]

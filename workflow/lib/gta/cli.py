@@ -26,7 +26,9 @@ STAGES = (
     "baselines",
     "evaluation",
     "attribution",
+    "provenance",
     "report",
+    "verify",
 )
 
 

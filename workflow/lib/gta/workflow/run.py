@@ -1,6 +1,7 @@
 """A checked configuration, and the paths, names and options that the rules take from it."""
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,20 @@ class Run:
         if self.simulation is not None:
             return {"truth": f"{self.results}/simulated/truth_elements.tsv"}
         return {} if self.data.elements is None else {"elements": self.data.elements}
+
+    @property
+    def as_json(self) -> str:
+        """The whole configuration, defaults included, as JSON; for the provenance."""
+        values = {
+            "results": self.results,
+            "seed": self.seed,
+            "study": None if self.study is None else self.study.name,
+            "data": dataclasses.asdict(self.data),
+            "simulation": None if self.simulation is None else dataclasses.asdict(self.simulation),
+            **{name: dataclasses.asdict(settings) for name, settings in self.sections.items()},
+            "models": {name: dataclasses.asdict(settings) for name, settings in self.models.items()},
+        }
+        return json.dumps(values, ensure_ascii=False)
 
     def options(self, section: str, *keys: str) -> str:
         """Command-line options of a section, quoted for the shell.
