@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -204,3 +205,89 @@ def test_run_that_is_killed_whole_goes_on_after_unlocking(
     assert not (results / "features" / "sim1.safetensors").exists()
     run_tiny(results.parent.parent, "--unlock")
     finish_and_compare(results, finished)
+
+
+#: A result of each kind, the step that reads it, and its options.
+DAMAGED = {
+    "cohort/expression.parquet": ["baselines", "ridge", "--cohort", "{}/cohort", "--features", "{}/features/sim1.safetensors"],
+    "features/sim1.safetensors": ["baselines", "ridge", "--cohort", "{}/cohort", "--features", "{}/features/sim1.safetensors"],
+    "haplotypes/sim1.npz": [
+        *("baselines", "elastic-net", "--cohort", "{}/cohort", "--haplotypes", "{}/haplotypes/sim1.npz", "--weights", "{}/w.tsv"),
+    ],
+    "predictions/ridge.parquet": [
+        "evaluation",
+        "score",
+        "--cohort",
+        "{}/cohort",
+        "--predictions",
+        "{}/predictions/ridge.parquet",
+    ],
+    "inputs/expression.parquet": ["cohort", "--inputs", "{}/inputs"],
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_result_that_was_cut_short_is_named(name: str, finished: Path, tmp_path: Path) -> None:
+    results = tmp_path / "tiny"
+    shutil.copytree(finished, results, symlinks=True)
+    whole = (results / name).read_bytes()
+    (results / name).write_bytes(whole[: len(whole) // 2])
+    words = [word.format(results) for word in DAMAGED[name]]
+    variables = environment() | {"PYTHONPATH": str(REPOSITORY / "workflow" / "lib")}
+    command = [sys.executable, "-m", "gta", *words, "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=finished.parent.parent, env=variables, capture_output=True, text=True)
+    (line,) = [line for line in done.stderr.splitlines() if "error" in line or "Traceback" in line]
+    assert done.returncode == 1
+    assert line.startswith("error: ")
+    assert str(results / name) in line
+    assert not (tmp_path / "out").exists()
+
+
+#: A log of every stage: where it appears the stage has begun.
+STAGES_KILLED = (
+    "inputs",
+    "cohort",
+    "haplotypes/sim1",
+    "features/sim2",
+    "language/pretrain",
+    "language/prepare",
+    "aligner/train/gta.seed1",
+    "baselines/elastic_net",
+    "evaluation/score",
+    "attribution/gta",
+)
+
+
+def test_run_that_is_killed_in_every_stage_ends_as_an_undisturbed_one(finished: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    results = tmp_path / "results" / "tiny"
+    # What the stages read, as it is; simulating again would take longest.
+    for folder in ("simulated", "logs"):
+        shutil.copytree(finished / folder, results / folder, symlinks=True)
+    for log in (results / "logs").rglob("*.log"):
+        if log.stem != "simulate":
+            log.unlink()
+    killed = []
+    for stage in STAGES_KILLED:
+        words = command("--configfile", TINY, "--cores", 2, "--rerun-triggers", "mtime")
+        with subprocess.Popen(
+            words, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as process:
+            try:
+                wait_for(results / "logs" / f"{stage}.log", process)
+                time.sleep(random.uniform(0, 2))
+            finally:
+                killed.append(process.poll() is None)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        run_tiny(tmp_path, "--unlock")
+    assert all(killed)
+    run_tiny(tmp_path, "--rerun-triggers", "mtime")
+    compared = 0
+    for stage in ("inputs", "cohort", "haplotypes", "features", "language", "predictions", "evaluation", "attribution"):
+        for path in sorted((finished / stage).rglob("*")):
+            if path.suffix in (".tsv", ".parquet", ".bedgraph", ".npz", ".safetensors") and path.name != "runtimes.tsv":
+                assert (results / path.relative_to(finished)).read_bytes() == path.read_bytes(), path
+                compared += 1
+    assert compared > 25
+    assert not list(results.rglob(".parts-*"))
