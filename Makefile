@@ -19,10 +19,11 @@ REPORT := $(RESULTS)/report.html
 SNAKEMAKE := $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES)
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 NETWORKS := .venv-networks
+SLURM := .venv-slurm
 GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
 
 BENCHMARKS := bench-haplotypes bench-features bench-aligner bench-aoc bench-evaluation bench-cis-signal bench-attribution
-.PHONY: help setup demo run report test test-networks $(BENCHMARKS) lint unlock format clean distclean
+.PHONY: help setup demo run report test test-networks test-slurm $(BENCHMARKS) lint unlock format clean distclean
 
 help: ## show this
 	@echo "Targets (variables in brackets):"
@@ -67,6 +68,13 @@ test-networks: $(STAMP) ## make .venv-networks for the extractors enformer and b
 	@$(NETWORKS)/bin/python -m pip install --disable-pip-version-check -q -r requirements-networks.txt "pytest>=8,<10" "hypothesis>=6.100,<7"
 	@$(NETWORKS)/bin/python -m pytest tests/unit/features/test_sequence_networks.py $(ARGS)
 
+test-slurm: $(STAMP) ## make .venv-slurm, start a Slurm of one node and run the tests of profiles/slurm (root, slurm-wlm, munge)
+	@[ -x $(SLURM)/bin/python ] || $(PYTHON) -m venv $(SLURM)
+	@# It sees .venv and adds the plugin, which would slow down every snakemake there.
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$($(SLURM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/gta.pth"
+	@$(SLURM)/bin/python -m pip install --disable-pip-version-check -q -r requirements-slurm.txt
+	@$(SLURM)/bin/python -m pytest tests/slurm $(ARGS)
+
 bench-features: $(STAMP) ## measure what de-duplication saves and how fast motifs are scanned [ARGS]
 	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/features.py $(ARGS)
 
@@ -106,4 +114,4 @@ clean: ## remove the demo's results
 	rm -rf results/demo
 
 distclean: clean ## remove the demo's results, the environment and all caches
-	rm -rf $(VENV) $(NETWORKS) .snakemake .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(NETWORKS) $(SLURM) .snakemake .mypy_cache .pytest_cache .ruff_cache .hypothesis

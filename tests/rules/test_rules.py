@@ -36,7 +36,7 @@ def test_rule_bears_the_name_of_its_file_and_writes_into_the_results(rule: Rule)
     assert rule.name == stage or rule.name.startswith(f"{stage}_")
     for directive, root in (("log", "<logs>"), ("benchmark", "<benchmarks>")):
         assert re.search(rf'"{root}/{stage}[/.]', rule.directives[directive]), directive
-    assert all(path.startswith("<results>/") for path in re.findall(r'"(<[^"]*)"', rule.directives["output"]))
+    assert all(path.startswith(("<results>/", "<data>/")) for path in re.findall(r'"(<[^"]*)"', rule.directives["output"]))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

@@ -27,6 +27,7 @@ DEMO = {
     "evaluation_score": 1,
     "evaluation_ablations": 1,
     "attribution": 1,
+    "provenance": 1,
 }
 
 

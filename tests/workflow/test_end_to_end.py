@@ -6,10 +6,12 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -56,6 +58,7 @@ def test_results_are_where_the_contract_says(finished: Path) -> None:
         "language/pretrained": ["full/prompts.tsv", "full/prompt_cache.safetensors", "prototypes.safetensors"],
         "evaluation": ["per_gene.tsv", "per_person.tsv", "summary.tsv", "comparisons.tsv", "dependence.tsv"],
         "baselines": ["elastic_net.weights.tsv", "elastic_net.genes.tsv", "top_eqtl.variants.tsv"],
+        "provenance": ["run.tsv", "files.tsv"],
     }.items():
         for name in names:
             assert f"{folder}/{name}" in made
@@ -82,6 +85,14 @@ def test_every_model_is_evaluated(finished: Path) -> None:
     assert set(summary["model"]) == {"gta", "elastic_net", "top_eqtl", "ridge", "mean"}
 
 
+def test_results_are_verified(finished: Path) -> None:
+    # The paths of the inputs are those of the configuration, from the folder that Snakemake ran in.
+    words = [sys.executable, "-m", "gta", "verify", str(finished)]
+    variables = environment() | {"PYTHONPATH": str(REPOSITORY / "workflow" / "lib")}
+    done = subprocess.run(words, cwd=finished.parent.parent, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_second_run_does_nothing(finished: Path) -> None:
     before = files(finished)
     said = run_tiny(finished.parent.parent)
@@ -93,14 +104,23 @@ def test_change_of_a_late_setting_repeats_late_steps_only(finished: Path) -> Non
     said = run_tiny(finished.parent.parent, "-n", "--config", "evaluation={min_genes: 4}")
     jobs = set(re.findall(r"^(\w+) +\d+$", said, flags=re.MULTILINE)) - {"total", "default"}
     assert "evaluation_score" in jobs
-    assert all(name == "evaluation_score" or name.startswith("report_") for name in jobs), jobs
+    assert all(name in ("evaluation_score", "provenance") or name.startswith("report_") for name in jobs), jobs
 
 
 def test_report_holds_every_category(finished: Path) -> None:
     page = finished / "report.html"
     run_tiny(finished.parent.parent, "--report", page)
     text = page.read_text()
-    for category in ("1 Cohort", "2 Haplotypes", "3 Language", "4 Training", "5 Evaluation", "6 Attribution", "7 Runtimes"):
+    for category in (
+        "1 Cohort",
+        "2 Haplotypes",
+        "3 Language",
+        "4 Training",
+        "5 Evaluation",
+        "6 Attribution",
+        "7 Runtimes",
+        "8 Provenance",
+    ):
         assert category in text
     assert "The data are simulated" in text
 
@@ -186,3 +206,89 @@ def test_run_that_is_killed_whole_goes_on_after_unlocking(
     assert not (results / "features" / "sim1.safetensors").exists()
     run_tiny(results.parent.parent, "--unlock")
     finish_and_compare(results, finished)
+
+
+#: A result of each kind, the step that reads it, and its options.
+DAMAGED = {
+    "cohort/expression.parquet": ["baselines", "ridge", "--cohort", "{}/cohort", "--features", "{}/features/sim1.safetensors"],
+    "features/sim1.safetensors": ["baselines", "ridge", "--cohort", "{}/cohort", "--features", "{}/features/sim1.safetensors"],
+    "haplotypes/sim1.npz": [
+        *("baselines", "elastic-net", "--cohort", "{}/cohort", "--haplotypes", "{}/haplotypes/sim1.npz", "--weights", "{}/w.tsv"),
+    ],
+    "predictions/ridge.parquet": [
+        "evaluation",
+        "score",
+        "--cohort",
+        "{}/cohort",
+        "--predictions",
+        "{}/predictions/ridge.parquet",
+    ],
+    "inputs/expression.parquet": ["cohort", "--inputs", "{}/inputs"],
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_result_that_was_cut_short_is_named(name: str, finished: Path, tmp_path: Path) -> None:
+    results = tmp_path / "tiny"
+    shutil.copytree(finished, results, symlinks=True)
+    whole = (results / name).read_bytes()
+    (results / name).write_bytes(whole[: len(whole) // 2])
+    words = [word.format(results) for word in DAMAGED[name]]
+    variables = environment() | {"PYTHONPATH": str(REPOSITORY / "workflow" / "lib")}
+    command = [sys.executable, "-m", "gta", *words, "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=finished.parent.parent, env=variables, capture_output=True, text=True)
+    (line,) = [line for line in done.stderr.splitlines() if "error" in line or "Traceback" in line]
+    assert done.returncode == 1
+    assert line.startswith("error: ")
+    assert str(results / name) in line
+    assert not (tmp_path / "out").exists()
+
+
+#: A log of every stage: where it appears the stage has begun.
+STAGES_KILLED = (
+    "inputs",
+    "cohort",
+    "haplotypes/sim1",
+    "features/sim2",
+    "language/pretrain",
+    "language/prepare",
+    "aligner/train/gta.seed1",
+    "baselines/elastic_net",
+    "evaluation/score",
+    "attribution/gta",
+)
+
+
+def test_run_that_is_killed_in_every_stage_ends_as_an_undisturbed_one(finished: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    results = tmp_path / "results" / "tiny"
+    # What the stages read, as it is; simulating again would take longest.
+    for folder in ("simulated", "logs"):
+        shutil.copytree(finished / folder, results / folder, symlinks=True)
+    for log in (results / "logs").rglob("*.log"):
+        if log.stem != "simulate":
+            log.unlink()
+    killed = []
+    for stage in STAGES_KILLED:
+        words = command("--configfile", TINY, "--cores", 2, "--rerun-triggers", "mtime")
+        with subprocess.Popen(
+            words, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as process:
+            try:
+                wait_for(results / "logs" / f"{stage}.log", process)
+                time.sleep(random.uniform(0, 2))
+            finally:
+                killed.append(process.poll() is None)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        run_tiny(tmp_path, "--unlock")
+    assert all(killed)
+    run_tiny(tmp_path, "--rerun-triggers", "mtime")
+    compared = 0
+    for stage in ("inputs", "cohort", "haplotypes", "features", "language", "predictions", "evaluation", "attribution"):
+        for path in sorted((finished / stage).rglob("*")):
+            if path.suffix in (".tsv", ".parquet", ".bedgraph", ".npz", ".safetensors") and path.name != "runtimes.tsv":
+                assert (results / path.relative_to(finished)).read_bytes() == path.read_bytes(), path
+                compared += 1
+    assert compared > 25
+    assert not list(results.rglob(".parts-*"))

@@ -22,6 +22,7 @@ rule features:
     resources:
         mem_mb=memory(6000),
         runtime=480,
+        gpu=RUN.gpus,
     params:
         inputs=subpath(input.inputs, parent=True),
         cohort=subpath(input.cohort, parent=True),

@@ -16,6 +16,7 @@ from gta.errors import UserError
 #: The stages in the order in which data flow through them.
 STAGES = (
     "simulate",
+    "download",
     "inputs",
     "cohort",
     "haplotypes",
@@ -27,7 +28,9 @@ STAGES = (
     "baselines",
     "evaluation",
     "attribution",
+    "provenance",
     "report",
+    "verify",
 )
 
 

@@ -22,6 +22,9 @@ EXTRACTORS = {
 #: Extractors that predict expression themselves.
 WITH_TRACKS = ("xpresso", "enformer", "borzoi")
 
+#: Extractors so large that a cohort wants a GPU.
+ON_GPU = ("enformer", "borzoi", "hf")
+
 
 @dataclass(frozen=True)
 class FeatureSettings:

@@ -13,6 +13,8 @@ from gta.baselines.settings import check as check_ridge
 from gta.cohort.settings import check as check_cohort
 from gta.compressor.settings import ENCODER_NAME
 from gta.compressor.settings import check as check_compressor
+from gta.download.manifest import ANNOTATION_COLUMNS as DOWNLOADED_COLUMNS
+from gta.download.manifest import Study, read_study
 from gta.errors import UserError
 from gta.features.factors import read_factors
 from gta.files import require_file
@@ -50,6 +52,16 @@ SIMULATED = {
     "annotation": "simulated/annotation.tsv",
     "populations": "simulated/people.tsv",
 }
+
+#: What the stage `download` makes, or fetches in its final form, by the key under `data`; paths inside `data_dir`.
+PREPARED = {
+    "genotypes": "prepared/genotypes.bcf",
+    "expression": "prepared/expression.bed.gz",
+    "annotation": "prepared/annotation.tsv",
+    "populations": "prepared/people.tsv",
+}
+#: The public data of the studies.
+MANIFEST = Path(__file__).resolve().parents[4] / "resources" / "manifest.yaml"
 
 S = TypeVar("S")
 
@@ -99,13 +111,17 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
     _within("cohort", check_cohort, sections["cohort"])
     if sections["language"].model is None:
         _within("language", check_language, sections["language"])
+    study = None if general.study is None else read_study(MANIFEST, general.study)
+    _refuse_special(str(base), "data_dir")
     run = Run(
         results=results,
         seed=general.seed,
-        data=_data(config, base, simulation is not None, results),
+        data=_data(config, base, simulation is not None, results, study),
         simulation=simulation,
         sections=sections,
         models=_models(config, sections["aligner"]),
+        study=study,
+        data_dir=str(base),
     )
     _check_consistency(run)
     if files:
@@ -173,10 +189,17 @@ def _refuse_special(path: str, key: str) -> None:
         )
 
 
-def _data(config: Mapping[str, Any], base: Path, simulated: bool, results: str) -> DataSettings:
+def _data(config: Mapping[str, Any], base: Path, simulated: bool, results: str, study: Study | None) -> DataSettings:
     """The input files of the run, with their folder."""
     data = from_mapping(DataSettings, _section(config, "data"), "data")
     given = {key: path for key, path in dataclasses.asdict(data).items() if path is not None}
+    if study is not None:
+        twice = [key for key in given if key != "elements"]
+        if twice or simulated:
+            key = f"data.{twice[0]}" if twice else "simulation"
+            raise UserError(f"{key}: a run with `study` downloads its data; leave out one of the two.")
+        ready = {role: f"downloads/{study.file(role).name}" for role in ("reference", "genes")}
+        given |= ready | PREPARED
     if simulated:
         if given:
             raise UserError(
@@ -304,7 +327,11 @@ def _check_files(run: Run, data_dir: str | None) -> None:
     """Every file of the user that the run reads is there."""
     if Path(run.results).exists() and not Path(run.results).is_dir():
         raise UserError(f"results: {run.results} is a file; name a folder.")
+    if run.study is not None:
+        _check_taken_out(run)
     files = {} if run.simulation is not None else dataclasses.asdict(run.data)
+    if run.study is not None:
+        files = {"elements": run.data.elements}
     seen: dict[Path, str] = {}
     for key, path in files.items():
         if path is None:
@@ -354,10 +381,25 @@ def _check_files(run: Run, data_dir: str | None) -> None:
             )
 
 
+def _check_taken_out(run: Run) -> None:
+    """Files of the study that are part of an archive, which no rule fetches, are there."""
+    assert run.study is not None
+    for role, by_contig in run.study.roles.items():
+        for contig, file in by_contig.items():
+            path = run.downloaded(role, contig)
+            if file.member is not None and not Path(path).is_file():
+                raise UserError(
+                    f"study: {path} is for you to put there: it is the file {file.member} of the archive {file.url}, which is too"
+                    " large to fetch for it."
+                )
+
+
 def _check_language(run: Run) -> None:
     """The template fits the annotation, and the heads of every model the width of the language model."""
     if run.simulation is not None:
         columns = ["gene", *ANNOTATION_COLUMNS[1:]]
+    elif run.study is not None:
+        columns = ["gene", *DOWNLOADED_COLUMNS[1:]]
     else:
         columns = names.columns_of_annotation(str(run.data.annotation))
     columns += [column for key in run.text_sources for column in TEXT_SOURCES[key] if column not in columns]
@@ -393,7 +435,9 @@ def _width(language: LanguageSettings) -> int | None:
 
 
 def _check_names(run: Run) -> None:
-    """The people, genes and contigs that the configuration names are in the data."""
+    """The people, genes and contigs that the configuration names are in the data; of a study they are not yet known."""
+    if run.study is not None:
+        return
     cohort, figure_genes = run.sections["cohort"], run.sections["attribution"].figure_genes
     named_people = {key: getattr(cohort, key) for key in ("include_people", "exclude_people")}
     if any(named_people.values()):

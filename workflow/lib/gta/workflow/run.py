@@ -2,11 +2,13 @@
 
 import dataclasses
 import itertools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gta.features.settings import NAMED_FACTORS, WITH_TRACKS
+from gta.download.manifest import Study
+from gta.features.settings import NAMED_FACTORS, ON_GPU, WITH_TRACKS
 from gta.features.weights import weight_files
 from gta.language.settings import MINILM
 from gta.language.template import template_file
@@ -27,6 +29,8 @@ class Run:
         seed: Seed of everything but the training of the aligner.
         data: The input files, or what the simulation will write in their place.
         simulation: Settings of the simulation; None if the data are the user's.
+        study: The study whose public files the run downloads, if it does.
+        data_dir: Folder of the user's or the downloaded data.
         sections: Settings of every stage by the name of its section; baselines as `elastic_net`, `top_eqtl` and `ridge`.
         models: Settings of the aligner for every model, overrides applied.
     """
@@ -37,6 +41,8 @@ class Run:
     simulation: SimulateSettings | None
     sections: dict[str, Any]
     models: dict[str, AlignerSettings]
+    study: Study | None = None
+    data_dir: str = "."
 
     @property
     def contigs(self) -> list[str]:
@@ -44,6 +50,11 @@ class Run:
         if self.simulation is None or self.sections["cohort"].contigs:
             return list(self.sections["cohort"].contigs)
         return contig_names(self.simulation)
+
+    def downloaded(self, role: str, contig: str = "") -> str:
+        """Path of a published file of the study, by what it is for."""
+        assert self.study is not None
+        return f"{self.data_dir}/downloads/{self.study.file(role, contig).name}"
 
     @property
     def seeds(self) -> list[int]:
@@ -196,6 +207,11 @@ class Run:
         return [] if factors in NAMED_FACTORS else [factors]
 
     @property
+    def gpus(self) -> int:
+        """How many GPUs a job of the features asks a cluster for; without one the same features take far longer."""
+        return int(self.sections["features"].extractor in ON_GPU)
+
+    @property
     def weight_files(self) -> list[str]:
         """The files of the user's network of sequence: none if it is on the hub, where a revision never changes."""
         features = self.sections["features"]
@@ -214,6 +230,20 @@ class Run:
         if self.simulation is not None:
             return {"truth": f"{self.results}/simulated/truth_elements.tsv"}
         return {} if self.data.elements is None else {"elements": self.data.elements}
+
+    @property
+    def as_json(self) -> str:
+        """The whole configuration, defaults included, as JSON; for the provenance."""
+        values = {
+            "results": self.results,
+            "seed": self.seed,
+            "study": None if self.study is None else self.study.name,
+            "data": dataclasses.asdict(self.data),
+            "simulation": None if self.simulation is None else dataclasses.asdict(self.simulation),
+            **{name: dataclasses.asdict(settings) for name, settings in self.sections.items()},
+            "models": {name: dataclasses.asdict(settings) for name, settings in self.models.items()},
+        }
+        return json.dumps(values, ensure_ascii=False)
 
     def options(self, section: str, *keys: str) -> str:
         """Command-line options of a section, quoted for the shell.

@@ -22,6 +22,10 @@ class GeneralSettings:
 
     results: str = setting("results/demo", "Folder of everything that the run writes; give every configuration its own.")
     seed: int = setting(1, "Seed of everything random outside the training of the aligner.", minimum=0, maximum=MAX_SEED)
+    study: str | None = setting(
+        None,
+        "A study of resources/manifest.yaml, whose public files the run downloads into `data_dir`; `data` is then left out.",
+    )
     data_dir: str | None = setting(
         None,
         "Folder that relative paths under `data`, `predict`, `language.model` and `features.weights` start from; empty: the"

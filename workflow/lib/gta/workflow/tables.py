@@ -156,4 +156,12 @@ def report_tables(
     tables["evaluation/runtimes"] = Table(
         "7 Runtimes", "Jobs", "Wall-clock seconds, CPU seconds and peak memory (MiB) of every job of the run."
     )
+    tables["provenance/run"] = Table(
+        "8 Provenance",
+        "Code, software, configuration",
+        "Commit, versions, machine and every key of the configuration, seeds included.",
+    )
+    tables["provenance/files"] = Table(
+        "8 Provenance", "Checksums", "SHA-256 of every input and result; `gta verify` compares with them."
+    )
     return tables

@@ -1,0 +1,1 @@
+"""Comparing a results folder with the checksums of its run."""

@@ -1,0 +1,27 @@
+rule provenance:
+    input:
+        checksums="<results>/inputs/checksums.tsv",
+        evaluation=rules.evaluation_score.output,
+        attribution=collect(rules.attribution.output.enrichment, model=RUN.sections["attribution"].models),
+        features=collect(rules.features.output.summary, contig=RUN.contigs),
+    output:
+        run="<results>/provenance/run.tsv",
+        files="<results>/provenance/files.tsv",
+    log:
+        "<logs>/provenance.log",
+    benchmark:
+        "<benchmarks>/provenance.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=240,
+    params:
+        results=RUN.results,
+        folder=subpath(output.run, parent=True),
+        config=lambda wildcards: RUN.as_json,
+    message:
+        "Writing down what the run was made of"
+    shell:
+        "python -m gta provenance --results {params.results:q} --config {params.config:q} --out {params.folder:q} &> {log:q}"
