@@ -134,6 +134,8 @@ class Training:
             width=words.shape[1],
             heads=settings.heads,
             dropout=settings.dropout,
+            additive=settings.additive,
+            tokens_learn_means=settings.tokens_learn_means,
             language_model=settings.language_model,
             prompt=settings.prompt,
             seed=seed,
