@@ -7,6 +7,7 @@ import torch
 from gta.aligner.additive import AdditivePart
 from gta.aligner.data import Batch
 from gta.aligner.train import spearman
+from gta.errors import UserError
 from toy_cohort import make_cohort, make_language_model, make_store, make_training
 
 
@@ -66,3 +67,9 @@ def test_whether_means_train_the_tokens(learn: bool) -> None:
     mean_loss.backward()
     assert training.aligner.head_mean.weight.grad is not None
     assert (training.aligner.project.weight.grad is not None) == learn
+
+
+def test_a_training_that_would_leave_the_tokens_untrained_is_refused() -> None:
+    store = make_store()
+    with pytest.raises(UserError, match="tokens_learn_means"):
+        make_training(make_cohort(store), store, make_language_model(), pair_weight=0.0)
