@@ -122,7 +122,7 @@ class Training:
         if len(cohort.people_numbers("valid")) < 2:
             raise UserError("Training needs at least two validation people: raise cohort.valid_people.")
         if settings.pair_weight == 0 and not settings.tokens_learn_means:
-            raise UserError("aligner.pair_weight is 0, so nothing trains the aligned tokens: raise it, or set tokens_learn_means.")
+            raise UserError("aligner.pair_weight is 0, so nothing trains the tokens: raise it or set tokens_learn_means.")
         expression = cohort.expression[:, train_people]
         self.gene_mean, self.gene_sd = expression.mean(axis=1), np.maximum(expression.std(axis=1), 1e-3)
         require_same_people(store, cohort)
