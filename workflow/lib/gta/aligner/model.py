@@ -1,7 +1,8 @@
 """The aligner: token alignment onto a frozen language model (our choice of architecture; GTA's abstract fixes only the idea).
 
 features -> queries -> attention over text prototypes -> aligned tokens -> frozen language model, after the gene's prompt ->
-attention pooling over the aligned positions -> two heads: the mean expression of the gene, and the deviation from it.
+attention pooling over the aligned positions -> two heads: the mean expression of the gene, and the deviation from it. An additive
+part of the features (gta.aligner.additive) goes past the language model and is added to both.
 """
 
 import json
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 
+from gta.aligner.additive import AdditivePart
 from gta.aligner.data import Batch, Scaling
 from gta.aligner.reading import PromptAttention, embedded_prompts, read
 from gta.aligner.tokens import pool_content
@@ -31,6 +33,8 @@ class AlignerConfig:
         width: Width of the language model's embedding space, D.
         heads: Heads of the attention over prototypes.
         dropout: Dropout on the projected features.
+        additive: Whether an additive part of the features stands beside the deep one.
+        tokens_learn_means: Whether the loss on the mean of genes trains the aligned tokens, too.
         language_model: What reads the aligned tokens: pretrained, minilm, random, attention or none.
         prompt: Which prompt each gene has: full, shuffled, symbol, blank or none.
         seed: Seed of the weights; also of the shuffling of prompts.
@@ -51,6 +55,8 @@ class AlignerConfig:
     width: int
     heads: int
     dropout: float
+    additive: bool
+    tokens_learn_means: bool
     language_model: str
     prompt: str
     seed: int
@@ -105,6 +111,7 @@ class Aligner(nn.Module):
         self.register_buffer("feature_sd", scaling.sd)
         self.register_buffer("difference_sd", scaling.difference_sd)
         self.register_buffer("token_scale", torch.tensor(token_scale))
+        self.additive = AdditivePart(config.features) if config.additive else None
         self.project = nn.Linear(config.features, width)
         self.project_difference = nn.Linear(config.features, width, bias=False)
         self.position = nn.Sequential(nn.Linear(3, width), nn.GELU(), nn.Linear(width, width))
@@ -188,15 +195,20 @@ class Aligner(nn.Module):
                 tokens = read(language_model, tokens, prompts, rows)
         # Differences between people are small: from here on in full precision, whatever the language model computes in.
         with torch.autocast(tokens.device.type, enabled=False):
-            return self.read_out(tokens.float())
+            return self.read_out(tokens.float(), batch)
 
-    def read_out(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and deviation, each (B,), from what was read at the aligned positions, (B, T, D)."""
+    def read_out(self, tokens: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation, each (B,), from what was read at the aligned positions, (B, T, D), and from the features."""
         hidden = self.hidden_norm(tokens)
-        level = (torch.softmax(self.pool_mean(hidden), dim=1) * hidden).sum(dim=1)
+        levels = hidden.detach() if self.training and not self.config.tokens_learn_means else hidden
+        level = (torch.softmax(self.pool_mean(levels), dim=1) * levels).sum(dim=1)
         change = (torch.softmax(self.pool_deviation(hidden), dim=1) * hidden).sum(dim=1)
         mean = self.head_mean(level).squeeze(1) * self.config.target_sd + self.config.target_mean
-        return mean, self.head_deviation(change).squeeze(1)
+        deviation = self.head_deviation(change).squeeze(1)
+        if self.additive is None:
+            return mean, deviation
+        additive_mean, additive_deviation = self.additive(batch, self.difference_sd)
+        return mean + additive_mean, deviation + additive_deviation
 
     def save_pretrained(self, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
         """Write `config.json` and `model.safetensors`: the trained weights and buffers, never the language model's.

@@ -48,6 +48,15 @@ class AlignerSettings:
     )
     heads: int = setting(4, "Heads of the attention from features to text prototypes; must divide the model's width.", minimum=1)
     dropout: float = setting(0.1, "Dropout on the projected features during training.", minimum=0, maximum=0.9)
+    additive: bool = setting(
+        True,
+        "false: without the additive part, which predicts from each tile by itself, past the language model (an ablation).",
+    )
+    tokens_learn_means: bool = setting(
+        False,
+        "true: the loss on the mean of genes trains the aligned tokens, and not their read-out alone. With hundreds of training "
+        "genes they learn the genes by heart; with many thousands it may help.",
+    )
     select: str = setting(
         "people",
         "What chooses the best epoch and stops the training. A validation loss: people (differences between validation people on "

@@ -115,6 +115,8 @@ class Training:
         train_people = cohort.people_numbers("train")
         if len(cohort.people_numbers("valid")) < 2:
             raise UserError("Training needs at least two validation people: raise cohort.valid_people.")
+        if settings.pair_weight == 0 and not settings.tokens_learn_means:
+            raise UserError("aligner.pair_weight is 0, so nothing trains the tokens: raise it or set tokens_learn_means.")
         expression = cohort.expression[:, train_people]
         self.gene_mean, self.gene_sd = expression.mean(axis=1), np.maximum(expression.std(axis=1), 1e-3)
         require_same_people(store, cohort)
@@ -130,6 +132,8 @@ class Training:
             width=words.shape[1],
             heads=settings.heads,
             dropout=settings.dropout,
+            additive=settings.additive,
+            tokens_learn_means=settings.tokens_learn_means,
             language_model=settings.language_model,
             prompt=settings.prompt,
             seed=seed,
