@@ -10,7 +10,8 @@ import torch
 from transformers import PreTrainedModel
 
 from gta.aligner import checkpoint
-from gta.compressor.corpus import divide, read_corpus
+from gta.aligner.reading import read_after_prompt
+from gta.compressor.corpus import divide, read_corpus, sample_texts
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig
 from gta.compressor.memory import mean_pooled
 from gta.compressor.prompts import bytes_per_gene, compress_prompts
@@ -177,3 +178,33 @@ def test_prompts_shorter_than_the_memory_keep_their_length_without_training(llam
     expected = mean_pooled(llama, embedded, torch.ones(1, 5).long(), 3)
     assert pooled.keys is not None
     assert torch.allclose(pooled.keys[0], expected.keys[0], atol=1e-5)
+
+
+def test_the_aligner_reads_its_tokens_after_the_memory(llama: PreTrainedModel) -> None:
+    """The prompt cache of memory tokens, as the aligner uses it, against the memory itself and positions by hand."""
+    prompts = [Prompt("a", "", [0, 5, 6, 7, 8, 9], 0), Prompt("b", "", [0, 5], 0)]
+    compressor = AttentionOnlyCompressor(llama, CompressorConfig(memory_tokens=2, positions="continued")).eval()
+    cache = compress_prompts(llama, prompts, compressor, 2, "")
+    tokens = torch.randn(2, 3, 16, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        read = read_after_prompt(llama, tokens, cache, torch.tensor([0, 1]))
+        memory = compressor(llama, *embed_prompt(llama, torch.tensor([[5, 6, 7, 8, 9]]), torch.ones(1, 5).long()))
+        alone = llama.base_model(
+            inputs_embeds=tokens[:1],
+            attention_mask=torch.ones(1, 5).long(),
+            position_ids=torch.tensor([[8, 9, 10]]),
+            past_key_values=memory.cache(),
+            use_cache=True,
+        ).last_hidden_state
+    assert torch.allclose(read[:1], alone, atol=1e-5)
+
+
+def test_texts_are_made_up_the_same_way_twice(llama: PreTrainedModel) -> None:
+    class Numbers:
+        def batch_decode(self, rows: torch.Tensor, skip_special_tokens: bool) -> list[str]:
+            return [" ".join(str(int(token)) for token in row if token > 1) for row in rows]
+
+    first, again = (sample_texts(llama, Numbers(), 3, 5, seed=4) for _ in range(2))
+    assert first == again
+    assert len(first) == 3
+    assert all(len(text.split()) <= 5 for text in first)
