@@ -244,19 +244,19 @@ def test_result_that_was_cut_short_is_named(name: str, finished: Path, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
-#: A log of every stage: where it appears the stage has begun.
-STAGES_KILLED = (
-    "inputs",
-    "cohort",
-    "haplotypes/sim1",
-    "features/sim2",
-    "language/pretrain",
-    "language/prepare",
-    "aligner/train/gta.seed1",
-    "baselines/elastic_net",
-    "evaluation/score",
-    "attribution/gta",
-)
+#: A log of every stage, which appears when it has begun, and what it makes.
+STAGES_KILLED = {
+    "inputs": "inputs/inputs.json",
+    "cohort": "cohort/genes.tsv",
+    "haplotypes/sim1": "haplotypes/sim1.npz",
+    "features/sim2": "features/sim2.safetensors",
+    "language/pretrain": "language/model",
+    "language/prepare": "language/prompts.tsv",
+    "aligner/train/gta.seed1": "aligner/gta/seed1/training.json",
+    "baselines/elastic_net": "predictions/elastic_net.parquet",
+    "evaluation/score": "evaluation/summary.tsv",
+    "attribution/gta": "attribution/gta/tiles.tsv",
+}
 
 
 def test_run_that_is_killed_in_every_stage_ends_as_an_undisturbed_one(finished: Path, tmp_path: Path) -> None:
@@ -269,8 +269,9 @@ def test_run_that_is_killed_in_every_stage_ends_as_an_undisturbed_one(finished: 
         if log.stem != "simulate":
             log.unlink()
     killed = []
-    for stage in STAGES_KILLED:
-        words = command("--configfile", TINY, "--cores", 2, "--rerun-triggers", "mtime")
+    for stage, target in STAGES_KILLED.items():
+        # The killed run before this one has left its lock.
+        words = command(f"results/tiny/{target}", "--configfile", TINY, "--cores", 2, "--rerun-triggers", "mtime", "--nolock")
         with subprocess.Popen(
             words, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         ) as process:
@@ -281,8 +282,8 @@ def test_run_that_is_killed_in_every_stage_ends_as_an_undisturbed_one(finished: 
                 killed.append(process.poll() is None)
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-        run_tiny(tmp_path, "--unlock")
     assert all(killed)
+    run_tiny(tmp_path, "--unlock")
     run_tiny(tmp_path, "--rerun-triggers", "mtime")
     compared = 0
     for stage in ("inputs", "cohort", "haplotypes", "features", "language", "predictions", "evaluation", "attribution"):
@@ -292,3 +293,74 @@ def test_run_that_is_killed_in_every_stage_ends_as_an_undisturbed_one(finished: 
                 compared += 1
     assert compared > 25
     assert not list(results.rglob(".parts-*"))
+
+
+#: Steps that write into a folder or a file of it, and their options.
+WRITING = {
+    "inputs": [
+        "inputs",
+        "--reference",
+        "{}/simulated/reference.fa",
+        "--genotypes",
+        "{}/simulated/genotypes.vcf.gz",
+        "--genes",
+        "{}/simulated/genes.gtf",
+        "--expression",
+        "{}/simulated/expression.bed.gz",
+        "--annotation",
+        "{}/simulated/annotation.tsv",
+        "--out",
+        "{out}/inputs",
+    ],
+    "cohort": ["cohort", "--inputs", "{}/inputs", "--window-length", "32768", "--gene-blocks", "6", "--out", "{out}/cohort"],
+    "features": [
+        "features",
+        "--inputs",
+        "{}/inputs",
+        "--cohort",
+        "{}/cohort",
+        "--haplotypes",
+        "{}/haplotypes/sim1.npz",
+        "--contig",
+        "sim1",
+        "--out",
+        "{out}/f.safetensors",
+        "--summary",
+        "{out}/f.tsv",
+        "--names",
+        "{out}/n.tsv",
+    ],
+}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 12 kB."""
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12k", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted (needs root)")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("step", WRITING)
+def test_full_disk_is_said_and_leaves_nothing_half_written(step: str, finished: Path, small_disk: Path) -> None:
+    words = [word.replace("{out}", str(small_disk)).format(finished) for word in WRITING[step]]
+    variables = environment() | {"PYTHONPATH": str(REPOSITORY / "workflow" / "lib")}
+    done = subprocess.run(
+        [sys.executable, "-m", "gta", *words], cwd=finished.parent.parent, env=variables, capture_output=True, text=True
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert re.match("error: .*No space left on device", done.stderr.splitlines()[-1])
+    assert not [path for path in small_disk.rglob("*") if path.is_file() and not path.parent.name.startswith(".parts-")]
+
+
+def test_second_run_in_the_same_folder_is_refused(running: tuple[Path, "subprocess.Popen[bytes]"]) -> None:
+    results, _ = running
+    done = run_in(results.parent.parent, "--configfile", TINY, "--cores", 1, "results/tiny/features/sim2.safetensors")
+    assert done.returncode == 1
+    assert "Directory cannot be locked" in done.stderr
+    assert "--unlock" in done.stderr

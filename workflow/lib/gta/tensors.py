@@ -25,7 +25,10 @@ def save_arrays(path: Path | str, arrays: dict[str, np.ndarray], about: dict[str
     """
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with atomic_path(path) as temporary:
-        save_file(contiguous, temporary, metadata={KEY: json.dumps(about, sort_keys=True)})
+        try:
+            save_file(contiguous, temporary, metadata={KEY: json.dumps(about, sort_keys=True)})
+        except SafetensorError as error:
+            raise UserError(f"{path} cannot be written ({error}): check the disk and its permissions.") from error
 
 
 def load_arrays(path: Path | str, what: str, names: tuple[str, ...]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
