@@ -80,8 +80,6 @@ class Run:
     @property
     def input_files(self) -> dict[str, str]:
         """The files that the stage `inputs` reads, by the name of its option."""
-        others = ("elements", *TEXT_SOURCES)
-        return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key not in others}
         return {key: path for key, path in dataclasses.asdict(self.data).items() if path is not None and key in INPUT_FILES}
 
     @property
