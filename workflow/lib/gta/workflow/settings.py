@@ -49,8 +49,8 @@ class DataSettings:
     )
     elements: str | None = setting(
         None,
-        "Known regulatory elements, which attribution draws and tests for enrichment: BED, plain or gzip, or bigWig, contigs named"
-        " as in the reference; empty: none.",
+        "Known regulatory elements, which attribution draws and tests for enrichment: BED, plain or gzip, or bigWig, contigs"
+        " named as in the reference; empty: none.",
     )
 
 
