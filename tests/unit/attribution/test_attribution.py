@@ -8,7 +8,7 @@ import pyBigWig
 import pysam
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import nn
 
 from gta.aligner.data import AlignerData, Batch, Scaling
@@ -16,6 +16,7 @@ from gta.aligner.predict import Trained
 from gta.aligner.train import Reader
 from gta.attribution.enrichment import (
     auroc,
+    average_precision,
     enrichment,
     gc_content,
     mark_tiles,
@@ -118,12 +119,14 @@ def test_tiles_are_marked_by_overlap_and_gene(tiles: pd.DataFrame) -> None:
     assert np.flatnonzero(marked).tolist() == [0, 1, 2, 9]
 
 
-def test_auroc_equals_scikit_learn_and_counts_ties_half() -> None:
+def test_auroc_and_average_precision_equal_scikit_learn_and_counts_ties_half() -> None:
     generator = np.random.default_rng(0)
     score, positive = generator.integers(0, 5, size=(4, 60)).astype(float), generator.random((3, 60)) < 0.3
     found = auroc(score, positive)
     expected = [[roc_auc_score(one, other) for other in score] for one in positive]
     np.testing.assert_allclose(found, expected)
+    for one in positive:
+        assert average_precision(one, score[0]) == pytest.approx(average_precision_score(one, score[0]))
     assert auroc(np.array([[1.0, 1.0]]), np.array([[True, False]])).tolist() == [[0.5]]
     assert np.isnan(auroc(np.array([[1.0, 2.0]]), np.array([[True, True]]))).all()
 

@@ -117,19 +117,20 @@ def run(arguments: argparse.Namespace) -> None:
     shown = drawn[: chosen.detailed]
     found = detail(trained, cohort, tiles, shown, sequences, chosen, arguments.model)
     importance = {gene: base_importance(found.mutations[found.mutations["gene"] == gene]) for gene in shown}
-    by_gene = genes.set_index("gene", drop=False)
+    by_gene = {str(row["gene"]): row for _, row in genes.iterrows()}
+    contig_of = dict(zip(genes["gene"].astype(str), genes["contig"].astype(str), strict=True))
 
     arguments.out.mkdir(parents=True, exist_ok=True)
     with atomic_path(arguments.out / "figures") as folder:
         folder.mkdir()
         for gene in drawn:
-            variants = panels[by_gene.loc[gene, "contig"]].panel(gene).positions
+            variants = panels[contig_of[gene]].panel(gene).positions
             draw_gene(gene, tiles, genes, elements, variants, folder)
     with atomic_path(arguments.out / "tracks") as folder:
         folder.mkdir()
         write_tracks(tiles, contigs, folder)
         for gene in shown:
-            write_base_track(gene, by_gene.loc[gene, "contig"], importance[gene], contigs, folder)
+            write_base_track(gene, contig_of[gene], importance[gene], contigs, folder)
         # The session's paths are relative to it.
         beside = os.path.relpath(reference.path, arguments.out / "tracks")
         write_session(genes, shown, chosen.assembly or beside, folder)
@@ -140,14 +141,15 @@ def run(arguments: argparse.Namespace) -> None:
         for gene in shown:
             stretches = list(strongest(importance[gene]))
             if stretches:
-                about = by_gene.loc[gene]
-                draw_logos(f"{about['symbol']} ({gene})", about["contig"], stretches, folder / f"{gene.replace('/', '_')}.svg")
+                draw_logos(
+                    f"{by_gene[gene]['symbol']} ({gene})", contig_of[gene], stretches, folder / f"{gene.replace('/', '_')}.svg"
+                )
     with atomic_path(arguments.out / "pages") as folder:
         folder.mkdir()
         for gene in shown:
             own = [table[table["gene"] == gene] for table in (tiles, found.integrated, found.words, found.mutations)]
-            data = page_data(by_gene.loc[gene], own[0], own[1], own[2], own[3], importance[gene], elements, genes)
-            write_page(by_gene.loc[gene], data, folder / f"{gene.replace('/', '_')}.html")
+            data = page_data(by_gene[gene], own[0], own[1], own[2], own[3], importance[gene], elements, genes)
+            write_page(by_gene[gene], data, folder / f"{gene.replace('/', '_')}.html")
     with atomic_path(arguments.out / "mutagenesis.parquet") as temporary:
         found.mutations.to_parquet(temporary, index=False)
     tables = {

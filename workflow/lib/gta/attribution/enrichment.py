@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 from scipy.stats import rankdata
-from sklearn.metrics import average_precision_score
 
 from gta.attribution.tiles import MEASURES
 from gta.errors import UserError
@@ -154,6 +153,19 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> np.ndarray:
     return np.divide(above, pairs, out=np.full_like(above, np.nan), where=pairs > 0)
 
 
+def average_precision(positive: np.ndarray, score: np.ndarray) -> float:
+    """Average precision, the sum over thresholds of precision times the gain in recall, as scikit-learn defines it.
+
+    Args:
+        positive: (T,) bool, at least one of them true.
+        score: (T,) scores; equal ones share a threshold.
+    """
+    order = np.argsort(-score, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
+    found = np.cumsum(positive[order])[last]
+    return float((np.diff(found, prepend=0) * found / (last + 1)).sum() / found[-1])
+
+
 def gc_content(tiles: pd.DataFrame, reference: Reference) -> np.ndarray:
     """Share of G and C among the known bases of each tile, (tiles,); 0.5 where no base is known."""
     shares = np.full(len(tiles), 0.5)
@@ -221,7 +233,7 @@ def enrichment(tiles: pd.DataFrame, elements: pd.DataFrame, gc: np.ndarray, boot
             crossed = auroc(own, known)
             values = np.diag(crossed)
             others = (crossed.sum(axis=1) - values) / (len(chosen) - 1) if len(chosen) > 1 else np.full_like(values, np.nan)
-            precision = np.array([average_precision_score(*pair) for pair in zip(known, own, strict=True)])
+            precision = np.array([average_precision(*pair) for pair in zip(known, own, strict=True)])
             difference, beyond = values - nearness, values - others
             numbers = [
                 *(values.mean(), *_interval(values, resampled)),

@@ -28,7 +28,7 @@ def nearest_tokens(prototypes: torch.Tensor, model: PreTrainedModel, folder: Pat
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     words = functional.normalize(word_embeddings(model).float(), dim=1)
     nearest = (functional.normalize(prototypes.float(), dim=1) @ words.T).topk(min(number, len(words)), dim=1).indices
-    return [" ".join(_shown(tokenizer.decode([token])) for token in tokens) for tokens in nearest.tolist()]
+    return [" ".join(_shown(str(tokenizer.decode([token]))) for token in tokens) for tokens in nearest.tolist()]
 
 
 def _shown(token: str) -> str:
