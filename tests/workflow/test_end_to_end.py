@@ -360,7 +360,7 @@ def test_full_disk_is_said_and_leaves_nothing_half_written(step: str, finished: 
 
 def test_second_run_in_the_same_folder_is_refused(running: tuple[Path, "subprocess.Popen[bytes]"]) -> None:
     results, _ = running
-    done = run_in(results.parent.parent, "--configfile", TINY, "--cores", 1, "results/tiny/features/sim2.safetensors")
+    done = run_in(results.parent.parent, "--configfile", TINY, "--cores", 1, "results/tiny/features/sim1.safetensors")
     assert done.returncode == 1
     assert "Directory cannot be locked" in done.stderr
     assert "--unlock" in done.stderr

@@ -18,7 +18,7 @@ rule provenance:
         mem_mb=memory(1000),
         runtime=240,
     params:
-        results=RUN.results,
+        results=subpath(output.run, ancestor=2),
         folder=subpath(output.run, parent=True),
         config=lambda wildcards: RUN.as_json,
     message:
