@@ -160,7 +160,8 @@ def test_a_batch_in_parts_has_the_same_gradients_and_learning_curve(cohort: Coho
     gradients, histories = [], []
     for parts in (1, 3):
         make = partial(make_training, cohort, store, make_language_model(), accumulation=parts, genes_per_batch=4)
-        histories.append(make().run().drop(columns="seconds"))
+        # Of weights whose gradient is 0 but for rounding errors Adam makes whole steps: there are none in this one.
+        histories.append(make(additive=False, tokens_learn_means=True).run().drop(columns="seconds"))
         one_step = make(epochs=1, max_gradient_norm=1e6, genes_per_batch=100)
         one_step.run()
         gradients.append({name: parameter.grad for name, parameter in one_step.aligner.named_parameters()})
@@ -250,7 +251,7 @@ def test_saved_and_read_back_it_predicts_the_same(store: FeatureStore, tmp_path:
         load_trained(folders, cohort, store, tmp_path / "lm", cache)
     config = tmp_path / "trained" / "model" / "config.json"
     for text, message in (
-        ("{}", "lacks 'alignment'"),
+        ("{}", "lacks 'additive'"),
         ("[]", "lacks"),
         (config.read_text()[:-2] + ', "a": 1}', "unknown key 'a'"),
     ):

@@ -36,7 +36,7 @@ def test_shipped_configurations_are_valid(path: Path) -> None:
     config = yaml.safe_load(path.read_text())
     jsonschema.validate(config, config_schema())
     # What is there to be laid over another configuration names no data.
-    complete = config if {"data", "simulation"} & set(config) else {"simulation": {}, **config}
+    complete = config if {"data", "simulation", "study"} & set(config) else {"simulation": {}, **config}
     check(complete, files=False)
 
 
