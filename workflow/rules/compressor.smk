@@ -1,6 +1,7 @@
 rule compressor_corpus:
     input:
-        annotation="<results>/inputs/annotation.tsv",
+        **RUN.template_file,
+        annotation=RUN.annotation,
         corpus=RUN.corpus_files,
     output:
         texts="<results>/compressor/corpus.tsv",
@@ -16,7 +17,7 @@ rule compressor_corpus:
         runtime=60,
     params:
         seed=RUN.seed,
-        options=lambda wildcards: RUN.options("language", "template")
+        options=lambda wildcards: RUN.options("language", "template", "task", "cell_type")
         + " "
         + RUN.options(
             "compressor",
@@ -121,8 +122,9 @@ rule compressor_parameters:
 
 rule compressor_prompts:
     input:
+        **RUN.template_file,
         cohort="<results>/cohort/genes.tsv",
-        annotation="<results>/inputs/annotation.tsv",
+        annotation=RUN.annotation,
         model=RUN.language_model,
         model_files=RUN.language_model_files("pretrained"),
         compressor=lambda wildcards: RUN.compressor_weights(wildcards.method, wildcards.tokens),
@@ -143,7 +145,9 @@ rule compressor_prompts:
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.cache, parent=True),
         compressor=lambda wildcards, input: sorted({str(Path(path).parent) for path in input.compressor}),
-        options=lambda wildcards: RUN.options("language", "template", "max_prompt_tokens", "truncation"),
+        options=lambda wildcards: RUN.options(
+            "language", "template", "task", "cell_type", "max_prompt_tokens", "truncation"
+        ),
     message:
         "Compressing the prompt of every gene to {wildcards.tokens} memory tokens with {wildcards.method}"
     shell:

@@ -44,6 +44,8 @@ def add_parser(stages: Any) -> None:
     parser = actions.add_parser("corpus", help="write the texts to compress")
     parser.add_argument("--annotation", type=Path, help="annotation table written by `gta inputs`, if no --corpus is given")
     parser.add_argument("--template", default=LanguageSettings.template, help="template of the prompts of the annotation")
+    parser.add_argument("--task", default=LanguageSettings.task, help="`task` in the template")
+    parser.add_argument("--cell-type", default=LanguageSettings.cell_type, help="`cell_type` in the template")
     settings.add_seed(parser, "division and order")
     parser.add_argument("--out", type=Path, required=True, help="table to write, .tsv")
     settings.add_arguments(parser, CorpusSettings)
@@ -103,14 +105,15 @@ def run_corpus(arguments: argparse.Namespace) -> None:
     from gta.errors import UserError
     from gta.files import atomic_path
     from gta.inputs.tables import read_annotation
-    from gta.language.prompts import render
+    from gta.language.prompts import render, with_question
 
     chosen = settings.from_arguments(CorpusSettings, arguments)
     if chosen.corpus is not None:
         texts = read_corpus(Path(chosen.corpus), chosen)
     elif arguments.annotation is not None:
         annotation = read_annotation(arguments.annotation)
-        texts = pd.DataFrame({"text": list(render(arguments.template, annotation, annotation["gene"]).values())})
+        asked = with_question(annotation, arguments.task, arguments.cell_type)
+        texts = pd.DataFrame({"text": list(render(arguments.template, asked, annotation["gene"]).values())})
     else:
         raise UserError("Texts are needed: give --corpus or --annotation.")
     divided = divide(texts, chosen, arguments.seed)
@@ -221,14 +224,15 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     from gta.inputs.tables import read_annotation
     from gta.language.cache import read_prompts
     from gta.language.models import fingerprint, load_frozen, load_tokenizer
-    from gta.language.prompts import complete, render, tokenize
+    from gta.language.prompts import complete, render, tokenize, with_question
 
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(LanguageSettings, arguments)
     if chosen.model is None:
         raise UserError("--model is needed: give the folder of the language model.")
     genes = read_genes(arguments.cohort)
-    texts = render(chosen.template, complete(read_annotation(arguments.annotation), genes), genes["gene"])
+    annotation = complete(read_annotation(arguments.annotation), genes)
+    texts = render(chosen.template, with_question(annotation, chosen.task, chosen.cell_type), genes["gene"])
     prompts = tokenize(texts, load_tokenizer(chosen.model), chosen.max_prompt_tokens, chosen.truncation)
     model = load_frozen(chosen.model)
     method: AttentionOnlyCompressor | str = arguments.method

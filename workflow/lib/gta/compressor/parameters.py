@@ -1,5 +1,8 @@
 """How many weights an encoder has, counted on the meta device: no weights are read or made."""
 
+import copy
+
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -95,22 +98,39 @@ def parameter_table(models: dict[str, PretrainedConfig], encoders: list[str], me
     """
     rows = []
     for name, config in models.items():
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config).requires_grad_(False)
-        whole = _count(model)
-        vocabulary = whole - _count(_core(model))
-        blocks = _count(find_blocks(model))
-        rows.append((name, "(language model)", whole, whole - vocabulary, blocks, 0, 0.0, 0.0))
-        for encoder in encoders:
-            compressor = AttentionOnlyCompressor(
-                model, CompressorConfig(encoder=encoder, memory_tokens=memory_tokens, lora_rank=lora_rank)
-            )
-            own = _count(compressor)
-            kept = _count(find_blocks(compressor.encoder))
-            trained = sum(weight.numel() for weight in compressor.trained_weights().values())
-            rows.append((name, encoder, own + vocabulary, own, kept, trained, 1 - (own + vocabulary) / whole, 1 - kept / blocks))
+        # Blocks are alike, so two and three of them tell what all of them have; many take a minute to build.
+        few, more = (_counts(_with_layers(config, layers), encoders, memory_tokens, lora_rank) for layers in (2, 3))
+        counted = few + (config.num_hidden_layers - 2) * (more - few)
+        whole, blocks = int(counted[0, 0]), int(counted[0, 2])
+        for encoder, (total, own, kept, trained) in zip(["(language model)", *encoders], counted.tolist(), strict=True):
+            rows.append((name, encoder, total, own, kept, trained, 1 - total / whole, 1 - kept / blocks))
     columns = "model encoder total without_embeddings blocks trained saved_total saved_blocks"
     return pd.DataFrame(rows, columns=columns.split())
+
+
+def _with_layers(config: PretrainedConfig, layers: int) -> PretrainedConfig:
+    """The same shape with another number of blocks, at most as many as it has."""
+    other = copy.deepcopy(config)
+    other.num_hidden_layers = layers
+    if getattr(other, "layer_types", None):
+        other.layer_types = other.layer_types[:layers]
+    return other
+
+
+def _counts(config: PretrainedConfig, encoders: list[str], memory_tokens: int, lora_rank: int) -> np.ndarray:
+    """Total, without embeddings, of the blocks and trained: (1 + encoders, 4) int64, the language model first."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config).requires_grad_(False)
+    whole = _count(model)
+    vocabulary = whole - _count(_core(model))
+    rows = [(whole, whole - vocabulary, _count(find_blocks(model)), 0)]
+    for encoder in encoders:
+        chosen = CompressorConfig(encoder=encoder, memory_tokens=memory_tokens, lora_rank=lora_rank)
+        compressor = AttentionOnlyCompressor(model, chosen)
+        own = _count(compressor)
+        trained = sum(weight.numel() for weight in compressor.trained_weights().values())
+        rows.append((own + vocabulary, own, _count(find_blocks(compressor.encoder)), trained))
+    return np.array(rows, dtype=np.int64)
 
 
 def _core(model: PreTrainedModel) -> nn.Module:
