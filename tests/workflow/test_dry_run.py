@@ -73,8 +73,8 @@ def test_all_ablations_over_the_demo(snakemake: Snakemake) -> None:
         "language_randomise": 1,
         "language_prompts": 5,  # pretrained: full, symbol, blank, none; random: full
         "language_prototypes": 2,
-        "aligner_train": 20,
-        "aligner_predict": 10,
+        "aligner_train": 22,
+        "aligner_predict": 11,
     }
 
 
