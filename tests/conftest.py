@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-# The models of the tests are small: threads of PyTorch that wait for each other take longer than one, most of all beside other work.
+# The models of the tests are small: threads of PyTorch that wait for each other take longer than one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
