@@ -116,6 +116,22 @@ def test_words_stand_in_reference_order_and_name_the_nearest_tokens(aligned: Tra
     assert first["start"].tolist() == tiles["start"].tolist() and (table["seed"] == 1).all() and len(table) == 2 * TILES
 
 
+def test_words_of_pooled_tiles_are_those_of_their_token_and_without_prototypes_there_are_none() -> None:
+    store = make_store()
+    tiles = pd.DataFrame({"start": np.arange(TILES) * 1000, "end": np.arange(1, TILES + 1) * 1000})
+    tiles["distance"] = (np.arange(TILES) - TILES / 2 + 0.5) * 1000
+    tables = []
+    for settings in ({"aligned_tokens": 3}, {"alignment": "none"}):
+        training = make_training(make_cohort(store), store, make_language_model(), **settings)
+        training.aligner.eval()
+        one = Trained(training.aligner, training.data, training.reader)
+        tables.append(table_of_words([one], 2, tiles, [[f"t{i}" for i in range(7)]], "reference", 1, 1))
+    pooled, none = tables
+    assert pooled["start"].tolist() == tiles["start"].tolist()
+    assert 1 < pooled["attention"].nunique() <= 3
+    assert none.empty and none.columns.tolist() == pooled.columns.tolist()
+
+
 def mutations(positions: range, peak: int) -> pd.DataFrame:
     """Changes of every base; those at the peak lower the mean by 3, 2 and 1."""
     rows = [("G", at, "A", alt, "base", -step if at == peak else 0.0)

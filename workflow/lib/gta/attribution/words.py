@@ -12,6 +12,9 @@ from gta.aligner.predict import Trained
 from gta.attribution.tiles import haplotypes_of, reference_order
 from gta.language.models import word_embeddings
 
+#: Columns of the table of words.
+WORDS = ("gene", "seed", "start", "end", "rank", "prototype", "attention", "tokens")
+
 
 def nearest_tokens(prototypes: torch.Tensor, model: PreTrainedModel, folder: Path, number: int) -> list[str]:
     """The vocabulary tokens nearest to each prototype, by the cosine of the angle to their embeddings.
@@ -47,7 +50,8 @@ def prototype_attention(trained: Trained, gene: int, over: str, limit: int) -> n
         limit: Haplotypes at the most.
 
     Returns:
-        (T, K) float64, tiles in the gene's direction, mean over heads and haplotypes; each row sums to 1.
+        (T, K) float64, tiles in the gene's direction, mean over heads and haplotypes; each row sums to 1. Tiles that are pooled
+        have the row of their token.
     """
     numbers, weights = haplotypes_of(trained.data, gene, over, limit)
     attention = trained.aligner.attention
@@ -59,7 +63,9 @@ def prototype_attention(trained: Trained, gene: int, over: str, limit: int) -> n
         hook.remove()
     ((queries, keys, values),) = asked
     _, shares = attention(queries, keys, values, need_weights=True)
-    return np.asarray(np.tensordot(weights, shares.double().numpy(), axes=1))
+    averaged = np.asarray(np.tensordot(weights, shares.double().numpy(), axes=1))
+    edges = trained.aligner.config.token_edges
+    return np.repeat(averaged, np.diff(edges), axis=0) if edges else averaged
 
 
 def table_of_words(
@@ -78,8 +84,10 @@ def table_of_words(
 
     Returns:
         `gene seed start end rank prototype attention tokens`: by seed, because each training chooses words of its own.
-        Attention is a share; without any preference it would be 1 / K.
+        Attention is a share; without any preference it would be 1 / K. No rows if the aligner has no prototypes.
     """
+    if trained[0].aligner.config.alignment == "none":
+        return pd.DataFrame(columns=WORDS)
     parts = []
     for seed, (one, words) in enumerate(zip(trained, tokens, strict=True), start=1):
         shares = prototype_attention(one, gene, over, limit)[reference_order(tiles["distance"].to_numpy())]
