@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: Up to so many alleles it is worth looking whether all of them replace single bases.
+FEW = 1 << 16
+
 
 @dataclass(frozen=True)
 class EditTable:
@@ -302,6 +305,8 @@ def build_sequences(
     length = left + right
     if out is None:
         out = np.empty((len(patterns), length), dtype=np.uint8)
+    if patterns.size <= FEW and _replace_bases(bases, anchor - left - offset, offset, edits, columns, patterns, out):
+        return out
     # Equal haplotypes are made once, and copied.
     kinds: dict[bytes, int] = {}
     kind_of = [kinds.setdefault(pattern.tobytes(), len(kinds)) for pattern in patterns]
@@ -331,6 +336,33 @@ def build_sequences(
         first, last = within[kind], within[kind + 1]
         sequence[places[first:last]] = letters[first:last]
     return out
+
+
+def _replace_bases(
+    bases: np.ndarray, first: int, offset: int, edits: EditTable, columns: slice, patterns: np.ndarray, out: np.ndarray
+) -> bool:
+    """Make the sequences of patterns that only replace single bases, as those of nearly all tiles; False: some do more.
+
+    Args:
+        bases: Reference bases, uint8.
+        first: Index in them of the sequences' first base.
+        offset: Position of the first of them, bp, 0-based.
+        edits: What the alleles do.
+        columns: The records that the patterns speak of.
+        patterns: (D, columns) uint8, alleles.
+        out: (D, length) uint8 to write to.
+    """
+    rows, records = np.nonzero(patterns)
+    alleles = patterns[rows, records]
+    records += columns.start
+    letters = edits.letters[records, alleles]
+    if not letters.all():
+        return False
+    out[:] = bases[first : first + out.shape[1]]
+    places = edits.starts[records, alleles] - offset - first
+    inside = (places >= 0) & (places < out.shape[1])
+    out[rows[inside], places[inside]] = letters[inside]
+    return True
 
 
 def _pieces(
