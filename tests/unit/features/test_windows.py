@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from gta.errors import UserError
+from gta.features.binned import BinnedExtractor
 from gta.features.build import build_store
+from gta.features.extractor import lower_precision
 from gta.features.passes import Passes
 from gta.features.sequences import one_hot, reverse_complement
 from gta.features.settings import FeatureSettings
@@ -130,3 +132,23 @@ def test_real_haplotypes_have_the_very_bytes_of_a_run_without_deduplication(chr2
             assert stored.haplotype(haplotype).tobytes() == expected.numpy().tobytes()
             assert store.tracks[str(gene.gene)][haplotype, 0] == track.item()
     assert len(np.unique(store.gene("G1").rows, axis=0)) > 35
+
+
+def test_networks_compute_in_lower_precision_where_that_is_asked_for() -> None:
+    torch.manual_seed(3)
+    layer = torch.nn.Conv1d(4, 8, 5, padding=2).requires_grad_(False)
+
+    def network(sequences: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = layer(sequences).unflatten(2, (16, 4)).amax(dim=3).transpose(1, 2)
+        return features, features[:, :, :1].exp()
+
+    extractor = BinnedExtractor(
+        "toy", "", network, window_length=64, bins=16, bin_length=4, width=8, track_names=["t"], tiles=16,
+        strand_average=False, batch=3,
+    )  # fmt: skip
+    sequences = np.frombuffer(b"ACGTTGCA" * 8 * 3, dtype=np.uint8).reshape(3, 64)
+    plain = Passes(3, CPU).run(extractor.read, sequences)
+    lower_precision(extractor, "bfloat16", CPU)
+    for exact, rounded in zip(plain, Passes(3, CPU).run(extractor.read, sequences), strict=True):
+        assert rounded.dtype == torch.float32
+        assert 0 < (rounded - exact).abs().max() < 0.05

@@ -132,4 +132,18 @@ def make_extractor(settings: FeatureSettings, window_length: int, device: torch.
         ) from error
     if settings.batch is not None:
         extractor.batch = settings.batch
+    if settings.extractor != "motif" and settings.precision != "float32":
+        lower_precision(extractor, settings.precision, device)
     return extractor
+
+
+def lower_precision(extractor: Extractor, precision: str, device: torch.device) -> None:
+    """Let the passes of a network compute in bfloat16 or float16, where PyTorch's autocast thinks it safe.
+
+    Args:
+        extractor: The extractor, changed in place.
+        precision: `bfloat16` or `float16`.
+        device: Where it computes.
+    """
+    name = "read" if isinstance(extractor, WindowExtractor) else "scan"
+    setattr(extractor, name, torch.autocast(device.type, dtype=getattr(torch, precision))(getattr(extractor, name)))

@@ -60,6 +60,12 @@ class FeatureSettings:
     batch: int | None = setting(
         None, "Sequences read at once; halved where memory is short. Empty: the extractor's own number.", minimum=1
     )
+    precision: str = setting(
+        "float32",
+        "Networks compute in float32; or in bfloat16 or float16, which a GPU does faster, and which round away small differences"
+        " between people.",
+        choices=("float32", "bfloat16", "float16"),
+    )
     store: str = setting(
         "float16",
         "Precision of the stored features: float16 (the reference's in float32, everybody else's as scaled differences from it,"
