@@ -213,7 +213,8 @@ DAMAGED = {
     "cohort/expression.parquet": ["baselines", "ridge", "--cohort", "{}/cohort", "--features", "{}/features/sim1.safetensors"],
     "features/sim1.safetensors": ["baselines", "ridge", "--cohort", "{}/cohort", "--features", "{}/features/sim1.safetensors"],
     "haplotypes/sim1.npz": [
-        *("baselines", "elastic-net", "--cohort", "{}/cohort", "--haplotypes", "{}/haplotypes/sim1.npz", "--weights", "{}/w.tsv"),
+        *("baselines", "elastic-net", "--cohort", "{}/cohort", "--haplotypes", "{}/haplotypes/sim1.npz"),
+        *("--weights", "{}/w.tsv", "--genes", "{}/g.tsv"),
     ],
     "predictions/ridge.parquet": [
         "evaluation",
