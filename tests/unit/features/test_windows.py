@@ -1,5 +1,6 @@
 """Extractors that read whole windows: what they are given, where their tiles stand, and that de-duplication changes nothing."""
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from gta.errors import UserError
 from gta.features.binned import BinnedExtractor
 from gta.features.build import build_store
-from gta.features.extractor import lower_precision
+from gta.features.extractor import accelerate
 from gta.features.passes import Passes
 from gta.features.sequences import one_hot, reverse_complement
 from gta.features.settings import FeatureSettings
@@ -134,7 +135,8 @@ def test_real_haplotypes_have_the_very_bytes_of_a_run_without_deduplication(chr2
     assert len(np.unique(store.gene("G1").rows, axis=0)) > 35
 
 
-def test_networks_compute_in_lower_precision_where_that_is_asked_for() -> None:
+@pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch needs a C++ compiler to compile networks")
+def test_networks_are_compiled_and_computed_in_lower_precision() -> None:
     torch.manual_seed(3)
     layer = torch.nn.Conv1d(4, 8, 5, padding=2).requires_grad_(False)
 
@@ -142,13 +144,17 @@ def test_networks_compute_in_lower_precision_where_that_is_asked_for() -> None:
         features = layer(sequences).unflatten(2, (16, 4)).amax(dim=3).transpose(1, 2)
         return features, features[:, :, :1].exp()
 
-    extractor = BinnedExtractor(
-        "toy", "", network, window_length=64, bins=16, bin_length=4, width=8, track_names=["t"], tiles=16,
-        strand_average=False, batch=3,
-    )  # fmt: skip
     sequences = np.frombuffer(b"ACGTTGCA" * 8 * 3, dtype=np.uint8).reshape(3, 64)
-    plain = Passes(3, CPU).run(extractor.read, sequences)
-    lower_precision(extractor, "bfloat16", CPU)
-    for exact, rounded in zip(plain, Passes(3, CPU).run(extractor.read, sequences), strict=True):
-        assert rounded.dtype == torch.float32
-        assert 0 < (rounded - exact).abs().max() < 0.05
+    found = {}
+    for form in ({}, {"precision": "bfloat16"}, {"compile": True}):
+        extractor = BinnedExtractor(
+            "toy", "", network, window_length=64, bins=16, bin_length=4, width=8, track_names=["t"], tiles=16,
+            strand_average=False, batch=3,
+        )  # fmt: skip
+        accelerate(extractor, FeatureSettings(extractor="enformer", **form), CPU)
+        found[next(iter(form), "")] = Passes(3, CPU).run(extractor.read, sequences)
+    for number in (0, 1):
+        plain = found[""][number]
+        assert found["precision"][number].dtype == torch.float32
+        assert 0 < (found["precision"][number] - plain).abs().max() < 0.05
+        torch.testing.assert_close(found["compile"][number], plain, rtol=1e-5, atol=1e-6)

@@ -132,18 +132,23 @@ def make_extractor(settings: FeatureSettings, window_length: int, device: torch.
         ) from error
     if settings.batch is not None:
         extractor.batch = settings.batch
-    if settings.extractor != "motif" and settings.precision != "float32":
-        lower_precision(extractor, settings.precision, device)
+    if settings.extractor != "motif":
+        accelerate(extractor, settings, device)
     return extractor
 
 
-def lower_precision(extractor: Extractor, precision: str, device: torch.device) -> None:
-    """Let the passes of a network compute in bfloat16 or float16, where PyTorch's autocast thinks it safe.
+def accelerate(extractor: Extractor, settings: FeatureSettings, device: torch.device) -> None:
+    """Let the passes of a network be compiled, and computed in lower precision where autocast thinks it safe, if so wished.
 
     Args:
         extractor: The extractor, changed in place.
-        precision: `bfloat16` or `float16`.
+        settings: The stage's settings.
         device: Where it computes.
     """
     name = "read" if isinstance(extractor, WindowExtractor) else "scan"
-    setattr(extractor, name, torch.autocast(device.type, dtype=getattr(torch, precision))(getattr(extractor, name)))
+    passes = getattr(extractor, name)
+    if settings.compile:
+        passes = torch.compile(passes)
+    if settings.precision != "float32":
+        passes = torch.autocast(device.type, dtype=getattr(torch, settings.precision))(passes)
+    setattr(extractor, name, passes)

@@ -28,7 +28,8 @@ class Passes:
         self.done = 0
         self._progress = progress
 
-    @torch.inference_mode()
+    # Not inference mode, in which compiled networks fail.
+    @torch.no_grad()
     def run(
         self, function: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], sequences: np.ndarray
     ) -> tuple[torch.Tensor, ...]:

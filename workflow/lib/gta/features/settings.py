@@ -66,6 +66,9 @@ class FeatureSettings:
         " between people.",
         choices=("float32", "bfloat16", "float16"),
     )
+    compile: bool = setting(
+        False, "Networks are compiled by PyTorch: minutes at the start of a job, faster passes on a GPU; needs a C++ compiler."
+    )
     store: str = setting(
         "float16",
         "Precision of the stored features: float16 (the reference's in float32, everybody else's as scaled differences from it,"
