@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 from Bio.motifs.matrix import PositionSpecificScoringMatrix
+from haplotypes import cohort as simulated_cohort
 
 from gta.cohort.tables import read_genes
 from gta.features.build import build_store
@@ -129,11 +130,7 @@ def scanner_difference(motif: Motif, text: str, margin: int, best: np.ndarray) -
 def dense_cohort() -> tuple[PanelSet, Reference]:
     """Panels of ten windows of 196,608 bp in the simulated cohort of the haplotypes benchmark: 445 people, all variants."""
     people, length, windows = 445, 4_000_000, 10
-    folder = REPOSITORY / "benchmarks" / ".cache" / f"cohort-{people}-{length}"
-    if not (folder / "done").exists():
-        script = str(REPOSITORY / "benchmarks" / "simulated_cohort.py")
-        subprocess.run([sys.executable, script, str(folder), "--people", str(people), "--length", str(length)], check=True)
-        (folder / "done").touch()
+    folder = simulated_cohort(people, length)
     reference = Reference(folder / "reference.fa")
     source = Source(Genotypes(folder / "genotypes.vcf.gz"), reference, "chr1", "chr1", HaplotypeSettings(variants="all"))
     middles = np.linspace(200_000, length - 200_000, windows).astype(np.int64)

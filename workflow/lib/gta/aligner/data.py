@@ -10,6 +10,7 @@ from gta.aligner.tokens import token_edges
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore, GeneFeatures
+from gta.haplotypes.carriers import pairs
 
 #: Tile distances are coded at this scale: sign(d) ln(1 + |d| / 1 kb).
 DISTANCE_UNIT = 1000.0
@@ -170,7 +171,5 @@ class AlignerData:
         Returns:
             (n, ...) the mean over the one or two haplotypes of each person.
         """
-        carried = self._carriers[gene][people]
-        first = torch.from_numpy(np.searchsorted(haplotypes, carried[:, 0]))
-        second = torch.from_numpy(np.searchsorted(haplotypes, np.where(carried[:, 1] < 0, carried[:, 0], carried[:, 1])))
+        first, second = torch.from_numpy(np.searchsorted(haplotypes, pairs(self._carriers[gene][people]).T))
         return (values[first] + values[second]) / 2

@@ -12,6 +12,7 @@ from gta.baselines.settings import RidgeSettings
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore, GeneFeatures
+from gta.haplotypes.carriers import pairs
 
 #: Penalties that are tried, per row of the regression and for features of variance 1.
 PENALTIES = np.geomspace(1e-4, 1e4, 33)
@@ -78,7 +79,7 @@ def deviation_features(gene: GeneFeatures, training: np.ndarray, settings: Ridge
         (P, 3 * F) float64: sums over the tiles of each zone, zones outermost.
     """
     sums = zone_sums(gene, settings)
-    first, second = gene.carriers[:, 0], np.where(gene.carriers[:, 1] < 0, gene.carriers[:, 0], gene.carriers[:, 1])
+    first, second = pairs(gene.carriers).T
     person = (sums[first] + sums[second]) / 2
     return person - person[training].mean(axis=0)
 

@@ -7,6 +7,7 @@ from gta.baselines.predictions import prediction_table, require_people
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore
+from gta.haplotypes.carriers import pairs
 
 
 def predict_cohort(cohort: Cohort, store: FeatureStore) -> pd.DataFrame:
@@ -36,8 +37,7 @@ def predict_cohort(cohort: Cohort, store: FeatureStore) -> pd.DataFrame:
 
 def _of_people(store: FeatureStore, gene: str) -> np.ndarray:
     """Mean over the haplotypes of each person, (P,) float64."""
-    carriers = store.gene(gene).carriers
+    first, second = pairs(store.gene(gene).carriers).T
     track = store.tracks[gene][:, 0].astype(np.float64)
-    second = np.where(carriers[:, 1] < 0, carriers[:, 0], carriers[:, 1])
-    mean: np.ndarray = (track[carriers[:, 0]] + track[second]) / 2
+    mean: np.ndarray = (track[first] + track[second]) / 2
     return mean

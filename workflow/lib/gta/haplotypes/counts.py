@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gta.haplotypes.carriers import pairs
 from gta.haplotypes.encoding import IUPAC_PAIRS
 from gta.haplotypes.panels import Panel
 
@@ -35,7 +36,7 @@ def dosages(panel: Panel, min_maf: float = 0.0, among: np.ndarray | None = None)
         min_maf: Smallest minor allele frequency.
         among: Numbers of the people over whom the frequency is taken (the training people); everybody if None.
     """
-    second = np.where(panel.carriers[:, 1] < 0, panel.carriers[:, 0], panel.carriers[:, 1])
+    second = pairs(panel.carriers)[:, 1]
     positions, refs, alts, columns = [], [], [], []
     for record, (position, ref, record_alts) in enumerate(zip(panel.positions.tolist(), panel.refs, panel.alts, strict=True)):
         if position >= panel.end or position + len(ref) <= panel.start:
