@@ -48,6 +48,22 @@ def test_demo_is_the_default(snakemake: Snakemake, tmp_path: Path) -> None:
     assert not (tmp_path / "results").exists()
 
 
+def test_everything_that_counts_is_made_before_its_checksum(snakemake: Snakemake) -> None:
+    """The rules that the provenance waits for, directly or not, are all but those that only draw and tabulate."""
+    said = snakemake("--rulegraph").stdout
+    names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)"', said, flags=re.MULTILINE))
+    needs: dict[str, set[str]] = {name: set() for name in names.values()}
+    for before, after in re.findall(r"^\s*(\d+) -> (\d+)", said, flags=re.MULTILINE):
+        needs[names[after]].add(names[before])
+    waited_for, ahead = {"provenance"}, ["provenance"]
+    while ahead:
+        new = needs[ahead.pop()] - waited_for
+        waited_for |= new
+        ahead += new
+    assert {"simulate", "compressor_summary", "evaluation_ablations"} <= waited_for
+    assert {name for name in needs if name not in waited_for and not name.startswith("report_")} <= {"default", "all"}
+
+
 def test_plan_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; from snakemake.cli import main\n"

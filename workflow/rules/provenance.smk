@@ -1,9 +1,12 @@
 rule provenance:
     input:
         checksums="<results>/inputs/checksums.tsv",
-        evaluation=rules.evaluation_score.output,
-        attribution=collect(rules.attribution.output.enrichment, model=RUN.sections["attribution"].models),
+        # The last step of every stage: what is written later would not be among the checksums.
         features=collect(rules.features.output.summary, contig=RUN.contigs),
+        compressor=rules.aoc.input if RUN.compressor_runs else [],
+        evaluation=rules.evaluation_score.output,
+        ablations=rules.evaluation_ablations.output if RUN.ablations else [],
+        attribution=collect(rules.attribution.output.enrichment, model=RUN.sections["attribution"].models),
     output:
         run="<results>/provenance/run.tsv",
         files="<results>/provenance/files.tsv",

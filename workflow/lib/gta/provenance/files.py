@@ -9,8 +9,8 @@ from gta.files import require_file, sha256
 
 #: Folders of the stages whose tables and arrays count; logs, times and the report's pages differ from run to run.
 FOLDERS = (
-    *("simulated", "inputs", "cohort", "haplotypes", "features", "language", "aligner", "baselines", "predictions"),
-    *("evaluation", "attribution"),
+    *("simulated", "inputs", "cohort", "haplotypes", "features", "language", "compressor", "aligner"),
+    *("baselines", "predictions", "evaluation", "attribution"),
 )
 #: Not of the result: times of the jobs, and pictures of what stands in the tables.
 LEFT_OUT = ("runtimes.tsv", ".snakemake_timestamp")
