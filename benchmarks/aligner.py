@@ -30,7 +30,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from gta.aligner.data import Batch, Scaling
 from gta.aligner.losses import pair_loss
 from gta.aligner.model import Aligner, AlignerConfig
-from gta.aligner.reading import read_after_prompt, read_with_prompt
+from gta.aligner.reading import prompt_memory, read_after, read_with_prompt
 from gta.language.cache import PromptCache, read_prompts
 from gta.language.models import fingerprint
 from gta.language.prompts import Prompt
@@ -65,6 +65,11 @@ SMALL = Shape(256, 688, 6, 8, 4, 1000, 128, 234, 2, 4)
 LARGE = Shape(2048, 8192, 16, 32, 8, 128_256, 896, 3072, 2, 8)
 
 
+def cached(model: PreTrainedModel, tokens: torch.Tensor, prompts: PromptCache, rows: torch.Tensor) -> torch.Tensor:
+    """Read the tokens after cached prompts."""
+    return read_after(model, tokens, prompt_memory(model, prompts, rows, tokens.device))
+
+
 class Bench:
     """A frozen random Llama, its prompts, an aligner, and a batch."""
 
@@ -92,6 +97,8 @@ class Bench:
             width=shape.width,
             heads=shape.heads,
             dropout=0.1,
+            additive=True,
+            tokens_learn_means=True,
             language_model="pretrained",
             prompt="full",
             seed=1,
@@ -124,7 +131,7 @@ class Bench:
         """One step of training; gives the loss."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
             hidden = read(self.model, self.aligner.align(self.batch), self.cache, self.gene)
-        level, change = self.aligner.read_out(hidden.float())
+        level, change = self.aligner.read_out(hidden.float(), self.batch)
         loss = torch.nn.functional.huber_loss(level, self.target)
         for part, observed in zip(change.split(self.shape.haplotypes), self.target.split(self.shape.haplotypes), strict=True):
             loss = loss + pair_loss(part, observed, 1.0)
@@ -136,7 +143,7 @@ class Bench:
 
     def anew(self, model: PreTrainedModel, tokens: torch.Tensor, _: PromptCache, rows: torch.Tensor) -> torch.Tensor:
         """Read each gene's prompt, without gradients, and then the tokens."""
-        return read_after_prompt(model, tokens, read_prompts(model, self.prompts, self.model_fingerprint), rows)
+        return cached(model, tokens, read_prompts(model, self.prompts, self.model_fingerprint), rows)
 
 
 def resident(what: str) -> int:
@@ -160,7 +167,7 @@ def resident_before() -> int:
 def on_cpu(prompt_tokens: int, steps: int) -> list[dict[str, object]]:
     """Rows of the table for one length of prompts: the three ways take turns, step by step."""
     bench = Bench(SMALL, prompt_tokens, torch.device("cpu"), torch.float32)
-    ways: dict[str, Reader] = {"cached": read_after_prompt, "anew": bench.anew, "together": read_with_prompt}
+    ways: dict[str, Reader] = {"cached": cached, "anew": bench.anew, "together": read_with_prompt}
     state = {name: tensor.clone() for name, tensor in bench.aligner.state_dict().items()}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     peaks: dict[str, int] = {}
@@ -196,14 +203,14 @@ def on_gpu(steps: int) -> dict[str, object]:
     device = torch.device("cuda")
     bench = Bench(LARGE, HEADLINE, device, torch.bfloat16)
     for _ in range(2):
-        bench.step(read_after_prompt)
+        bench.step(cached)
     with FlopCounterMode(display=False) as counter:
-        bench.step(read_after_prompt)
+        bench.step(cached)
     torch.cuda.reset_peak_memory_stats()
     torch.cuda.synchronize()
     start = time.perf_counter()
     for _ in range(steps):
-        bench.step(read_after_prompt)
+        bench.step(cached)
     torch.cuda.synchronize()
     taken = (time.perf_counter() - start) / steps
     name = torch.cuda.get_device_name()

@@ -10,6 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from gta.aligner.settings import AlignerSettings
 from gta.aligner.train import Training
 from gta.cohort.tables import Cohort
+from gta.compressor.encoder import AttentionOnlyCompressor
 from gta.features.store import FeatureStore, GeneFeatures
 from gta.language.cache import PromptCache, read_prompts
 from gta.language.models import fingerprint
@@ -96,9 +97,16 @@ def make_prompts(model: PreTrainedModel) -> PromptCache:
     return read_prompts(model, prompts, fingerprint(model))
 
 
-def make_training(cohort: Cohort, store: FeatureStore, model: PreTrainedModel, seed: int = 1, **settings: object) -> Training:
+def make_training(
+    cohort: Cohort,
+    store: FeatureStore,
+    model: PreTrainedModel,
+    seed: int = 1,
+    tuned: AttentionOnlyCompressor | None = None,
+    **settings: object,
+) -> Training:
     """A training run, set up."""
     vectors = torch.randn(7, 16, generator=torch.Generator().manual_seed(5)) * 0.02
     prototypes = Prototypes(vectors, fingerprint(model))
     chosen = AlignerSettings(**{"heads": 2, "epochs": 2, "people_per_gene": 6, "dropout": 0.0, **settings})  # type: ignore[arg-type]
-    return Training(cohort, store, model, "tiny", make_prompts(model), prototypes, chosen, seed)
+    return Training(cohort, store, model, "tiny", make_prompts(model), prototypes, chosen, seed, compressor=tuned)

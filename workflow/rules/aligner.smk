@@ -9,6 +9,7 @@ rule aligner_train:
         model=lambda wildcards: RUN.model_folder(RUN.reads_with(wildcards.model)),
         cache=lambda wildcards: RUN.prompt_cache(wildcards.model),
         prototypes=lambda wildcards: RUN.prototypes(wildcards.model),
+        compressor=lambda wildcards: RUN.tuned_compressor(wildcards.model),
     output:
         settings="<results>/aligner/{model}/seed{seed}/model/config.json",
         weights="<results>/aligner/{model}/seed{seed}/model/model.safetensors",
@@ -32,13 +33,16 @@ rule aligner_train:
         inputs=subpath(input.inputs, parent=True),
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.account, parent=True),
+        compressor=lambda wildcards, input: [
+            word for path in input.compressor[:1] for word in ("--compressor-weights", str(Path(path).parent))
+        ],
         options=lambda wildcards: RUN.model_options(wildcards.model),
     message:
         "Training {wildcards.model} with seed {wildcards.seed}"
     shell:
         "python -m gta aligner train --cohort {params.cohort:q} --features {input.features:q} --model {input.model:q}"
         " --cache {input.cache:q} --prototypes {input.prototypes:q} --inputs {params.inputs:q} --seed {wildcards.seed:q} --threads {threads}"
-        " {params.options} --out {params.folder:q} &> {log:q}"
+        " {params.compressor:q} {params.options} --out {params.folder:q} &> {log:q}"
 
 
 rule aligner_predict:

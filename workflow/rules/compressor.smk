@@ -154,10 +154,3 @@ rule compressor_prompts:
         "python -m gta compressor prompts --cohort {params.cohort:q} --annotation {input.annotation:q} --model {input.model:q}"
         " --method {wildcards.method:q} --compressor {params.compressor:q} --memory-tokens {wildcards.tokens:q}"
         " {params.options} --threads {threads} --out {params.folder:q} &> {log:q}"
-
-
-rule aoc:
-    input:
-        rules.compressor_parameters.output,
-        rules.compressor_summary.output if RUN.compressor_runs else [],
-        collect("<results>/compressor/prompts/{method}/size.tsv", method=RUN.prompt_compressions),

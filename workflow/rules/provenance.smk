@@ -1,9 +1,10 @@
+# Waits for the last step of every stage: what is written later would not be among the checksums.
 rule provenance:
     input:
         checksums="<results>/inputs/checksums.tsv",
-        # The last step of every stage: what is written later would not be among the checksums.
         features=collect(rules.features.output.summary, contig=RUN.contigs),
-        compressor=rules.aoc.input if RUN.compressor_runs else [],
+        compressor=rules.compressor_summary.output if RUN.compressor_runs else [],
+        compressor_parameters=rules.compressor_parameters.output if RUN.compressor_runs else [],
         evaluation=rules.evaluation_score.output,
         ablations=rules.evaluation_ablations.output if RUN.ablations else [],
         attribution=collect(rules.attribution.output.enrichment, model=RUN.sections["attribution"].models),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModel, BertConfig, ModernBertConfig, PretrainedConfig, PreTrainedModel, RobertaConfig
 
-from gta.aligner.reading import PromptAttention, embedded_prompts, read
+from gta.aligner.reading import PromptAttention, embedded_prompts, read_with_prompt
 from gta.language.cache import read_prompts
 from gta.language.prompts import Prompt
 
@@ -33,7 +33,7 @@ def test_an_encoder_reads_a_padded_batch_as_each_sample_alone(encoder: PreTraine
     cache = read_prompts(encoder, PROMPTS, "fingerprint")
     assert cache.keys is None and cache.values is None
     tokens = torch.randn(2, 6, 16, generator=torch.Generator().manual_seed(1), requires_grad=True)
-    hidden = read(encoder, tokens, cache, cache.rows)
+    hidden = read_with_prompt(encoder, tokens, cache, cache.rows)
     (gradient,) = torch.autograd.grad(hidden.pow(2).mean(), tokens)
     for sample, prompt in enumerate(PROMPTS):
         alone = tokens[sample : sample + 1].detach().requires_grad_()

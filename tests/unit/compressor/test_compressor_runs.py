@@ -9,17 +9,17 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from gta.aligner import checkpoint
-from gta.aligner.reading import read_after_prompt
+from gta import checkpoint
+from gta.aligner.reading import prompt_memory, read_after
 from gta.compressor.corpus import divide, read_corpus, sample_texts
-from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig
+from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig, config_of
 from gta.compressor.memory import mean_pooled
 from gta.compressor.prompts import bytes_per_gene, compress_prompts
 from gta.compressor.regeneration import embed_prompt
 from gta.compressor.results import METRICS, summarise
 from gta.compressor.scores import text_metrics
 from gta.compressor.settings import CompressorSettings, CompressorTrainingSettings, CorpusSettings, check
-from gta.compressor.train import config_of, train, validate
+from gta.compressor.train import train, validate
 from gta.errors import UserError
 from gta.language.cache import read_prompts
 from gta.language.models import fingerprint
@@ -187,7 +187,7 @@ def test_the_aligner_reads_its_tokens_after_the_memory(llama: PreTrainedModel) -
     cache = compress_prompts(llama, prompts, compressor, 2, "")
     tokens = torch.randn(2, 3, 16, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        read = read_after_prompt(llama, tokens, cache, torch.tensor([0, 1]))
+        read = read_after(llama, tokens, prompt_memory(llama, cache, torch.tensor([0, 1]), tokens.device))
         memory = compressor(llama, *embed_prompt(llama, torch.tensor([[5, 6, 7, 8, 9]]), torch.ones(1, 5).long()))
         alone = llama.base_model(
             inputs_embeds=tokens[:1],

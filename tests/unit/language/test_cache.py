@@ -17,7 +17,7 @@ from transformers import (
 )
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
-from gta.aligner.reading import read_after_prompt
+from gta.aligner.reading import prompt_memory, read_after
 from gta.errors import UserError
 from gta.language.cache import PromptCache, read_prompts
 from gta.language.models import load_frozen, load_tokenizer
@@ -55,6 +55,10 @@ PROMPTS = [
     Prompt("again", "", [3, 14, 15, 9, 2, 6, 5], 0),
     Prompt("middle", "", [1, 30, 30, 4], 0),
 ]
+
+
+def read_after_prompt(model: PreTrainedModel, tokens: torch.Tensor, prompts: PromptCache, rows: torch.Tensor) -> torch.Tensor:
+    return read_after(model, tokens, prompt_memory(model, prompts, rows, tokens.device))
 
 
 def logits_of(model: PreTrainedModel, hidden: torch.Tensor) -> torch.Tensor:
@@ -187,8 +191,9 @@ def test_a_large_cache_is_not_read_whole(tmp_path: Path) -> None:
     del keys, whole
     before = resident()
     cache = PromptCache.load(tmp_path / "cache.safetensors")
-    layers, _ = cache.prefix(torch.tensor([3, 150]), torch.device("cpu"), torch.float32)
-    assert layers.layers[1].keys.sum() == 2 * 4 * slots * 64
+    keys, values, _ = cache.prefix(torch.tensor([3, 150]), torch.device("cpu"), torch.float32)
+    assert keys[:, 1].sum() == 2 * 4 * slots * 64
+    assert values[:, 1].sum() == 2 * 2 * 4 * slots * 64
     assert resident() - before < size / 4
 
 

@@ -46,6 +46,12 @@ def add_parser(stages: Any) -> None:
     parser.add_argument(
         "--inputs", type=Path, help="folder written by `gta inputs`, whose reference is noted for `gta predict` [none]"
     )
+    parser.add_argument(
+        "--compressor-weights",
+        type=Path,
+        metavar="DIR",
+        help="trained compressor of prompts, if it is to be trained further [none]",
+    )
     settings.add_seed(parser, "weights and batches")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     settings.add_arguments(parser, AlignerSettings)
@@ -82,6 +88,7 @@ def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
     from gta.aligner.reference import sequence_checksums
     from gta.aligner.train import Training
     from gta.cohort.tables import Cohort
+    from gta.compressor.encoder import AttentionOnlyCompressor
     from gta.features.store import FeatureStore
     from gta.haplotypes import open_reference
     from gta.language.cache import PromptCache
@@ -89,16 +96,19 @@ def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
     from gta.language.prototypes import load_prototypes
 
     torch.set_num_threads(max(1, arguments.threads // chosen.processes))
+    model = load_frozen(arguments.model)
+    tuned = arguments.compressor_weights
     training = Training(
         Cohort.load(arguments.cohort),
         FeatureStore.load_all(arguments.features),
-        load_frozen(arguments.model),
+        model,
         str(arguments.model),
         PromptCache.load(arguments.cache),
         load_prototypes(arguments.prototypes),
         chosen,
         arguments.seed,
         sequence_checksums(open_reference(arguments.inputs)) if arguments.inputs else None,
+        AttentionOnlyCompressor.from_pretrained(tuned, model) if tuned else None,
     )
     running = arguments.out.with_name(f"{arguments.out.name}.running")
     history = training.run(running)

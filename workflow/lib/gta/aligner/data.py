@@ -134,6 +134,11 @@ class AlignerData:
         upstream = int((self._positions[0] < 0).sum())
         return token_edges(upstream, self.tiles - upstream, tokens)
 
+    def upstream_tokens(self, edges: list[int]) -> int:
+        """How many tokens with these borders (empty: tiles) lie before the TSS."""
+        upstream = int((self._positions[0] < 0).sum())
+        return edges.index(upstream) if edges else upstream
+
     def carriers(self, gene: int) -> np.ndarray:
         """(P, 2) int32: the haplotypes of each person; -1 where there is no second one."""
         return self._carriers[gene]

@@ -6,8 +6,9 @@ part of the features (gta.aligner.additive) goes past the language model and is 
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,9 +17,13 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from gta.aligner.additive import AdditivePart
+from gta.aligner.context import Pieces, compress_context
 from gta.aligner.data import Batch, Scaling
-from gta.aligner.reading import PromptAttention, embedded_prompts, read
+from gta.aligner.reading import PromptAttention, embedded_prompts, prompt_memory, read_after, read_with_prompt
 from gta.aligner.tokens import pool_content
+from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig
+from gta.compressor.memory import Memory
+from gta.compressor.prompts import embed_cached
 from gta.errors import UserError
 from gta.files import require_file
 from gta.language.cache import PromptCache
@@ -49,6 +54,10 @@ class AlignerConfig:
         target_sd: Standard deviation of the same.
         language_model_name: Folder of the language model the aligner was trained with.
         language_model_sha256: Fingerprint of its weights.
+        prompt_compressor: `CompressorConfig` of the compressor of prompts that is trained with the aligner; empty: none.
+        context_compressor: The same of the compressor of distal tokens; empty: none.
+        context_edges: With one, borders of the pieces of the window, in aligned tokens.
+        context_near: With one, number of the piece that is not compressed.
     """
 
     features: int
@@ -71,6 +80,10 @@ class AlignerConfig:
     target_sd: float
     language_model_name: str
     language_model_sha256: str
+    prompt_compressor: dict[str, Any] = field(default_factory=dict)
+    context_compressor: dict[str, Any] = field(default_factory=dict)
+    context_edges: list[int] = field(default_factory=list)
+    context_near: int = 0
 
 
 class Aligner(nn.Module):
@@ -92,6 +105,7 @@ class Aligner(nn.Module):
         scaling: Scaling,
         token_scale: float,
         words: torch.Tensor | None = None,
+        language_model: PreTrainedModel | None = None,
     ):
         """Build an aligner with fresh weights.
 
@@ -102,6 +116,7 @@ class Aligner(nn.Module):
             token_scale: Root mean square of the language model's word embeddings; aligned tokens are given the same.
             words: (V, D) these embeddings, from which linear prototypes are learnt; None: the given prototypes are used as they
                 are.
+            language_model: The frozen language model, which compressors are cut out of; only needed with one.
         """
         super().__init__()
         self.config = config
@@ -134,6 +149,8 @@ class Aligner(nn.Module):
         learnt = words is not None and config.alignment == "linear"
         self.prototype_map = nn.Linear(len(words), len(prototypes)) if learnt and words is not None else None
         self.prompt_attention = PromptAttention(width, config.heads) if config.language_model == "attention" else None
+        self.prompt_compressor = _compressor(language_model, config.prompt_compressor)
+        self.context_compressor = _compressor(language_model, config.context_compressor)
 
     @property
     def scaling(self) -> Scaling:
@@ -143,6 +160,13 @@ class Aligner(nn.Module):
     def tokens(self, tiles: int) -> int:
         """How many aligned tokens a window of so many tiles has."""
         return len(self.config.token_edges) - 1 if self.config.token_edges else tiles
+
+    def positions(self, tiles: int) -> int:
+        """How many positions behind its prompt a window of so many tiles takes."""
+        if self.context_compressor is None:
+            return self.tokens(tiles)
+        pieces = Pieces(self.config.context_edges, self.config.context_near)
+        return pieces.positions(self.context_compressor.config.memory_tokens)
 
     def align(self, batch: Batch) -> torch.Tensor:
         """Aligned tokens, (B, N, D), N = T without pooling, at the scale of the language model's word embeddings."""
@@ -192,10 +216,42 @@ class Aligner(nn.Module):
             if self.prompt_attention is not None:
                 tokens = self.prompt_attention(tokens, *embedded_prompts(language_model, prompts, rows, tokens.device))
             else:
-                tokens = read(language_model, tokens, prompts, rows)
+                tokens = self.read(tokens, language_model, prompts, rows)
         # Differences between people are small: from here on in full precision, whatever the language model computes in.
         with torch.autocast(tokens.device.type, enabled=False):
             return self.read_out(tokens.float(), batch)
+
+    def read(
+        self, tokens: torch.Tensor, language_model: PreTrainedModel, prompts: PromptCache, rows: torch.Tensor
+    ) -> torch.Tensor:
+        """Let the frozen language model read aligned tokens: after the prompt or, if it is an encoder, together with it.
+
+        Args:
+            tokens: (B, N, D) aligned tokens.
+            language_model: The frozen language model.
+            prompts: Its prompts.
+            rows: (B,) row of the prompts for each sample.
+
+        Returns:
+            Hidden states of the last layer, (B, N, D); of the tokens next to the TSS alone, if the others are compressed.
+        """
+        if prompts.keys is None:
+            return read_with_prompt(language_model, tokens, prompts, rows)
+        before = self.prompt_memory(language_model, prompts, rows, tokens.device)
+        if self.context_compressor is not None:
+            pieces = Pieces(self.config.context_edges, self.config.context_near)
+            tokens, before = compress_context(self.context_compressor, language_model, tokens, pieces, before)
+        return read_after(language_model, tokens, before)
+
+    def prompt_memory(
+        self, language_model: PreTrainedModel, prompts: PromptCache, rows: torch.Tensor, device: torch.device
+    ) -> Memory:
+        """What stands for the prompts of B samples: the cached ones, or memory that is made of their words here and now."""
+        if self.prompt_compressor is None:
+            return prompt_memory(language_model, prompts, rows, device)
+        distinct, number = torch.unique(rows, return_inverse=True)
+        memory: Memory = self.prompt_compressor(language_model, *embed_cached(language_model, prompts, distinct, device))
+        return memory.rows(number)
 
     def read_out(self, tokens: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation, each (B,), from what was read at the aligned positions, (B, T, D), and from the features."""
@@ -232,8 +288,12 @@ class Aligner(nn.Module):
         return weights
 
     @classmethod
-    def from_pretrained(cls, folder: Path) -> "Aligner":
+    def from_pretrained(cls, folder: Path, language_model: PreTrainedModel | None = None) -> "Aligner":
         """Read an aligner.
+
+        Args:
+            folder: Written by `save_pretrained`.
+            language_model: The frozen language model that it was trained with; needed if it compresses.
 
         Raises:
             UserError: if the folder is absent, incomplete or of another version.
@@ -242,11 +302,19 @@ class Aligner(nn.Module):
         try:
             weights = load_file(folder / "model.safetensors")
             scaling = Scaling(weights["feature_mean"], weights["feature_sd"], weights["difference_sd"])
-            aligner = cls(config, weights["prototypes"], scaling, float(weights["token_scale"]))
+            aligner = cls(config, weights["prototypes"], scaling, float(weights["token_scale"]), None, language_model)
             aligner.load_state_dict(weights)
         except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
             raise UserError(f"{folder} holds no complete aligner of this version ({error}): train it again.") from error
         return aligner.eval()
+
+
+def _compressor(language_model: PreTrainedModel | None, config: dict[str, Any]) -> AttentionOnlyCompressor | None:
+    if not config:
+        return None
+    if language_model is None:
+        raise ValueError("An aligner that compresses is built with its language model.")
+    return AttentionOnlyCompressor(language_model, CompressorConfig(**config))
 
 
 def read_config(folder: Path) -> AlignerConfig:

@@ -9,7 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from gta.aligner.data import AlignerData, with_random_features
-from gta.aligner.model import Aligner
+from gta.aligner.model import Aligner, read_config
 from gta.aligner.reading import Reader, make_reader
 from gta.aligner.train import predict_people
 from gta.cohort.tables import Cohort
@@ -79,12 +79,11 @@ def load_trained(folders: list[Path], cohort: Cohort, store: FeatureStore, langu
     Raises:
         UserError: if the features or the language model are not those that an aligner was trained with.
     """
-    aligners = [Aligner.from_pretrained(folder / "model") for folder in folders]
     model, prompts = load_frozen(language_model), PromptCache.load(cache)
     sha256 = fingerprint(model)
     trained = []
-    for folder, aligner in zip(folders, aligners, strict=True):
-        config = aligner.config
+    for folder in folders:
+        config = read_config(folder / "model")
         if sha256 != config.language_model_sha256:
             raise UserError(f"{folder} was trained with another language model than {language_model}: give that one.")
         given = (store.extractor, store.weights, store.tile_length, len(store.feature_names))
@@ -92,13 +91,14 @@ def load_trained(folders: list[Path], cohort: Cohort, store: FeatureStore, langu
             raise UserError(
                 f"{folder} was trained on other features than those given: compute the features with the same settings."
             )
+        aligner = Aligner.from_pretrained(folder / "model", model)
         own = with_random_features(store, config.seed) if config.random_features else store
         data = AlignerData(cohort, own, aligner.scaling)
         reader = make_reader(
             model,
             prompts,
             cohort.gene_names,
-            aligner.tokens(data.tiles),
+            aligner.positions(data.tiles),
             config.language_model,
             config.prompt,
             config.seed,

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from gta.compressor.memory import Memory
 from gta.errors import UserError
 from gta.language.cache import PromptCache
 
@@ -25,7 +26,7 @@ def make_reader(
     language_model: PreTrainedModel,
     prompts: PromptCache,
     genes: list[str],
-    tiles: int,
+    positions: int,
     kind: str,
     mode: str,
     seed: int,
@@ -37,7 +38,7 @@ def make_reader(
         language_model: The frozen language model.
         prompts: Its prompts.
         genes: The genes of the cohort.
-        tiles: Aligned tokens of a window.
+        positions: How many positions behind its prompt a window takes.
         kind: What reads, as in `AlignerSettings.language_model`.
         mode: Which prompt each gene has, as in `AlignerSettings.prompt`.
         seed: Seed of the shuffling of prompts.
@@ -49,57 +50,48 @@ def make_reader(
     if kind == "none":
         return Reader(None, None, None)
     limit = getattr(language_model.config, "max_position_embeddings", None)
-    longest = int(prompts.next_positions.max()) + tiles
+    longest = int(prompts.next_positions.max()) + positions
     if kind != "attention" and limit is not None and longest > limit:
         raise UserError(
-            f"A prompt and the {tiles} tiles of a window are {longest} tokens, but the language model reads {limit} at the most: "
-            "lower language.max_prompt_tokens or raise features.tile_length."
+            f"A prompt and the {positions} aligned tokens of a window are {longest} tokens, but the language model reads {limit} "
+            "at the most: lower language.max_prompt_tokens or aligner.aligned_tokens, or raise features.tile_length."
         )
     if prompts.model != sha256:
         raise UserError("The prompt cache was made by another language model: make the prompts again.")
     return Reader(language_model, prompts, prompt_rows(prompts, genes, mode, seed))
 
 
-def read(language_model: PreTrainedModel, tokens: torch.Tensor, prompts: PromptCache, rows: torch.Tensor) -> torch.Tensor:
-    """Let the frozen language model read aligned tokens: after the cached prompt or, if it is an encoder, together with it.
+def prompt_memory(language_model: PreTrainedModel, prompts: PromptCache, rows: torch.Tensor, device: torch.device) -> Memory:
+    """The cached prompts of a batch of samples.
+
+    Args:
+        language_model: The frozen causal model that they were made with.
+        prompts: The cache.
+        rows: (B,) row of the cache for each sample.
+        device: Where the language model is.
+    """
+    keys, values, mask = prompts.prefix(rows, device, language_model.dtype)
+    return Memory(keys, values, mask, prompts.next_positions[rows.cpu()].to(device))
+
+
+def read_after(language_model: PreTrainedModel, tokens: torch.Tensor, before: Memory) -> torch.Tensor:
+    """Let the frozen causal language model read aligned tokens after what stands before them: a prompt, memory, or both.
 
     Args:
         language_model: The frozen model.
         tokens: (B, T, D) aligned tokens.
-        prompts: Its prompts.
-        rows: (B,) row of the cache for each sample.
+        before: Keys and values of B samples; what is missing is in front.
 
     Returns:
-        (B, T, D) hidden states of the last layer.
+        (B, T, D) hidden states of the last layer. Token t of a sample stands at `next_positions` + t, whatever the padding of the
+        batch: positions and mask are given explicitly.
     """
-    if prompts.keys is None:
-        return read_with_prompt(language_model, tokens, prompts, rows)
-    return read_after_prompt(language_model, tokens, prompts, rows)
-
-
-def read_after_prompt(
-    language_model: PreTrainedModel, tokens: torch.Tensor, prompts: PromptCache, rows: torch.Tensor
-) -> torch.Tensor:
-    """Let the frozen causal language model read aligned tokens after each sample's prompt.
-
-    Args:
-        language_model: The frozen model.
-        tokens: (B, T, D) aligned tokens.
-        prompts: Cache of the prompts' keys and values.
-        rows: (B,) row of the cache for each sample.
-
-    Returns:
-        (B, T, D) hidden states of the last layer. Token t of a sample stands at the prompt's `next_positions` + t, whatever the
-        padding of the batch: positions and mask are given explicitly.
-    """
-    cache, mask = prompts.prefix(rows, tokens.device, language_model.dtype)
     samples, length = tokens.shape[:2]
-    positions = prompts.next_positions[rows.cpu()].to(tokens.device)[:, None] + torch.arange(length, device=tokens.device)
     output = language_model.base_model(
         inputs_embeds=tokens.to(language_model.dtype),
-        attention_mask=torch.cat([mask, mask.new_ones(samples, length)], dim=1),
-        position_ids=positions,
-        past_key_values=cache,
+        attention_mask=torch.cat([before.mask, before.mask.new_ones(samples, length)], dim=1),
+        position_ids=before.next_positions[:, None] + torch.arange(length, device=tokens.device),
+        past_key_values=before.cache(),
         use_cache=True,
     )
     return output.last_hidden_state.to(tokens.dtype)

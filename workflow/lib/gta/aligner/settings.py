@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
+from gta.compressor.settings import ENCODER_NAME
+from gta.errors import UserError
 from gta.settings import setting
+
+#: Ways of shortening prompts that need no training.
+UNTRAINED = ("truncate", "mean_pool")
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,21 @@ class AlignerSettings:
         " `compressor` such as aoc, which is first trained to regenerate prompts.",
     )
     memory_tokens: int = setting(4, "Only with a compressor: memory tokens of each prompt.", minimum=1)
+    tune_compressor: bool = setting(
+        False,
+        "true: the compressor of prompts is trained further, together with the aligner; with as many weights as the attention of "
+        "the language model has, few genes are soon known by heart.",
+    )
+    context: str = setting(
+        "none",
+        "What shortens distal sequence: none; or an encoder such as aoc, which reads the aligned tokens away from the TSS piece "
+        "by piece, hands memory tokens to the language model, and is trained with the aligner.",
+    )
+    context_near: int = setting(
+        32, "Only with `context`: aligned tokens around the TSS that the language model reads itself.", minimum=2
+    )
+    context_chunk: int = setting(32, "Only with `context`: aligned tokens of a piece.", minimum=2)
+    context_memory_tokens: int = setting(2, "Only with `context`: memory tokens of a piece.", minimum=1)
     random_features: bool = setting(
         False,
         "true: every distinct tile has random numbers in place of its features (an ablation: which tile it is can be learnt, "
@@ -108,3 +128,39 @@ class AlignerSettings:
         "Weight of the loss on people, beside 1 for the loss on the mean of each gene.",
         minimum=0,
     )
+
+
+def check(settings: AlignerSettings) -> None:
+    """What is compressed is read by the language model that it is compressed for.
+
+    Raises:
+        UserError: naming the key.
+    """
+    if settings.compressor not in ("none", *UNTRAINED) and not ENCODER_NAME.fullmatch(settings.compressor):
+        raise UserError(f"compressor: {settings.compressor!r} is neither none, truncate, mean_pool nor an encoder such as aoc.")
+    if settings.compressor != "none" and (settings.language_model != "pretrained" or settings.prompt not in ("full", "shuffled")):
+        raise UserError(
+            "compressor: only full prompts (`prompt` full or shuffled) of the pretrained language model"
+            " (`language_model: pretrained`) are compressed; change one of the three."
+        )
+    if settings.tune_compressor and (settings.compressor in ("none", *UNTRAINED) or _hands_over_embeddings(settings.compressor)):
+        raise UserError(
+            "tune_compressor: only a compressor of prompts that was trained, and hands over keys and values, is trained further;"
+            " choose one such as `compressor: aoc`, or leave the key out."
+        )
+    if settings.context == "none":
+        return
+    if not ENCODER_NAME.fullmatch(settings.context) or _hands_over_embeddings(settings.context):
+        raise UserError(
+            f"context: {settings.context!r} is neither none nor an encoder that hands over keys and values, such as aoc."
+        )
+    if settings.language_model not in ("pretrained", "random"):
+        raise UserError(
+            f"context: memory is read by a causal language model, not by `language_model: {settings.language_model}`; choose"
+            " pretrained or random, or leave the key out."
+        )
+
+
+def _hands_over_embeddings(encoder: str) -> bool:
+    found = ENCODER_NAME.fullmatch(encoder)
+    return found is not None and (found["encoder"] == "icae" or found["embeds"] is not None)

@@ -23,15 +23,17 @@ from transformers import PreTrainedModel
 
 from gta import __version__
 from gta.aligner.card import model_card
-from gta.aligner.checkpoint import Progress, Weights, load_checkpoint, random_states, save_checkpoint
+from gta.aligner.context import Pieces, divide
 from gta.aligner.data import AlignerData, Scaling, require_same_people, with_random_features
 from gta.aligner.losses import pair_loss, single_loss
 from gta.aligner.metrics import Metrics
 from gta.aligner.model import Aligner, AlignerConfig
 from gta.aligner.processes import Workers
 from gta.aligner.reading import Reader, make_reader
-from gta.aligner.settings import AlignerSettings
+from gta.aligner.settings import AlignerSettings, check
+from gta.checkpoint import Progress, Weights, load_checkpoint, random_states, save_checkpoint
 from gta.cohort.tables import Cohort
+from gta.compressor.encoder import AttentionOnlyCompressor, config_of
 from gta.errors import UserError
 from gta.features.passes import is_out_of_memory
 from gta.features.store import FeatureStore
@@ -87,6 +89,7 @@ class Training:
         settings: AlignerSettings,
         seed: int,
         reference: dict[str, str] | None = None,
+        compressor: AttentionOnlyCompressor | None = None,
     ):
         """Set up data and model; everything random follows from `seed`.
 
@@ -100,10 +103,16 @@ class Training:
             settings: Settings of the aligner.
             seed: The seed.
             reference: SHA-256 of the sequence of every contig of the reference, so that no other one is used to predict.
+            compressor: The trained compressor of prompts, if it is to be trained further.
 
         Raises:
             UserError: if these do not fit together.
         """
+        check(settings)
+        if settings.tune_compressor != (compressor is not None):
+            raise UserError(
+                "aligner.tune_compressor: a trained compressor is given if, and only if, it is to be trained further."
+            )
         self.workers = Workers(settings.device, settings.precision)
         torch.manual_seed(seed)
         self.cohort, self.settings, self.seed = cohort, settings, seed
@@ -127,6 +136,12 @@ class Training:
         words = word_embeddings(language_model)
         if words.shape[1] % settings.heads:
             raise UserError(f"aligner.heads: {settings.heads} does not divide the language model's width {words.shape[1]}.")
+        token_edges = self.data.token_edges(settings.aligned_tokens)
+        pieces = Pieces([], 0)
+        if settings.context != "none":
+            upstream = self.data.upstream_tokens(token_edges)
+            tokens = len(token_edges) - 1 if token_edges else self.data.tiles
+            pieces = divide(upstream, tokens - upstream, settings.context_near, settings.context_chunk)
         config = AlignerConfig(
             features=len(store.feature_names),
             width=words.shape[1],
@@ -141,22 +156,29 @@ class Training:
             extractor_weights=store.weights,
             random_features=settings.random_features,
             alignment=settings.alignment,
-            token_edges=self.data.token_edges(settings.aligned_tokens),
+            token_edges=token_edges,
             reference=reference or {},
             tile_length=store.tile_length,
             target_mean=float(self.gene_mean[train_genes].mean()),
             target_sd=float(max(self.gene_mean[train_genes].std(), 1e-3)),
             language_model_name=language_model_name,
             language_model_sha256=self.language_model_sha256,
+            prompt_compressor=asdict(compressor.config) if compressor else {},
+            context_compressor=self._context_config() if settings.context != "none" else {},
+            context_edges=pieces.edges,
+            context_near=pieces.near,
         )
         token_scale = float(words.pow(2).mean().sqrt())
-        self.aligner = Aligner(config, prototypes.vectors, scaling, token_scale, self._vocabulary(words, len(prototypes.vectors)))
+        vocabulary = self._vocabulary(words, len(prototypes.vectors))
+        self.aligner = Aligner(config, prototypes.vectors, scaling, token_scale, vocabulary, language_model)
+        if compressor and self.aligner.prompt_compressor:
+            self.aligner.prompt_compressor.load_state_dict(compressor.state_dict())
         self.language_model = language_model
         self.reader = make_reader(
             language_model,
             prompts,
             cohort.gene_names,
-            self.aligner.tokens(self.data.tiles),
+            self.aligner.positions(self.data.tiles),
             settings.language_model,
             settings.prompt,
             seed,
@@ -176,6 +198,11 @@ class Training:
                 flush=True,
             )
 
+    def _context_config(self) -> dict[str, Any]:
+        """What compresses distal tokens: cut out of the language model here, and trained with the aligner."""
+        chosen = self.settings
+        return asdict(config_of(chosen.context, chosen.context_memory_tokens, "prefix", self.seed, self.language_model_sha256))
+
     def _vocabulary(self, words: torch.Tensor, prototypes: int) -> torch.Tensor | None:
         """The word embeddings, (V, D), if prototypes are learnt from them; with a warning if that takes much memory."""
         if self.settings.alignment != "linear":
@@ -191,6 +218,10 @@ class Training:
                 flush=True,
             )
         return words
+
+    def _trained(self) -> list[torch.nn.Parameter]:
+        """The weights that are trained: all of the aligner's, but of a compressor not those that are the language model's."""
+        return [parameter for parameter in self.aligner.parameters() if parameter.requires_grad]
 
     def _weights(self) -> Weights:
         """A copy of the aligner's weights."""
@@ -322,9 +353,7 @@ class Training:
             UserError: if the loss is no longer a number, or memory is short.
         """
         settings, workers = self.settings, self.workers
-        self.optimiser = torch.optim.AdamW(
-            self.aligner.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        self.optimiser = torch.optim.AdamW(self._trained(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
         steps = self.steps_per_epoch()
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.1
@@ -468,7 +497,7 @@ class Training:
         totals[-1] = self.workers.main and time.monotonic() - self.saved >= 60 * self.settings.checkpoint_minutes
         totals = self._sum_gradients(totals)
         *losses, due = totals.tolist()
-        norm = float(torch.nn.utils.clip_grad_norm_(self.aligner.parameters(), self.settings.max_gradient_norm))
+        norm = float(torch.nn.utils.clip_grad_norm_(self._trained(), self.settings.max_gradient_norm))
         if not (math.isfinite(losses[0]) and math.isfinite(norm)):
             what = f"loss became {losses[0]}" if not math.isfinite(losses[0]) else f"gradient became {norm}"
             raise UserError(f"The {what} in {where}: lower aligner.learning_rate or aligner.max_gradient_norm.")
@@ -480,7 +509,7 @@ class Training:
         """Sum gradients and totals over the processes: one exchange per step, whatever share of the batch each of them had."""
         if self.workers.count == 1:
             return totals
-        parameters = [parameter for parameter in self.aligner.parameters() if parameter.requires_grad]
+        parameters = self._trained()
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
@@ -530,7 +559,7 @@ class Training:
         record = {
             "settings": asdict(self.settings),
             "seed": self.seed,
-            "trained_weights": sum(p.numel() for p in self.aligner.parameters()),
+            "trained_weights": sum(p.numel() for p in self._trained()),
             "frozen_weights": sum(p.numel() for p in self.language_model.parameters()) if self.reader.language_model else 0,
             "language_model_sha256_before": self.frozen_sha256,
             "language_model_sha256_after": after,

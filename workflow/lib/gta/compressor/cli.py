@@ -146,8 +146,9 @@ def run_train(arguments: argparse.Namespace) -> None:
     import torch
 
     from gta.compressor.corpus import tokenize_corpus
+    from gta.compressor.encoder import config_of
     from gta.compressor.scores import interpolate, score_texts
-    from gta.compressor.train import config_of, train
+    from gta.compressor.train import train
     from gta.files import atomic_path, require_file
     from gta.language.models import fingerprint, load_frozen, load_tokenizer
 

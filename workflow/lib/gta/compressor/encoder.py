@@ -21,6 +21,7 @@ from transformers.pytorch_utils import Conv1D
 
 from gta.compressor.blocks import attention_projections, copy_encoder, dropouts, run, weights_in_use
 from gta.compressor.memory import Memory, memory_of_cache, read_memory
+from gta.compressor.settings import ENCODER_NAME
 from gta.errors import UserError
 from gta.files import atomic_path, require_file
 from gta.language.models import fingerprint, word_embeddings
@@ -36,6 +37,8 @@ ENCODERS = {
 POSITIONS = ("prefix", "continued", "restarted")
 #: As in 500xCompressor: alpha is half of the rank, on queries, keys, values and output.
 LORA_DROPOUT = 0.05
+#: Rank of LoRA, as in 500xCompressor.
+DEFAULT_RANK = 64
 #: Name of the trained weights that are not the encoder's.
 OWN = ("memory", "begin", "gain")
 
@@ -68,6 +71,27 @@ class CompressorConfig:
     lora_rank: int = 64
     seed: int = 1
     language_model_sha256: str = ""
+
+
+def config_of(name: str, memory_tokens: int, positions: str, seed: int, language_model_sha256: str) -> CompressorConfig:
+    """The compressor that the configuration calls `name`.
+
+    Raises:
+        UserError: if there is no such encoder.
+    """
+    found = ENCODER_NAME.fullmatch(name)
+    if found is None:
+        raise UserError(f"compressor.encoders: {name!r} is no encoder.")
+    return CompressorConfig(
+        encoder=found["encoder"],
+        memory_tokens=memory_tokens,
+        mlp="identity" if found["identity"] else "zero",
+        hand_over="embeds" if found["embeds"] else "kv",
+        positions=positions,
+        lora_rank=int(found["rank"] or DEFAULT_RANK),
+        seed=seed,
+        language_model_sha256=language_model_sha256,
+    )
 
 
 class AttentionOnlyCompressor(nn.Module):
@@ -128,14 +152,24 @@ class AttentionOnlyCompressor(nn.Module):
                     encoder, self.memory[None], torch.ones(1, len(self.memory)).long(), torch.arange(len(self.memory))[None]
                 )
                 self.gain.copy_(self.memory.pow(2).mean().sqrt() / hidden.pow(2).mean().sqrt())
+        self.register_state_dict_post_hook(_drop_frozen)
+        self.register_load_state_dict_post_hook(_need_no_frozen)
 
-    def forward(self, language_model: PreTrainedModel, embeddings: torch.Tensor, mask: torch.Tensor) -> Memory:
+    def forward(
+        self,
+        language_model: PreTrainedModel,
+        embeddings: torch.Tensor,
+        mask: torch.Tensor,
+        first_positions: torch.Tensor | None = None,
+    ) -> Memory:
         """Compress sequences.
 
         Args:
             language_model: The frozen language model; reads the memory if embeddings are handed over.
             embeddings: (B, N, D) word embeddings or aligned tokens.
             mask: (B, N) int64, 1 where there is a token. What is missing may stand anywhere: it changes nothing.
+            first_positions: (B,) int64, where each sequence begins; None: at 0. Only for keys and values: handed-over embeddings
+                are read from 0 on.
 
         Returns:
             The memory of each sequence.
@@ -143,6 +177,9 @@ class AttentionOnlyCompressor(nn.Module):
         samples, tokens = len(embeddings), self.config.memory_tokens
         memory = self.memory.to(embeddings.dtype).expand(samples, -1, -1)
         text_positions, memory_positions, next_positions = place(mask, tokens, self.config.positions)
+        if first_positions is not None:
+            text_positions, memory_positions = (part + first_positions[:, None] for part in (text_positions, memory_positions))
+            next_positions = next_positions + first_positions
         hidden, cache = run(
             self.encoder,
             torch.cat([embeddings, memory], dim=1),
@@ -210,6 +247,22 @@ class AttentionOnlyCompressor(nn.Module):
             for name, weight in trained.items():
                 weight.copy_(weights[name])
         return compressor.eval()
+
+
+def _drop_frozen(compressor: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
+    """The state of a compressor is what is trained: all else is the language model's."""
+    assert isinstance(compressor, AttentionOnlyCompressor)
+    kept = {prefix + name for name in compressor.trained_weights()}
+    for name in [name for name in state if name.startswith(prefix) and name not in kept]:
+        del state[name]
+
+
+def _need_no_frozen(compressor: nn.Module, keys: Any) -> None:
+    """What is not in the state of a compressor is not missed when one is loaded."""
+    assert isinstance(compressor, AttentionOnlyCompressor)
+    every = {name for name, _ in (*compressor.named_parameters(), *compressor.named_buffers())}
+    frozen = tuple(every - set(compressor.trained_weights()))
+    keys.missing_keys[:] = [name for name in keys.missing_keys if not name.endswith(frozen)]
 
 
 def place(mask: torch.Tensor, tokens: int, positions: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

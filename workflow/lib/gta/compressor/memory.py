@@ -41,6 +41,19 @@ class Memory:
             self.next_positions,
         )
 
+    def then(self, other: "Memory") -> "Memory":
+        """This memory and another one of the same sequences that begins where this one ends."""
+        return Memory(
+            torch.cat([self.keys, other.keys.to(self.keys)], dim=3),
+            torch.cat([self.values, other.values.to(self.values)], dim=3),
+            torch.cat([self.mask, other.mask], dim=1),
+            other.next_positions,
+        )
+
+    def rows(self, rows: torch.Tensor) -> "Memory":
+        """The memory of the sequences with these numbers, (B,) int64."""
+        return Memory(self.keys[rows], self.values[rows], self.mask[rows], self.next_positions[rows])
+
     @property
     def bytes_per_sequence(self) -> int:
         """Bytes of the keys and values of one sequence."""

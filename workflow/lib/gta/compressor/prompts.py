@@ -60,6 +60,29 @@ def compress_prompts(
     )
 
 
+def embed_cached(
+    language_model: PreTrainedModel, prompts: PromptCache, rows: torch.Tensor, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a compressor reads of cached prompts: the same as `compress_prompts` lets it read.
+
+    Args:
+        language_model: The frozen language model.
+        prompts: Uncompressed prompts with their token ids.
+        rows: (B,) row of the cache for each sample.
+        device: Where the language model is.
+
+    Returns:
+        Embeddings (B, 1 + n, D) and their mask (B, 1 + n) int64. The first slot is the token that begins a text, for prompts
+        that do not begin with it themselves.
+    """
+    ids, _, mask = prompts.prompt_tokens(rows)
+    begin = first_token(language_model)
+    lacking = ids[torch.arange(len(ids)), mask.argmax(dim=1)] != begin
+    ids = torch.cat([torch.full_like(ids[:, :1], begin), ids], dim=1).to(device)
+    mask = torch.cat([lacking[:, None].long(), mask], dim=1).to(device)
+    return language_model.get_input_embeddings()(ids), mask
+
+
 def bytes_per_gene(cache: PromptCache) -> float:
     """Bytes of keys and values that a gene's prompt takes, padding left out, averaged over genes; 0 for an encoder's prompts."""
     if cache.keys is None:

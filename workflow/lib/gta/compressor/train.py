@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from gta.aligner.checkpoint import Progress, load_checkpoint, random_states, save_checkpoint
+from gta.checkpoint import Progress, load_checkpoint, random_states, save_checkpoint
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig
 from gta.compressor.memory import Memory
 from gta.compressor.regeneration import (
@@ -27,42 +26,11 @@ from gta.compressor.regeneration import (
     text_logits,
     token_losses,
 )
-from gta.compressor.settings import ENCODER_NAME, CompressorTrainingSettings
+from gta.compressor.settings import CompressorTrainingSettings
 from gta.errors import UserError
 from gta.language.models import fingerprint
 
 HISTORY = ["step", "seconds", "train_loss", "valid_loss", "valid_accuracy"]
-#: As in 500xCompressor.
-DEFAULT_RANK = 64
-
-
-def config_of(name: str, memory_tokens: int, positions: str, seed: int, language_model_sha256: str) -> CompressorConfig:
-    """The compressor that the configuration calls `name`.
-
-    Raises:
-        UserError: if there is no such encoder.
-    """
-    found = ENCODER_NAME.fullmatch(name)
-    if found is None:
-        raise UserError(f"compressor.encoders: {name!r} is no encoder.")
-    return CompressorConfig(
-        encoder=found["encoder"],
-        memory_tokens=memory_tokens,
-        mlp="identity" if found["identity"] else "zero",
-        hand_over="embeds" if found["embeds"] else "kv",
-        positions=positions,
-        lora_rank=int(found["rank"] or DEFAULT_RANK),
-        seed=seed,
-        language_model_sha256=language_model_sha256,
-    )
-
-
-class _Trained(nn.Module):
-    """The trained weights of a compressor and nothing else: what a checkpoint holds."""
-
-    def __init__(self, compressor: AttentionOnlyCompressor):
-        super().__init__()
-        self.weights = nn.ParameterList(compressor.trained_weights().values())
 
 
 def compress_texts(language_model: PreTrainedModel, compressor: AttentionOnlyCompressor, texts: list[list[int]]) -> Memory:
@@ -110,14 +78,13 @@ def train(
     """
     before = fingerprint(language_model)
     compressor = AttentionOnlyCompressor(language_model, config).to(language_model.device)
-    trained = _Trained(compressor)
-    optimiser = torch.optim.AdamW(trained.parameters(), lr=learning_rate, weight_decay=0.0)
+    optimiser = torch.optim.AdamW(compressor.trained_weights().values(), lr=learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1 / settings.warm_up, total_iters=settings.warm_up)
     generator = np.random.default_rng(config.seed)
     torch.manual_seed(config.seed)
     known = json.dumps([asdict(config), asdict(settings), learning_rate, texts, torch.__version__], sort_keys=True)
     run = hashlib.sha256(known.encode()).hexdigest()
-    progress = checkpoint and load_checkpoint(checkpoint, run, trained, optimiser, schedule, generator, 0)
+    progress = checkpoint and load_checkpoint(checkpoint, run, compressor, optimiser, schedule, generator, 0)
     if not progress:
         progress = Progress([], float("inf"), {}, 0)
     started = time.monotonic() - progress.seconds
@@ -135,7 +102,7 @@ def train(
         )
         if checkpoint:
             random = {device: state[None] for device, state in random_states(language_model.device).items()}
-            save_checkpoint(checkpoint, run, progress, trained, optimiser, schedule, generator.bit_generator.state, random)
+            save_checkpoint(checkpoint, run, progress, compressor, optimiser, schedule, generator.bit_generator.state, random)
     if fingerprint(language_model) != before:
         raise RuntimeError("The frozen language model changed during training.")
     return compressor.eval(), pd.DataFrame(progress.history, columns=HISTORY)

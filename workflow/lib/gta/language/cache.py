@@ -62,8 +62,10 @@ class PromptCache:
         longest = int(lengths.max())
         return (torch.arange(longest)[None, :] >= longest - lengths[:, None]).long()
 
-    def prefix(self, rows: torch.Tensor, device: torch.device, dtype: torch.dtype) -> tuple[DynamicCache, torch.Tensor]:
-        """A fresh cache of keys and values for a batch of samples.
+    def prefix(
+        self, rows: torch.Tensor, device: torch.device, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The keys and values of a batch of samples.
 
         Args:
             rows: (B,) int64, the row of each sample's gene.
@@ -71,8 +73,8 @@ class PromptCache:
             dtype: Its precision.
 
         Returns:
-            The cache, as long as the batch's longest prompt (n), and its mask (B, n), 1 where there is a slot. The
-            language model writes into the cache, so it serves one forward pass only.
+            Keys and values, each (B, layers, heads, n, head width), as long as the batch's longest prompt (n), and their mask
+            (B, n), 1 where there is a slot.
 
         Raises:
             ValueError: if there are no keys, because the prompts were made for an encoder.
@@ -82,8 +84,7 @@ class PromptCache:
         rows, mask = rows.cpu(), self.mask(rows)
         first = self.keys.shape[3] - mask.shape[1]
         keys, values = (kept[:, :, :, first:][rows].to(device, dtype) for kept in (self.keys, self.values))
-        layers = [(keys[:, layer], values[:, layer]) for layer in range(keys.shape[1])]
-        return DynamicCache(layers), mask.to(device)
+        return keys, values, mask.to(device)
 
     def prompt_tokens(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The token ids of a batch of samples.

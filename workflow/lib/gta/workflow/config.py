@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from gta.aligner.settings import check as check_aligner
 from gta.baselines.settings import check as check_ridge
 from gta.cohort.settings import check as check_cohort
-from gta.compressor.settings import ENCODER_NAME
 from gta.compressor.settings import check as check_compressor
 from gta.download.manifest import ANNOTATION_COLUMNS as DOWNLOADED_COLUMNS
 from gta.download.manifest import Study, read_study
@@ -235,24 +235,6 @@ def _resolve_corpus(compressor: Any, base: Path) -> Any:
     return dataclasses.replace(compressor, corpus=os.path.normpath(base / compressor.corpus))
 
 
-def _check_prompt_compressors(run: Run) -> None:
-    """Compressed prompts are full ones, and read by the language model that they were compressed for."""
-    for name, model in run.models.items():
-        if model.compressor in ("none", "truncate", "mean_pool"):
-            known = True
-        else:
-            known = ENCODER_NAME.fullmatch(model.compressor) is not None
-        if not known:
-            raise UserError(
-                f"models.{name}.compressor: {model.compressor!r} is neither none, truncate, mean_pool nor an encoder such as aoc."
-            )
-        if model.compressor != "none" and (model.language_model != "pretrained" or model.prompt not in ("full", "shuffled")):
-            raise UserError(
-                f"models.{name}.compressor: only full prompts (`prompt` full or shuffled) of the pretrained language model"
-                " (`language_model: pretrained`) are compressed; change one of the three."
-            )
-
-
 def _resolve_weights(features: Any, base: Path) -> Any:
     """The settings of the features with the path of the weights; an id on the hub, which has a revision, stays as it is."""
     if features.extractor == "motif":
@@ -306,7 +288,8 @@ def _check_consistency(run: Run) -> None:
             f"features.tile_length: tiles of {tile} bp do not fill windows of {window} bp (cohort.window_length); "
             "choose a length that divides the other."
         )
-    _check_prompt_compressors(run)
+    for name, settings in run.models.items():
+        _within(f"models.{name}", check_aligner, settings)
     for model in run.sections["attribution"].models:
         _refuse_unknown({model: None}, tuple(run.models), "attribution.models")
     if run.predict_files:

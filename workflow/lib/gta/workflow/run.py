@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gta.aligner.settings import UNTRAINED
 from gta.download.manifest import Study
 from gta.features.settings import NAMED_FACTORS, ON_GPU, WITH_TRACKS
 from gta.features.weights import weight_files
@@ -113,7 +114,7 @@ class Run:
     def prompt_cache(self, model: str, folder: str = "language") -> str:
         """The prompts that one of the models reads; those of new people are in another folder of the results."""
         settings = self.models[model]
-        if settings.compressor != "none":
+        if settings.compressor != "none" and not settings.tune_compressor:
             method = f"{settings.compressor}.m{settings.memory_tokens}"
             return f"{self.results}/compressor/prompts/{method}/prompt_cache.safetensors"
         mode = settings.prompt
@@ -136,7 +137,7 @@ class Run:
 
     def compressor_weights(self, method: str, memory_tokens: str) -> list[str]:
         """The files of the compressor that shortens prompts; none for what needs no training."""
-        if method in ("truncate", "mean_pool"):
+        if method in UNTRAINED:
             return []
         chosen = self.sections["compressor"]
         length = self.sections["language"].max_prompt_tokens
@@ -145,10 +146,15 @@ class Run:
         )
         return [f"{folder}/model/config.json", f"{folder}/model/model.safetensors"]
 
+    def tuned_compressor(self, model: str) -> list[str]:
+        """The files of the compressor of prompts that one of the models trains further; none if it does not."""
+        settings = self.models[model]
+        return self.compressor_weights(settings.compressor, str(settings.memory_tokens)) if settings.tune_compressor else []
+
     @property
     def prompt_compressions(self) -> list[str]:
-        """The ways in which models shorten prompts, by the name of their folder."""
-        used = [model for model in self.models.values() if model.compressor != "none"]
+        """The ways in which models shorten prompts before they are trained, by the name of their folder."""
+        used = [model for model in self.models.values() if model.compressor != "none" and not model.tune_compressor]
         return list(dict.fromkeys(f"{model.compressor}.m{model.memory_tokens}" for model in used))
 
     @property
