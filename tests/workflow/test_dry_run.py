@@ -98,6 +98,24 @@ def test_all_ablations_over_the_demo(snakemake: Snakemake) -> None:
     }
 
 
+def test_compressors_are_trained_for_the_models_that_use_them(snakemake: Snakemake) -> None:
+    """Once for each number of memory tokens; a compressor that is tuned hands no compressed prompts over."""
+    models = (
+        "models={b: {compressor: aoc}, c: {compressor: aoc, tune_compressor: true}, d: {compressor: truncate},"
+        " e: {compressor: aoc, memory_tokens: 2, tune_compressor: true}, f: {context: aoc}}"
+    )
+    done = snakemake("-n", "-p", "--configfile", TINY, "--config", models)
+    assert done.returncode == 0, done.stderr
+    found = jobs(done.stdout + done.stderr)
+    made = {name: found[name] for name in ("compressor_train", "compressor_prompts", "language_prompts", "aligner_train")}
+    assert made == {"compressor_train": 2, "compressor_prompts": 2, "language_prompts": 1, "aligner_train": 6}
+    given = re.findall(r"--compressor-weights (\S+) .*--out \S+/(\w)/seed1", done.stdout + done.stderr)
+    assert [(Path(folder).parent.name, model) for folder, model in sorted(set(given), key=lambda pair: pair[1])] == [
+        ("aoc.n96.m4.lr0.003.seed1", "c"),
+        ("aoc.n96.m2.lr0.003.seed1", "e"),
+    ]
+
+
 def test_new_people_are_predicted_by_the_stages_of_the_study(snakemake: Snakemake, tmp_path: Path) -> None:
     (tmp_path / "new.vcf").write_text("##fileformat=VCFv4.2\n")
     done = snakemake("-n", "--config", "predict={genotypes: new.vcf, contigs: [sim1]}", "--", "predict")
