@@ -1,6 +1,7 @@
 """Corpora, training with resume, scores and summaries."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +60,26 @@ def test_a_corpus_without_the_column_or_of_another_kind_is_refused(tmp_path: Pat
     with pytest.raises(UserError, match=r"no column 'text'.*abstract"):
         read_corpus(tmp_path / "a.tsv", CorpusSettings())
     with pytest.raises(UserError, match="ends in none of"):
-        read_corpus(tmp_path / "a.json", CorpusSettings())
+        read_corpus(tmp_path / "a.txt", CorpusSettings())
     with pytest.raises(UserError, match="no texts are left for the split train"):
         divide(pd.DataFrame({"text": ["a", "b"], "date": ["2025-01-01"] * 2}), CorpusSettings(), seed=1)
+
+
+def test_a_snapshot_of_arxiv_is_read_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object per line, as arXiv publishes its metadata; dates and ids stay text."""
+    monkeypatch.setattr("gta.compressor.corpus.LINES", 2)
+    records = [{"id": f"0704.000{i}", "abstract": f" text\n{i} ", "update_date": f"2024-02-0{i + 1}"} for i in range(5)]
+    path = tmp_path / "snapshot.json"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    corpus = read_corpus(path, CorpusSettings(text_column="abstract", date_column="update_date"))
+    assert corpus["text"].tolist() == [f" text\n{i} " for i in range(5)]
+    assert corpus["date"].tolist() == [f"2024-02-0{i + 1}" for i in range(5)]
+    with pytest.raises(UserError, match=r"text_column: .* has no column 'text'; it has id, abstract, update_date"):
+        read_corpus(path, CorpusSettings())
+    for text in ('{"abstract": "cut', '[{"abstract": 1}'):
+        path.write_text(text)
+        with pytest.raises(UserError, match=r"snapshot\.json is no \.json file of texts"):
+            read_corpus(path, CorpusSettings(text_column="abstract"))
 
 
 def test_names_of_encoders() -> None:

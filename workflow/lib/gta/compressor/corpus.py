@@ -1,10 +1,11 @@
 """Corpora: texts to compress, divided into training, validation and test."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -13,10 +14,27 @@ from gta.compressor.settings import CorpusSettings
 from gta.errors import UserError
 from gta.files import require_file
 
-READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".tsv": lambda path: pd.read_csv(path, sep="\t", keep_default_na=False),
-    ".csv": lambda path: pd.read_csv(path, keep_default_na=False),
-    ".parquet": pd.read_parquet,
+#: Lines of JSON that are read at once.
+LINES = 50_000
+
+
+def _json_lines(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """These keys of a file with a JSON object per line, which may be far larger than what is wanted of it."""
+    with pd.read_json(path, lines=True, chunksize=LINES, dtype=False) as pieces:
+        kept = []
+        for piece in pieces:
+            if not set(columns) <= set(piece):
+                return piece
+            kept.append(piece[list(columns)])
+    return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
+
+
+READERS: dict[str, Callable[[Path, Sequence[str]], pd.DataFrame]] = {
+    ".tsv": lambda path, _: pd.read_csv(path, sep="\t", keep_default_na=False),
+    ".csv": lambda path, _: pd.read_csv(path, keep_default_na=False),
+    ".parquet": lambda path, _: pd.read_parquet(path),
+    ".json": _json_lines,
+    ".jsonl": _json_lines,
 }
 
 
@@ -27,12 +45,16 @@ def read_corpus(path: Path, settings: CorpusSettings) -> pd.DataFrame:
         `text`, and `date` if there is a column of dates.
 
     Raises:
-        UserError: if the file is of another kind, or lacks a column.
+        UserError: if the file is of another kind, cannot be read as what its name says, or lacks a column.
     """
     if path.suffix not in READERS:
         raise UserError(f"compressor.corpus: {path} ends in none of {', '.join(READERS)}; give a table of one of these kinds.")
-    table = READERS[path.suffix](require_file(path, "corpus"))
     columns = {"text": settings.text_column} | ({"date": settings.date_column} if settings.date_column else {})
+    try:
+        table = READERS[path.suffix](require_file(path, "corpus"), list(columns.values()))
+    except (ValueError, pa.ArrowInvalid) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"compressor.corpus: {path} is no {path.suffix} file of texts ({reason}); check it.") from error
     for key, column in columns.items():
         if column not in table:
             raise UserError(f"compressor.{key}_column: {path} has no column {column!r}; it has {', '.join(map(str, table))}.")
