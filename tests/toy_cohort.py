@@ -8,6 +8,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from gta.aligner.settings import AlignerSettings
+from gta.aligner.setup import set_up
 from gta.aligner.train import Training
 from gta.cohort.tables import Cohort
 from gta.features.store import FeatureStore, GeneFeatures
@@ -101,4 +102,4 @@ def make_training(cohort: Cohort, store: FeatureStore, model: PreTrainedModel, s
     vectors = torch.randn(7, 16, generator=torch.Generator().manual_seed(5)) * 0.02
     prototypes = Prototypes(vectors, fingerprint(model))
     chosen = AlignerSettings(**{"heads": 2, "epochs": 2, "people_per_gene": 6, "dropout": 0.0, **settings})  # type: ignore[arg-type]
-    return Training(cohort, store, model, "tiny", make_prompts(model), prototypes, chosen, seed)
+    return Training(set_up(cohort, store, model, "tiny", make_prompts(model), prototypes, chosen, seed))

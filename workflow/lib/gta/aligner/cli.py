@@ -80,6 +80,7 @@ def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
     import torch
 
     from gta.aligner.reference import sequence_checksums
+    from gta.aligner.setup import set_up
     from gta.aligner.train import Training
     from gta.cohort.tables import Cohort
     from gta.features.store import FeatureStore
@@ -89,7 +90,7 @@ def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
     from gta.language.prototypes import load_prototypes
 
     torch.set_num_threads(max(1, arguments.threads // chosen.processes))
-    training = Training(
+    setup = set_up(
         Cohort.load(arguments.cohort),
         FeatureStore.load_all(arguments.features),
         load_frozen(arguments.model),
@@ -100,9 +101,10 @@ def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
         arguments.seed,
         sequence_checksums(open_reference(arguments.inputs)) if arguments.inputs else None,
     )
+    training = Training(setup)
     running = arguments.out.with_name(f"{arguments.out.name}.running")
     history = training.run(running)
-    if training.workers.main:
+    if setup.workers.main:
         training.save(history, arguments.out, running)
 
 
