@@ -8,6 +8,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from gta.aligner.settings import AlignerSettings
+from gta.aligner.setup import set_up
 from gta.aligner.train import Training
 from gta.cohort.tables import Cohort
 from gta.compressor.encoder import AttentionOnlyCompressor
@@ -109,4 +110,4 @@ def make_training(
     vectors = torch.randn(7, 16, generator=torch.Generator().manual_seed(5)) * 0.02
     prototypes = Prototypes(vectors, fingerprint(model))
     chosen = AlignerSettings(**{"heads": 2, "epochs": 2, "people_per_gene": 6, "dropout": 0.0, **settings})  # type: ignore[arg-type]
-    return Training(cohort, store, model, "tiny", make_prompts(model), prototypes, chosen, seed, compressor=tuned)
+    return Training(set_up(cohort, store, model, "tiny", make_prompts(model), prototypes, chosen, seed, compressor=tuned))

@@ -15,24 +15,9 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from running import REPOSITORY, TINY, command, environment, run_in
+from running import REPOSITORY, TINY, command, environment, run_in, run_tiny
 
 pytestmark = pytest.mark.slow
-
-
-def run_tiny(folder: Path, *words: object) -> str:
-    """Run the tiny configuration to its end; gives what Snakemake said."""
-    done = run_in(folder, "--configfile", TINY, "--cores", 2, *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of a finished run."""
-    folder = tmp_path_factory.mktemp("finished")
-    run_tiny(folder)
-    return folder / "results" / "tiny"
 
 
 def files(folder: Path) -> dict[str, float]:

@@ -6,7 +6,8 @@ import torch
 
 from gta.aligner.additive import AdditivePart
 from gta.aligner.data import Batch
-from gta.aligner.train import spearman
+from gta.aligner.losses import batch_loss
+from gta.aligner.validation import spearman
 from gta.errors import UserError
 from toy_cohort import make_cohort, make_language_model, make_store, make_training
 
@@ -51,7 +52,7 @@ def test_what_differs_between_people_tells_the_levels_of_unseen_genes() -> None:
     settings = {"language_model": False, "epochs": 25, "patience": 25, "learning_rate": 1e-2}
     training = make_training(cohort, store, make_language_model(), **settings)
     training.run()
-    predicted = [float(training.predict(int(gene), people)[0].mean()) for gene in others]
+    predicted = [float(training.setup.predict(int(gene), people)[0].mean()) for gene in others]
     assert spearman(np.array(predicted), observed) == pytest.approx(1.0)
     assert training.aligner.additive is not None
     assert int(training.aligner.additive.weight.abs().argmax()) == 2
@@ -63,7 +64,7 @@ def test_whether_means_train_the_tokens(learn: bool) -> None:
     cohort = make_cohort(store)
     training = make_training(cohort, store, make_language_model(), tokens_learn_means=learn, additive=False)
     training.aligner.train()
-    mean_loss, _ = training.batch_loss([(0, cohort.people_numbers("train"))])
+    mean_loss, _ = batch_loss(training.setup, [(0, cohort.people_numbers("train"))])
     mean_loss.backward()
     assert training.aligner.head_mean.weight.grad is not None
     assert (training.aligner.project.weight.grad is not None) == learn

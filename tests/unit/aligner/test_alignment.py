@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gta.aligner import train
+from gta.aligner import predict, setup
 from gta.aligner.data import with_random_features
 from gta.aligner.model import Aligner
 from gta.aligner.predict import load_trained
@@ -59,13 +59,13 @@ def test_trained_saved_and_read_back_it_predicts_the_same(
     assert not unused, "every weight is trained"
     training.save(history, tmp_path / "trained")
     model.save_pretrained(tmp_path / "lm")
-    assert training.reader.prompts is not None
-    training.reader.prompts.save(tmp_path / "cache.safetensors")
+    assert training.setup.reader.prompts is not None
+    training.setup.reader.prompts.save(tmp_path / "cache.safetensors")
     loaded = load_trained([tmp_path / "trained"], cohort, store, tmp_path / "lm", tmp_path / "cache.safetensors")[0]
     people = np.arange(len(cohort.people))
     for gene in (0, 1, 11):
-        expected = training.predict(gene, people)
-        found = train.predict_people(loaded.aligner, loaded.data, loaded.reader, gene, people)
+        expected = training.setup.predict(gene, people)
+        found = predict.predict_people(loaded.aligner, loaded.data, loaded.reader, gene, people)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
@@ -87,7 +87,7 @@ def test_linear_prototypes_are_a_map_over_the_vocabulary(cohort: Cohort, store: 
 def test_much_memory_for_linear_prototypes_is_warned_of(
     cohort: Cohort, store: FeatureStore, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "LARGE", 5 * 4 * 7 * 40 / 1e9 - 1e-9)
+    monkeypatch.setattr(setup, "LARGE", 5 * 4 * 7 * 40 / 1e9 - 1e-9)
     make_training(cohort, store, make_language_model(), alignment="linear")
     assert "linear trains 280 weights over the 40 words of the vocabulary" in capsys.readouterr().err
 
@@ -109,7 +109,7 @@ def test_random_features_tell_tiles_apart_and_nothing_else() -> None:
 
 def test_fewer_tokens_are_what_the_language_model_reads(cohort: Cohort, store: FeatureStore) -> None:
     training = make_training(cohort, store, make_language_model(), aligned_tokens=4)
-    batch = training.data.batch([(0, np.array([0, 1]))])
+    batch = training.setup.data.batch([(0, np.array([0, 1]))])
     assert batch.features.shape[1] == TILES and training.aligner.align(batch).shape == (2, 4, 16)
     assert training.aligner.config.token_edges == [0, 2, 3, 4, 6]
 
@@ -123,6 +123,6 @@ def test_the_card_tells_data_splits_validation_and_language_model(cohort: Cohort
     assert card == (tmp_path / "two" / "model" / "README.md").read_text()
     for text in ("| train | 26 | 8 |", "| test | 8 | 2 |", "Seed 7.", "x (40)", "rebuild from the abstract", "random numbers"):
         assert text in card
-    assert training.language_model_sha256 in card
+    assert training.setup.language_model_sha256 in card
     best = history.loc[history["valid_loss"].idxmin()]
     assert f"| {best['valid_spearman_people']:.4f} |" in card and f"epoch {best['epoch']:.0f} (the best)" in card

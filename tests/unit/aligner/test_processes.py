@@ -24,9 +24,9 @@ def command(store: FeatureStore, tmp_path: Path) -> list[str]:
     training = make_training(cohort, store, model)
     model.save_pretrained(tmp_path / "lm")
     store.save(tmp_path / "c1.safetensors")
-    assert training.reader.prompts is not None
-    training.reader.prompts.save(tmp_path / "cache.safetensors")
-    prototypes = Prototypes(training.aligner.prototypes, training.language_model_sha256)
+    assert training.setup.reader.prompts is not None
+    training.setup.reader.prompts.save(tmp_path / "cache.safetensors")
+    prototypes = Prototypes(training.aligner.prototypes, training.setup.language_model_sha256)
     save_prototypes(prototypes, tmp_path / "prototypes.safetensors")
     words = ["aligner", "train", "--cohort", write_cohort(cohort, tmp_path / "cohort"), "--features", tmp_path / "c1.safetensors"]
     words += ["--model", tmp_path / "lm", "--cache", tmp_path / "cache.safetensors"]

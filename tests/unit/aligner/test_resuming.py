@@ -14,6 +14,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gta.aligner.batches import Request
 from gta.aligner.model import Aligner
 from gta.aligner.train import Training
 from gta.cohort.tables import Cohort
@@ -39,7 +40,7 @@ def test_killed_within_an_epoch_it_ends_with_the_same_weights(store: FeatureStor
     make = partial(make_training, make_cohort(store), store, make_language_model(), **settings)
     whole = make()
     history = whole.run(tmp_path / "undisturbed")
-    steps = whole.steps_per_epoch()
+    steps = whole.steps
 
     child = multiprocessing.get_context("fork").Process(target=train, args=(running,), kwargs=settings)
     child.start()
@@ -67,22 +68,22 @@ def test_killed_within_an_epoch_it_ends_with_the_same_weights(store: FeatureStor
 
 def stop_in_epoch(training: Training, number: int, after: int) -> None:
     """Let a training break off after some batches of an epoch."""
-    batch_loss, seen = training.batch_loss, [0]
+    step, seen = training.step, [0]
 
-    def interrupted(requests: list[tuple[int, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
+    def interrupted(requests: list[Request], where: str) -> tuple[list[float], float, bool]:
         seen[0] += 1
-        if seen[0] > (number - 1) * training.steps_per_epoch() + after:
+        if seen[0] > (number - 1) * training.steps + after:
             raise KeyboardInterrupt
-        return batch_loss(requests)
+        return step(requests, where)
 
-    training.batch_loss = interrupted  # type: ignore[method-assign]
+    training.step = interrupted  # type: ignore[method-assign]
 
 
 def test_broken_off_twice_it_ends_with_the_same_weights(store: FeatureStore, tmp_path: Path, capsys) -> None:
     make = partial(make_training, make_cohort(store), store, make_language_model(), epochs=4, dropout=0.2)
     whole = make()
     history = whole.run()
-    steps = whole.steps_per_epoch()
+    steps = whole.steps
     for epoch, after, minutes, expected in ((2, 3, 5, 0), (1, 3, 0, steps), (1, 0, 5, steps + 3)):
         broken = make(checkpoint_minutes=minutes)
         stop_in_epoch(broken, epoch, after)
@@ -109,7 +110,7 @@ def test_the_state_of_another_run_or_a_damaged_one_is_left_aside(store: FeatureS
     training.run(tmp_path)
     assert "Going on" not in capsys.readouterr().err
     make_training(cohort, store, model, epochs=1, learning_rate=0.01).run(tmp_path)
-    assert f"Going on after step {training.steps_per_epoch()}, in epoch 2" in capsys.readouterr().err
+    assert f"Going on after step {training.steps}, in epoch 2" in capsys.readouterr().err
 
 
 def test_metrics_and_last_weights_stand_beside_the_best(store: FeatureStore, tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_metrics_and_last_weights_stand_beside_the_best(store: FeatureStore, tmp
     rows = lines(out / "metrics.jsonl")
     steps = [row for row in rows if "valid_loss" not in row]
     epochs = pd.DataFrame([row for row in rows if "valid_loss" in row])
-    assert [row["step"] for row in steps] == list(range(1, 3 * training.steps_per_epoch() + 1))
+    assert [row["step"] for row in steps] == list(range(1, 3 * training.steps + 1))
     pd.testing.assert_frame_equal(epochs[["valid_loss", "train_loss"]], history[["valid_loss", "train_loss"]])
     first = [row["train_loss"] for row in steps if row["epoch"] == 1]
     assert np.mean(first) == pytest.approx(history["train_loss"][0], abs=1e-12)

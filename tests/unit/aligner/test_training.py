@@ -9,13 +9,15 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from gta.aligner.losses import pair_loss, single_loss
+from gta.aligner.batches import epoch_batches
+from gta.aligner.losses import batch_loss, pair_loss, single_loss
 from gta.aligner.model import Aligner
 from gta.aligner.predict import load_trained, predict_cohort
 from gta.aligner.processes import Workers
 from gta.aligner.reading import make_reader, prompt_rows
 from gta.aligner.settings import AlignerSettings
-from gta.aligner.train import Training, spearman
+from gta.aligner.setup import set_up
+from gta.aligner.validation import spearman, validate
 from gta.cli import main
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
@@ -52,7 +54,7 @@ def test_a_planted_rule_is_learnt_for_unseen_people_and_genes(use: str) -> None:
     test = cohort.people_numbers("test")
     for split, bound in (("train", 0.6), ("test", 0.4)):
         found = [
-            spearman(training.predict(int(gene), test)[1].detach().numpy(), cohort.expression[gene, test])
+            spearman(training.setup.predict(int(gene), test)[1].detach().numpy(), cohort.expression[gene, test])
             for gene in cohort.gene_numbers(split)
         ]
         assert np.mean(found) > bound, split
@@ -93,8 +95,8 @@ def test_same_seed_same_weights_other_seed_other_weights(
 def test_each_epoch_reads_every_training_gene_with_training_people_only(cohort: Cohort, store: FeatureStore) -> None:
     training = make_training(cohort, store, make_language_model(), people_per_epoch=12, genes_per_batch=3)
     seen: dict[int, list[int]] = {}
-    batches = training.epoch_batches()
-    assert len(batches) == training.steps_per_epoch()
+    batches = epoch_batches(cohort, training.settings, training.generator)
+    assert len(batches) == training.steps
     for batch in batches:
         assert len(batch) <= 3
         for gene, people in batch:
@@ -123,9 +125,10 @@ def test_the_loss_on_single_people_is_used_and_warned_of(cohort: Cohort, store: 
     assert "failed to tell people apart" in capsys.readouterr().err
     gene, people = 3, np.arange(4)
     observed = cohort.expression[gene, people]
-    error = (training.predict(gene, people)[1].numpy() - (observed - training.gene_mean[gene])) / training.gene_sd[gene]
+    setup = training.setup
+    error = (setup.predict(gene, people)[1].numpy() - (observed - setup.gene_mean[gene])) / setup.gene_sd[gene]
     expected = np.where(np.abs(error) < 1, error**2 / 2, np.abs(error) - 0.5).mean()
-    assert training.batch_loss([(gene, people)])[1].item() == pytest.approx(expected, rel=1e-5)
+    assert batch_loss(setup, [(gene, people)])[1].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_running_out_of_memory_is_a_clear_message(cohort: Cohort, store: FeatureStore) -> None:
@@ -144,7 +147,7 @@ def test_the_best_epoch_is_chosen_by_the_correlation_where_that_is_asked_for(coh
     history = training.run()
     best = int(history["valid_spearman_people"].argmax())
     assert training.progress.best == -history["valid_spearman_people"][best]
-    assert training.validate()["valid_spearman_people"] == history["valid_spearman_people"][best]
+    assert validate(training.setup)["valid_spearman_people"] == history["valid_spearman_people"][best]
     assert best != int(history["valid_loss"].argmin()) or best < 5  # the choice matters here
     assert any(not torch.equal(training.last_weights[name], tensor) for name, tensor in training.aligner.state_dict().items())
 
@@ -200,7 +203,7 @@ def test_a_loss_that_explodes_is_a_clear_message(cohort: Cohort, store: FeatureS
 def test_prototypes_and_prompts_of_another_model_and_too_long_windows_are_refused(cohort: Cohort, store: FeatureStore) -> None:
     model = make_language_model()
     training = make_training(cohort, store, model)
-    prompts, own = training.reader.prompts, fingerprint(model)
+    prompts, own = training.setup.reader.prompts, fingerprint(model)
     assert prompts is not None
     with pytest.raises(UserError, match="made by another language model"):
         make_reader(model, prompts, cohort.gene_names, 6, "pretrained", "full", 1, "other")
@@ -208,7 +211,7 @@ def test_prototypes_and_prompts_of_another_model_and_too_long_windows_are_refuse
         make_reader(model, prompts, cohort.gene_names, 4000, "pretrained", "full", 1, own)
     foreign = Prototypes(torch.zeros(7, 16), "other")
     with pytest.raises(UserError, match="text prototypes were made from another"):
-        Training(cohort, store, model, "tiny", prompts, foreign, AlignerSettings(heads=2), 1)
+        set_up(cohort, store, model, "tiny", prompts, foreign, AlignerSettings(heads=2), 1)
 
 
 def test_shuffled_prompts_leave_no_gene_its_own(language_model: PreTrainedModel) -> None:
@@ -227,14 +230,14 @@ def test_saved_and_read_back_it_predicts_the_same(store: FeatureStore, tmp_path:
     training = make_training(cohort, store, model)
     training.save(training.run(), tmp_path / "trained")
     model.save_pretrained(tmp_path / "lm")
-    training.reader.prompts.save(tmp_path / "cache.safetensors")
+    training.setup.reader.prompts.save(tmp_path / "cache.safetensors")
     folders, cache = [tmp_path / "trained"], tmp_path / "cache.safetensors"
     table = predict_cohort(load_trained(folders, cohort, store, tmp_path / "lm", cache)[0], cohort)
     assert len(table) == len(cohort.genes) * len(cohort.people)
     train = cohort.people_numbers("train")
     for number in (0, 11):
         rows = table[table["gene"] == f"G{number}"]
-        mean, deviation = training.predict(number, np.arange(len(cohort.people)))
+        mean, deviation = training.setup.predict(number, np.arange(len(cohort.people)))
         np.testing.assert_allclose(rows["mean"], mean.detach(), rtol=1e-5)
         np.testing.assert_allclose(rows["deviation"], (deviation - deviation[train].mean()).detach(), atol=1e-5)
         assert rows["deviation"].to_numpy()[train].mean() == pytest.approx(0, abs=1e-9)
@@ -268,7 +271,7 @@ def test_predict_command_writes_a_table_for_each_seed(store: FeatureStore, tmp_p
         training.save(training.run(), folder)
     model.save_pretrained(tmp_path / "lm")
     store.save(tmp_path / "c1.safetensors")
-    training.reader.prompts.save(tmp_path / "cache.safetensors")
+    training.setup.reader.prompts.save(tmp_path / "cache.safetensors")
     words = ["aligner", "predict", "--cohort", write_cohort(cohort, tmp_path / "cohort"), "--model", tmp_path / "lm"]
     words += ["--features", tmp_path / "c1.safetensors", "--cache", tmp_path / "cache.safetensors", "--trained", *trained]
     assert main([str(word) for word in [*words, "--out", out[0]]]) == 1

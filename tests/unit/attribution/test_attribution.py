@@ -13,7 +13,7 @@ from torch import nn
 
 from gta.aligner.data import AlignerData, Batch, Scaling
 from gta.aligner.predict import Trained
-from gta.aligner.train import Reader
+from gta.aligner.reading import Reader
 from gta.attribution.enrichment import (
     auroc,
     average_precision,

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from gta.aligner.data import AlignerData, Batch, Scaling
 from gta.aligner.predict import Trained
-from gta.aligner.train import Reader
+from gta.aligner.reading import Reader
 from gta.attribution.browsers import write_hub, write_session
 from gta.attribution.integrated import integrated_gradients
 from gta.attribution.page import page_data, write_page
@@ -67,7 +67,7 @@ def test_completeness_gap_shrinks_with_the_steps_on_a_real_aligner() -> None:
     store = make_store()
     training = make_training(make_cohort(store), store, make_language_model())
     training.aligner.eval()
-    trained = Trained(training.aligner, training.data, training.reader)
+    trained = Trained(training.aligner, training.setup.data, training.setup.reader)
     coarse, fine = (integrated_gradients(trained, 2, steps, "reference", 1) for steps in (2, 64))
     assert abs(fine[2]) < abs(coarse[2]) and abs(fine[2]) < 1e-3 * max(1, abs(fine[1]))
     assert fine[0].sum() - fine[1] == pytest.approx(fine[2], abs=1e-5)
@@ -78,7 +78,7 @@ def aligned() -> Trained:
     store = make_store()
     training = make_training(make_cohort(store), store, make_language_model())
     training.aligner.eval()
-    return Trained(training.aligner, training.data, training.reader)
+    return Trained(training.aligner, training.setup.data, training.setup.reader)
 
 
 def test_prototype_attention_by_hand(aligned: Trained) -> None:
@@ -124,7 +124,7 @@ def test_words_of_pooled_tiles_are_those_of_their_token_and_without_prototypes_t
     for settings in ({"aligned_tokens": 3}, {"alignment": "none"}):
         training = make_training(make_cohort(store), store, make_language_model(), **settings)
         training.aligner.eval()
-        one = Trained(training.aligner, training.data, training.reader)
+        one = Trained(training.aligner, training.setup.data, training.setup.reader)
         tables.append(table_of_words([one], 2, tiles, [[f"t{i}" for i in range(7)]], "reference", 1, 1))
     pooled, none = tables
     assert pooled["start"].tolist() == tiles["start"].tolist()

@@ -100,7 +100,7 @@ def trained_on(features: GeneFeatures) -> Trained:
     store = FeatureStore(toy.people, [(str(i), "", "") for i in range(width)], TILE, "motif", by_gene)
     training = make_training(make_cohort(toy), store, make_language_model())
     training.aligner.eval()
-    return Trained(training.aligner, training.data, training.reader)
+    return Trained(training.aligner, training.setup.data, training.setup.reader)
 
 
 def test_variants_and_bases_are_listed(window) -> None:

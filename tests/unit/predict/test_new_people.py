@@ -164,13 +164,13 @@ def test_deviations_are_from_the_reference_sequence() -> None:
     training = make_training(cohort, store, make_language_model())
     training.run()
     unknown = Cohort(cohort.people, cohort.genes, np.full_like(cohort.expression, np.nan))
-    per_haplotype, per_person = predict_new(Trained(training.aligner, training.data, training.reader))
+    per_haplotype, per_person = predict_new(Trained(training.aligner, training.setup.data, training.setup.reader))
     assert per_person["person"].tolist()[:40] == unknown.people_names and len(per_person) == 12 * 40
     own = per_haplotype[(per_haplotype["gene"] == "G0")]
     assert own["haplotype"].tolist()[:5] == [1, 2, 1, 1, 2]
     assert own["deviation"].iloc[0] == 0.0  # the first person's first haplotype is the reference
     # Everybody's difference from the first person, as the trained model predicts people.
-    expected = training.predict(0, np.arange(40))[1].numpy()
+    expected = training.setup.predict(0, np.arange(40))[1].numpy()
     found = per_person.loc[per_person["gene"] == "G0", "deviation"].to_numpy()
     np.testing.assert_allclose(found - found[0], expected - expected[0], atol=1e-6)
     haploid = per_person[(per_person["gene"] == "G0") & (per_person["person"] == "P1")]

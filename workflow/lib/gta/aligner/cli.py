@@ -86,6 +86,7 @@ def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
     import torch
 
     from gta.aligner.reference import sequence_checksums
+    from gta.aligner.setup import set_up
     from gta.aligner.train import Training
     from gta.cohort.tables import Cohort
     from gta.compressor.encoder import AttentionOnlyCompressor
@@ -98,7 +99,7 @@ def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
     torch.set_num_threads(max(1, arguments.threads // chosen.processes))
     model = load_frozen(arguments.model)
     tuned = arguments.compressor_weights
-    training = Training(
+    setup = set_up(
         Cohort.load(arguments.cohort),
         FeatureStore.load_all(arguments.features),
         model,
@@ -110,9 +111,10 @@ def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
         sequence_checksums(open_reference(arguments.inputs)) if arguments.inputs else None,
         AttentionOnlyCompressor.from_pretrained(tuned, model) if tuned else None,
     )
+    training = Training(setup)
     running = arguments.out.with_name(f"{arguments.out.name}.running")
     history = training.run(running)
-    if training.workers.main:
+    if setup.workers.main:
         training.save(history, arguments.out, running)
 
 

@@ -5,6 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Any, TextIO
 
+#: Name of the file.
+METRICS = "metrics.jsonl"
+
 #: A line of an epoch has this key, a line of a step has not.
 EPOCH_KEY = "valid_loss"
 

@@ -157,6 +157,10 @@ class Aligner(nn.Module):
         """The scaling of the features."""
         return Scaling(self.feature_mean, self.feature_sd, self.difference_sd)
 
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """What is trained: all weights, but of a compressor not those that are the language model's."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
     def tokens(self, tiles: int) -> int:
         """How many aligned tokens a window of so many tiles has."""
         return len(self.config.token_edges) - 1 if self.config.token_edges else tiles

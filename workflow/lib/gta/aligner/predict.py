@@ -1,4 +1,4 @@
-"""Predicting expression of people with a trained aligner."""
+"""Predicting haplotypes and people with an aligner."""
 
 import sys
 from dataclasses import dataclass
@@ -6,17 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from tqdm import tqdm
 
 from gta.aligner.data import AlignerData, with_random_features
 from gta.aligner.model import Aligner, read_config
 from gta.aligner.reading import Reader, make_reader
-from gta.aligner.train import predict_people
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore
 from gta.language.cache import PromptCache
 from gta.language.models import fingerprint, load_frozen
+
+#: Haplotypes that are predicted at once.
+BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -106,3 +109,53 @@ def load_trained(folders: list[Path], cohort: Cohort, store: FeatureStore, langu
         )
         trained.append(Trained(aligner, data, reader))
     return trained
+
+
+@torch.no_grad()
+def predict_haplotypes(
+    aligner: Aligner, data: AlignerData, reader: Reader, gene: int, haplotypes: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Predicted mean and deviation of haplotypes of one gene.
+
+    Args:
+        aligner: The aligner.
+        data: Its data.
+        reader: Language model and prompts.
+        gene: Number of the gene.
+        haplotypes: (h,) numbers of the haplotypes.
+
+    Returns:
+        Two (h,) float32 tensors on the CPU, natural log.
+    """
+    device = next(aligner.parameters()).device
+    parts = [
+        aligner(
+            data.batch([(gene, haplotypes[at : at + BATCH])]).to(device),
+            reader.language_model,
+            reader.prompts,
+            reader.rows,
+        )
+        for at in range(0, len(haplotypes), BATCH)
+    ]
+    mean, deviation = (torch.cat(values).cpu() for values in zip(*parts, strict=True))
+    return mean, deviation
+
+
+def predict_people(
+    aligner: Aligner, data: AlignerData, reader: Reader, gene: int, people: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Predicted mean and deviation of people for one gene.
+
+    Args:
+        aligner: The aligner.
+        data: Its data.
+        reader: Language model and prompts.
+        gene: Number of the gene.
+        people: (n,) numbers of the people.
+
+    Returns:
+        Two (n,) float32 tensors, natural log, the mean over each person's haplotypes.
+    """
+    carried = data.haplotypes(gene, people)
+    mean, deviation = predict_haplotypes(aligner, data, reader, gene, carried)
+    return data.person_means(gene, people, carried, mean), data.person_means(gene, people, carried, deviation)

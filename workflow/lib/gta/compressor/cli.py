@@ -6,7 +6,7 @@ from typing import Any
 
 from gta import settings
 from gta.compressor.settings import CompressorTrainingSettings, CorpusSettings
-from gta.language.settings import LanguageSettings
+from gta.language.settings import LanguageSettings, required_model
 
 EPILOG = """\
 actions:
@@ -224,18 +224,14 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     from gta.files import staged_files
     from gta.inputs.tables import read_annotation
     from gta.language.cache import read_prompts
-    from gta.language.models import fingerprint, load_frozen, load_tokenizer
-    from gta.language.prompts import complete, render, tokenize, with_question
+    from gta.language.models import fingerprint, load_frozen
+    from gta.language.prompts import complete, make_prompts
 
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(LanguageSettings, arguments)
-    if chosen.model is None:
-        raise UserError("--model is needed: give the folder of the language model.")
     genes = read_genes(arguments.cohort)
-    annotation = complete(read_annotation(arguments.annotation), genes)
-    texts = render(chosen.template, with_question(annotation, chosen.task, chosen.cell_type), genes["gene"])
-    prompts = tokenize(texts, load_tokenizer(chosen.model), chosen.max_prompt_tokens, chosen.truncation)
-    model = load_frozen(chosen.model)
+    prompts = make_prompts(complete(read_annotation(arguments.annotation), genes), genes["gene"], chosen)
+    model = load_frozen(required_model(chosen))
     method: AttentionOnlyCompressor | str = arguments.method
     if arguments.method not in BASELINES:
         if not arguments.compressor:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gta import settings
-from gta.language.settings import LanguageSettings
+from gta.language.settings import LanguageSettings, required_model
 
 #: What a prompt may be made of; `shuffled` prompts are the full ones of other genes.
 MODES = ("full", "symbol", "blank", "none")
@@ -167,18 +167,15 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     from gta.files import staged_files
     from gta.inputs.tables import read_annotation
     from gta.language.cache import read_prompts
-    from gta.language.models import fingerprint, load_frozen, load_tokenizer
-    from gta.language.prompts import complete, statistics, table, texts_of, tokenize, with_question
+    from gta.language.models import fingerprint, load_frozen
+    from gta.language.prompts import complete, make_prompts, statistics, table
 
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(LanguageSettings, arguments)
-    folder_of_model = _required_model(chosen)
     genes = read_genes(arguments.cohort)
     annotation = complete(read_annotation(arguments.annotation), genes)
-    asked = with_question(annotation, chosen.task, chosen.cell_type)
-    texts = texts_of(arguments.mode, chosen.template, asked, genes["gene"])
-    prompts = tokenize(texts, load_tokenizer(folder_of_model), chosen.max_prompt_tokens, chosen.truncation)
-    model = load_frozen(folder_of_model)
+    prompts = make_prompts(annotation, genes["gene"], chosen, arguments.mode)
+    model = load_frozen(required_model(chosen))
     with staged_files(arguments.out) as folder:
         read_prompts(model, prompts, fingerprint(model)).save(folder / "prompt_cache.safetensors")
         table(prompts).to_csv(folder / "prompts.tsv", sep="\t", index=False)
@@ -199,13 +196,5 @@ def run_prototypes(arguments: argparse.Namespace) -> None:
 
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(LanguageSettings, arguments)
-    model = load_frozen(_required_model(chosen))
+    model = load_frozen(required_model(chosen))
     save_prototypes(kmeans_prototypes(model, chosen.prototypes, arguments.seed), arguments.out)
-
-
-def _required_model(chosen: LanguageSettings) -> str:
-    from gta.errors import UserError
-
-    if chosen.model is None:
-        raise UserError("--model is needed: give the folder of the language model.")
-    return chosen.model

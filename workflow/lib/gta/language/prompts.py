@@ -8,6 +8,8 @@ import pandas as pd
 from transformers import PreTrainedTokenizerBase
 
 from gta.errors import UserError
+from gta.language.models import load_tokenizer
+from gta.language.settings import LanguageSettings, required_model
 from gta.language.template import QUESTION, compile_template
 
 
@@ -26,6 +28,23 @@ class Prompt:
     text: str
     tokens: list[int]
     cut: int
+
+
+def make_prompts(annotation: pd.DataFrame, genes: Iterable[str], settings: LanguageSettings, mode: str = "full") -> list[Prompt]:
+    """The prompts of genes: annotation, question and template put together, in the tokens of the language model.
+
+    Args:
+        annotation: Table with a row for every gene.
+        genes: The genes wanted.
+        settings: Template, question, language model, and how long a prompt may be.
+        mode: What a prompt is made of, as in `texts_of`.
+
+    Raises:
+        UserError: if the template has an error, or no language model is named.
+    """
+    tokenizer = load_tokenizer(required_model(settings))
+    texts = texts_of(mode, settings.template, with_question(annotation, settings.task, settings.cell_type), genes)
+    return tokenize(texts, tokenizer, settings.max_prompt_tokens, settings.truncation)
 
 
 def complete(annotation: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:

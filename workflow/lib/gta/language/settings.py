@@ -84,3 +84,14 @@ def check(settings: LanguageSettings) -> None:
             f"heads: {settings.heads} heads do not share hidden_size ({settings.hidden_size}) in equal, even parts; choose a"
             " divisor of half of it."
         )
+
+
+def required_model(settings: LanguageSettings) -> str:
+    """The folder of the language model.
+
+    Raises:
+        UserError: if none is named.
+    """
+    if settings.model is None:
+        raise UserError("--model is needed: give the folder of the language model.")
+    return settings.model

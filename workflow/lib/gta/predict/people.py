@@ -8,8 +8,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from gta.aligner.predict import Trained
-from gta.aligner.train import predict_haplotypes
+from gta.aligner.predict import Trained, predict_haplotypes
 from gta.cohort.tables import Cohort, read_genes, read_people
 
 #: Number of the reference haplotype in every panel.

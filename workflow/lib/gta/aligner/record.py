@@ -1,0 +1,66 @@
+"""What a training leaves: the trained model with its card, its learning curve, and what is needed to doubt it."""
+
+import json
+import platform
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import torch
+import transformers
+
+from gta import __version__
+from gta.aligner.card import model_card
+from gta.aligner.metrics import METRICS
+from gta.aligner.setup import Setup
+from gta.aligner.validation import criterion
+from gta.checkpoint import Weights
+from gta.files import atomic_path
+from gta.language.models import fingerprint
+
+
+def write_record(setup: Setup, history: pd.DataFrame, last_weights: Weights, folder: Path, running: Path | None = None) -> None:
+    """Write the trained aligner, its history and what is needed to doubt it.
+
+    Args:
+        setup: What was trained, with its best weights.
+        history: One row per epoch.
+        last_weights: The weights after the last epoch.
+        folder: Folder to write.
+        running: The folder of the state of the training, whose metrics move to the results; it is removed.
+
+    Raises:
+        RuntimeError: if the language model was changed by the training, which would be an error of ours.
+    """
+    after = fingerprint(setup.language_model)
+    if after != setup.frozen_sha256:
+        raise RuntimeError("The frozen language model changed during training.")
+    best = min(history.to_dict("records"), key=lambda row: criterion(setup.settings, row))
+    frozen = sum(p.numel() for p in setup.language_model.parameters()) if setup.reader.language_model else 0
+    record = {
+        "settings": asdict(setup.settings),
+        "seed": setup.seed,
+        "trained_weights": sum(p.numel() for p in setup.aligner.trained_parameters()),
+        "frozen_weights": frozen,
+        "language_model_sha256_before": setup.frozen_sha256,
+        "language_model_sha256_after": after,
+        "best_epoch": int(best["epoch"]),
+        "versions": {
+            "gta": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+    }
+    with atomic_path(folder) as temporary:
+        setup.aligner.save_pretrained(temporary / "model")
+        card = model_card(setup.aligner.config, asdict(setup.settings), setup.cohort, best)
+        (temporary / "model" / "README.md").write_text(card)
+        setup.aligner.save_pretrained(temporary / "last", last_weights)
+        if running:
+            shutil.copy(running / METRICS, temporary / METRICS)
+        history.to_csv(temporary / "history.tsv", sep="\t", index=False)
+        (temporary / "training.json").write_text(json.dumps(record, indent=2) + "\n")
+    if running:
+        shutil.rmtree(running)

@@ -1,0 +1,79 @@
+"""How good a model is on validation people and genes, and which epoch is the best."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import scipy.stats
+import torch
+from torch.nn import functional
+
+from gta.aligner.losses import people_loss
+from gta.aligner.processes import Workers
+from gta.aligner.settings import AlignerSettings
+from gta.aligner.setup import Setup
+
+
+@torch.no_grad()
+def validate(setup: Setup) -> dict[str, float]:
+    """Loss on validation genes and people, and the two Spearman correlations.
+
+    The mean is judged on validation genes, differences between people on training genes and validation people.
+    """
+    setup.aligner.eval()
+    cohort = setup.cohort
+    people = cohort.people_numbers("valid")
+    valid_genes, train_genes = cohort.gene_numbers("valid"), cohort.gene_numbers("train")
+    levels = _of_genes(valid_genes, lambda gene: [float(setup.predict(gene, people)[0].mean())], setup.workers)[:, 0]
+    error = torch.from_numpy((levels - setup.gene_mean[valid_genes]) / setup.aligner.config.target_sd)
+    mean_loss = float(functional.huber_loss(error, torch.zeros_like(error)))
+
+    def loss_and_correlation(gene: int) -> list[float]:
+        change, observed = setup.predict(gene, people)[1], cohort.expression[gene, people]
+        loss = people_loss(setup, gene, change, torch.from_numpy(observed).float())
+        return [float(loss), spearman(change.numpy(), observed)]
+
+    of_people = _of_genes(train_genes, loss_and_correlation, setup.workers)
+    pairs = float(np.mean(of_people[:, 0]))
+    return {
+        "valid_loss": selection_loss(setup.settings, mean_loss, pairs),
+        "valid_loss_mean": mean_loss,
+        "valid_loss_pairs": pairs,
+        "valid_spearman_genes": spearman(levels, setup.gene_mean[valid_genes]),
+        "valid_spearman_people": float(np.median(of_people[:, 1])),
+    }
+
+
+def selection_loss(settings: AlignerSettings, mean_loss: float, pair_loss: float) -> float:
+    """The validation loss of what is selected for: the mean of genes, differences between people, or both."""
+    if settings.select.endswith("people"):
+        return pair_loss
+    if settings.select.endswith("genes"):
+        return mean_loss
+    return mean_loss + settings.pair_weight * pair_loss
+
+
+def criterion(settings: AlignerSettings, row: Mapping[Any, Any]) -> float:
+    """What chooses the best epoch, from its row of the history; smaller is better."""
+    if settings.select.startswith("spearman"):
+        return -float(row[f"valid_{settings.select}"])
+    return float(row["valid_loss"])
+
+
+def spearman(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's correlation; 0 where one side is constant, because then nothing was predicted."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(scipy.stats.spearmanr(first, second).statistic)
+
+
+def _of_genes(genes: np.ndarray, function: Callable[[int], list[float]], workers: Workers) -> np.ndarray:
+    """Numbers of each gene, (genes, ...), each gene's made by one of the processes."""
+    own = genes[workers.number :: workers.count]
+    values = np.array([function(int(gene)) for gene in own])
+    if workers.count == 1:
+        return values
+    width = torch.tensor(values.shape[1] if len(values) else 0)
+    every = torch.zeros(len(genes), int(workers.gather(width).max()), dtype=torch.float64)
+    every[workers.number :: workers.count] = torch.from_numpy(values.reshape(len(own), every.shape[1]))
+    return workers.sum(every).cpu().numpy()
