@@ -258,15 +258,15 @@ rule report_table:
         page=report(
             "<results>/report/{table}.html",
             caption="../report/table.rst",
-            category=lambda wildcards: TABLES[wildcards.table].category,
-            labels=lambda wildcards: {"what": TABLES[wildcards.table].title, "form": "table"},
+            category=lambda wildcards: (TABLES | TRANSFER)[wildcards.table].category,
+            labels=lambda wildcards: {"what": (TABLES | TRANSFER)[wildcards.table].title, "form": "table"},
         ),
     log:
         "<logs>/report/{table}.log",
     benchmark:
         "<benchmarks>/report/{table}.tsv"
     wildcard_constraints:
-        table="|".join(map(re.escape, TABLES)),
+        table="|".join(map(re.escape, TABLES | TRANSFER)),
     localrule: True
     conda:
         "../../envs/core.yaml"
@@ -275,8 +275,8 @@ rule report_table:
         mem_mb=memory(2000),
         runtime=30,
     params:
-        title=lambda wildcards: TABLES[wildcards.table].title,
-        description=lambda wildcards: TABLES[wildcards.table].description,
+        title=lambda wildcards: (TABLES | TRANSFER)[wildcards.table].title,
+        description=lambda wildcards: (TABLES | TRANSFER)[wildcards.table].description,
     message:
         "Making a page of the table {wildcards.table}"
     shell:

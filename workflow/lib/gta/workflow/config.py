@@ -272,7 +272,9 @@ def _resolve_weights(features: Any, base: Path) -> Any:
 
 def _resolve_predict(predict: PredictSettings, base: Path) -> PredictSettings:
     """The settings of the prediction of new people with the paths of their files."""
-    given = {key: path for key in ("genotypes", "reference", "genes") if (path := getattr(predict, key)) is not None}
+    given = {
+        key: path for key in ("genotypes", "reference", "genes", "expression") if (path := getattr(predict, key)) is not None
+    }
     for key, path in given.items():
         _refuse_special(path, f"predict.{key}")
         if predict.genotypes is None:
@@ -348,6 +350,8 @@ def _check_files(run: Run, data_dir: str | None) -> None:
             raise UserError(f"data.{key}: the file {path} is empty; was it copied or downloaded completely?")
     for key, path in run.predict_files.items():
         require_file(path, f"file of predict.{key.removeprefix('new_')},")
+    for path in run.new_expression.values():
+        require_file(path, "file of predict.expression,")
     features = run.sections["features"]
     if features.weights is not None and features.revision is None and not Path(features.weights).exists():
         raise UserError(

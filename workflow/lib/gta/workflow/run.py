@@ -170,6 +170,17 @@ class Run:
         return {f"new_{key}": path for key in ("genotypes", "reference", "genes") if (path := getattr(section, key)) is not None}
 
     @property
+    def new_expression(self) -> dict[str, str]:
+        """The expression of the new people, if they are a second cohort, by the name of its option."""
+        path = self.sections["predict"].expression
+        return {} if path is None else {"expression": path}
+
+    @property
+    def populations(self) -> dict[str, str]:
+        """The table of populations, if there is one, by the name of its option."""
+        return {} if self.data.populations is None else {"populations": self.data.populations}
+
+    @property
     def predict_model(self) -> str:
         """The model that predicts new people."""
         return self.sections["predict"].model

@@ -102,6 +102,17 @@ class AlignerSection(AlignerSettings):
 
 
 @dataclass(frozen=True)
+class PredictSection(PredictSettings):
+    """New people, whom `snakemake predict` predicts with a trained model; nothing of the study is repeated."""
+
+    expression: str | None = setting(
+        None,
+        "Expression of the new people as a second cohort, BED as under `data`, in the unit of `cohort.unit`: `snakemake transfer`"
+        " compares the predictions with it. Empty: none.",
+    )
+
+
+@dataclass(frozen=True)
 class AttributionSection(AttributionSettings):
     """Which tiles made the prediction."""
 
@@ -118,7 +129,7 @@ SECTIONS: dict[str, type] = {
     "aligner": AlignerSection,
     "evaluation": EvaluationSettings,
     "attribution": AttributionSection,
-    "predict": PredictSettings,
+    "predict": PredictSection,
 }
 
 #: Sections below `baselines`.

@@ -38,6 +38,23 @@ _COMPRESSOR = {
 }
 
 
+def transfer_tables(model: str) -> dict[str, Table]:
+    """The tables of the evaluation of a second cohort, by their path in the results folder without `.tsv`."""
+    what = f"Predictions of {model} for the people of a second cohort, beside the baselines on genotypes with the study's weights"
+    return {
+        "predict/transfer/summary": Table("9 Transfer", "Summary", f"{what}: one row per model, regime and metric."),
+        "predict/transfer/comparisons": Table(
+            "9 Transfer", "Comparisons", f"{what}: paired differences on the same genes and people."
+        ),
+        "predict/transfer/variants": Table(
+            "9 Transfer", "Variants", "How many of the variants that the baselines weigh the second cohort has."
+        ),
+        "predict/transfer/dropped": Table(
+            "9 Transfer", "Left out", "People and genes of the second cohort that say nothing of transfer."
+        ),
+    }
+
+
 def report_tables(
     contigs: Sequence[str], models: Sequence[str], ablations: bool, compressor: Sequence[str] = ()
 ) -> dict[str, Table]:
