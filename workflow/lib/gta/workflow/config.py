@@ -194,7 +194,7 @@ def _data(config: Mapping[str, Any], base: Path, simulated: bool, results: str, 
     data = from_mapping(DataSettings, _section(config, "data"), "data")
     given = {key: path for key, path in dataclasses.asdict(data).items() if path is not None}
     if study is not None:
-        twice = [key for key in given if key != "elements"]
+        twice = [key for key in given if key not in ("elements", "eqtls")]
         if twice or simulated:
             key = f"data.{twice[0]}" if twice else "simulation"
             raise UserError(f"{key}: a run with `study` downloads its data; leave out one of the two.")
@@ -333,7 +333,7 @@ def _check_files(run: Run, data_dir: str | None) -> None:
         _check_taken_out(run)
     files = {} if run.simulation is not None else dataclasses.asdict(run.data)
     if run.study is not None:
-        files = {"elements": run.data.elements}
+        files = {"elements": run.data.elements, "eqtls": run.data.eqtls}
     seen: dict[Path, str] = {}
     for key, path in files.items():
         if path is None:
@@ -374,6 +374,14 @@ def _check_files(run: Run, data_dir: str | None) -> None:
             raise UserError(
                 f"data.gene_groups: {run.data.gene_groups} has no column {absent[0]!r}; give a table, separated by tabs, with"
                 " the columns gene and group."
+            )
+    if run.data.eqtls is not None:
+        columns = names.columns_of_table(run.data.eqtls)
+        absent = [name for name in ("variant", "slope") if name not in columns]
+        if absent:
+            raise UserError(
+                f"data.eqtls: {run.data.eqtls} has no column {absent[0]!r}; give a table, separated by tabs, with the columns"
+                " gene, variant and slope."
             )
     # A bigWig is opened when it is needed: that takes a package that a dry run must not wait for.
     if run.data.elements is not None and Path(run.data.elements).suffix.lower() not in (".bw", ".bigwig"):

@@ -241,6 +241,13 @@ class Run:
         return {} if self.data.elements is None else {"elements": self.data.elements}
 
     @property
+    def known_eqtls(self) -> dict[str, str]:
+        """What is known of effects of variants: `planted` ones of a simulation, `eqtls` of the user, or nothing."""
+        if self.simulation is not None:
+            return {"planted": f"{self.results}/simulated/truth_variants.tsv"}
+        return {} if self.data.eqtls is None else {"eqtls": self.data.eqtls}
+
+    @property
     def as_json(self) -> str:
         """The whole configuration, defaults included, as JSON; for the provenance."""
         values = {

@@ -74,6 +74,12 @@ class DataSettings:
         "Known regulatory elements, which attribution draws and tests for enrichment: BED, plain or gzip, or bigWig, contigs"
         " named as in the reference; empty: none.",
     )
+    eqtls: str | None = setting(
+        None,
+        "Published eQTLs, whose signs attribution compares with predicted effects: TSV with the columns gene (id, with or without"
+        " version), variant (chr1_12345_A_G: position from 1, REF, ALT), slope per ALT allele and, if there are several variants"
+        " of a gene, p_value; empty: none.",
+    )
 
 
 #: Keys of `data` that add text to the annotation, and the columns that they fill.

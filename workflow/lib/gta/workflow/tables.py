@@ -160,7 +160,13 @@ def report_tables(
         tables[f"attribution/{model}/signs"] = Table(
             "6 Attribution",
             f"{model}: signs",
-            "Of each gene's strongest variant in the test people: do predicted effect and observed slope agree in sign?",
+            "Do predicted effects of variants have the sign of the slopes in the test people, and of slopes that are known?",
+        )
+        tables[f"attribution/{model}/eqtls"] = Table(
+            "6 Attribution",
+            f"{model}: known eQTLs",
+            "Predicted effects of known eQTLs (published, or planted by the simulation) beside their slopes (ln expression per"
+            " ALT allele; 0-based position; distance in bp in the gene's direction).",
         )
         tables[f"attribution/{model}/completeness"] = Table(
             "6 Attribution", f"{model}: completeness", "How nearly integrated gradients add up to the prediction (ln expression)."
