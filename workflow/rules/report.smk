@@ -185,6 +185,11 @@ rule report_overview:
         per_gene="<results>/evaluation/per_gene.tsv",
         training=collect("<results>/aligner/{model}/seed{seed}/training.json", model=RUN.models, seed=RUN.seeds),
         runtimes="<results>/evaluation/runtimes.tsv",
+        attribution=collect(
+            "<results>/attribution/{model}/{file}",
+            model=RUN.sections["attribution"].models,
+            file=["tiles.tsv", "enrichment.tsv", "signs.tsv", "completeness.tsv", "figures"],
+        ),
         figures=collect(
             "<results>/evaluation/figures/{figure}.svg",
             figure=["per_gene", "cis_signal", "across_genes", "dependence"],
@@ -210,13 +215,14 @@ rule report_overview:
     params:
         cohort=subpath(input.genes, parent=True),
         evaluation=subpath(input.summary, parent=True),
+        attribution=lambda wildcards, input: list(dict.fromkeys(str(Path(path).parent) for path in input.attribution)),
         options="--simulated" if RUN.simulation is not None else "",
     message:
         "Writing the page that sums up the run"
     shell:
         "python -m gta report overview --cohort {params.cohort:q} --evaluation {params.evaluation:q}"
         " --checksums {input.checksums:q} --training {input.training:q} --runtimes {input.runtimes:q}"
-        " --figures {input.figures:q} {params.options} --out {output.page:q} &> {log:q}"
+        " --figures {input.figures:q} --attribution {params.attribution:q} {params.options} --out {output.page:q} &> {log:q}"
 
 
 rule report_runtimes:
