@@ -52,18 +52,23 @@ def test_models_that_differ_from_the_first_are_ablations_of_what_differs() -> No
 
 def test_the_headline_says_whether_chance_does_as_well() -> None:
     across, seen = (headline_sentence(summary(1), "gta", regime) for regime in (ACROSS, SEEN))
-    assert across is not None and "+0.38, [-0.27, +0.80] over genes: not above the upper bound of permuted data (+0.41)" in across
-    assert "Best of the others: no_llm, +0.08." in across and "(18 genes, 86 held-out people)" in across
-    assert seen is not None and ": above the upper bound" in seen and "Best of the others: elastic_net, +0.10." in seen
+    assert across is not None and across.startswith("Across genes, gta is not above what permuted data reach. ")
+    assert "+0.38, [-0.27, +0.80] over genes (18 genes, 86 held-out people)" in across
+    assert "upper bound of permuted data +0.41. Best of the others: no_llm, +0.08." in across
+    assert seen is not None and "gta is above what" in seen and "Best of the others: elastic_net, +0.10." in seen
     assert headline_sentence(summary(1), "elastic_net", ACROSS) is None
 
 
 @pytest.mark.parametrize(
     ("genes", "people", "said"),
     [
-        ((0.01, 0.1), (0.02, 0.1), "Language model: it helps across people on seen genes."),
-        ((-0.01, 0.1), (0.02, 0.1), "Language model: no difference is shown."),
-        ((-0.2, -0.1), (-0.2, -0.1), "Language model: it does harm across people on seen genes."),
+        ((0.01, 0.1), (0.02, 0.1), "Language model: gta is higher with it across people on seen genes, in one training of each."),
+        ((-0.01, 0.1), (0.02, 0.1), "Language model: no difference is shown, in one training of each."),
+        (
+            (-0.2, -0.1),
+            (-0.2, -0.1),
+            "Language model: gta is lower with it across people on seen genes, in one training of each.",
+        ),
     ],
 )
 def test_an_ablation_is_decided_by_both_intervals(genes: tuple[float, float], people: tuple[float, float], said: str) -> None:
@@ -88,9 +93,8 @@ def test_what_each_seed_reaches_is_told() -> None:
 
 def test_the_elastic_net_is_compared_on_seen_genes() -> None:
     text = baseline_sentence(comparisons(("elastic_net", SEEN, -0.03, -0.09, 0.02, -0.07, -0.01)), "gta")
-    assert text is not None and text.endswith(
-        "-0.03, [-0.09, +0.02] over genes, [-0.07, -0.01] over people: gta is not different."
-    )
+    assert text is not None and text.startswith("gta is not different from elastic_net across people on seen genes. ")
+    assert text.endswith("-0.03, [-0.09, +0.02] over genes, [-0.07, -0.01] over people (51 genes).")
     assert baseline_sentence(comparisons(("no_llm", SEEN, 0.0, 0.0, 0.0, 0.0, 0.0)), "gta") is None
 
 
@@ -119,7 +123,12 @@ def enrichment(over_nearness: float, over_gc: float, beyond: float) -> pd.DataFr
 )
 def test_enrichment_has_to_beat_its_baselines(lows: tuple[float, float, float], said: str) -> None:
     text = enrichment_sentence(enrichment(*lows), "gta")
-    assert text is not None and f"(9 of 70 tiles, 7 genes): {said} AUROC 0.60 [0.50, 0.70]" in text and "personal" in text
+    assert (
+        text is not None
+        and f"at known elements: {said} 9 of 70 tiles of 7 genes" in text
+        and "AUROC 0.60 [0.50, 0.70]" in text
+        and "personal" in text
+    )
     assert enrichment_sentence(enrichment(*lows)[:0], "gta") is None
 
 
@@ -128,8 +137,8 @@ def test_signs_that_are_known_come_before_those_of_the_test_people() -> None:
     own = [("predicted", "test people", 1.0, 6, 4, 0.67, 0.69), ("predicted", "test people", 0.05, 3, 3, 1.0, 0.25)]
     known = [("predicted", "published slopes", 1.0, 8, 3, 0.4, 0.73), ("test people", "published slopes", 1.0, 8, 8, 1.0, 0.008)]
     text = sign_sentence(pd.DataFrame(own, columns=columns), "gta")
-    assert text is not None and "of the test people in 4 of 6 genes (two-sided binomial p = 0.69" in text
+    assert text is not None and "of the test people in 4 of 6 genes. By chance" in text
     text = sign_sentence(pd.DataFrame([*own, *known], columns=columns), "gta")
     assert text is not None and "of the published slopes in 3 of 8 genes" in text
-    assert text.endswith("The slopes of the test people do in 8 of 8.")
+    assert text.endswith("The slopes of the test people have them in 8 of 8.")
     assert sign_sentence(pd.DataFrame(columns=columns), "gta") is None

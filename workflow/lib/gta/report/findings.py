@@ -97,9 +97,9 @@ def headline_sentence(summary: pd.DataFrame, model: str, regime: str) -> str | N
         return None
     said = "above" if row["value"] > row["null_high"] else "not above"
     text = (
-        f"{_WHERE[regime].capitalize()} ({row['n_genes']:.0f} genes, {row['n_people']:.0f} held-out people) the Spearman"
-        f" correlation of {model} is {number(row['value'])}, {interval(row['ci_low'], row['ci_high'])} over genes:"
-        f" {said} the upper bound of permuted data ({number(row['null_high'])})."
+        f"{_WHERE[regime].capitalize()}, {model} is {said} what permuted data reach. Spearman correlation"
+        f" {number(row['value'])}, {interval(row['ci_low'], row['ci_high'])} over genes ({row['n_genes']:.0f} genes,"
+        f" {row['n_people']:.0f} held-out people); upper bound of permuted data {number(row['null_high'])}."
     )
     if len(others):
         best = max(others, key=lambda name: others[name])
@@ -133,11 +133,14 @@ def ablation_sentence(
         )
         decided.get(verdict(*genes, *people), []).append(_WHERE[regime])
     changed = ", ".join(f"{key}: {value}" for key, value in ablation.changes.items())
-    conclusions = [f"it helps {_listed(where)}" for where in [decided["higher"]] if where]
-    conclusions += [f"it does harm {_listed(where)}" for where in [decided["lower"]] if where]
+    conclusions = [f"{model} is {said} with it {_listed(where)}" for said, where in decided.items() if where]
     conclusion = "; ".join(conclusions) or "no difference is shown"
-    text = f"{ablation.part}: {conclusion}. {model} minus {ablation.name} ({changed}): {'; '.join(parts)}."
-    return f"{text} {_seeds(summary, per_gene, [model, ablation.name])}"
+    pair_of_models = [model, ablation.name]
+    once = ", in one training of each" if _once(summary, pair_of_models) else ""
+    return (
+        f"{ablation.part}: {conclusion}{once}. {model} minus {ablation.name} ({changed}): {'; '.join(parts)}."
+        f" {_seeds(summary, per_gene, pair_of_models)}"
+    )
 
 
 def baseline_sentence(comparisons: pd.DataFrame, model: str, baseline: str = "elastic_net") -> str | None:
@@ -148,17 +151,23 @@ def baseline_sentence(comparisons: pd.DataFrame, model: str, baseline: str = "el
         return None
     row = pair.iloc[0]
     genes, people = (row["ci_low"], row["ci_high"]), (row["people_ci_low"], row["people_ci_high"])
+    said = verdict(*genes, *people)
     return (
-        f"{model} minus {baseline}, which reads a gene's genotypes and nothing else, {_WHERE[SEEN_GENES]} ({row['n_genes']:.0f}):"
-        f" {number(row['difference'])}, {interval(*genes)} over genes, {interval(*people)} over people: {model} is"
-        f" {verdict(*genes, *people)}."
+        f"{model} is {said} {'from' if said == 'not different' else 'than'} {baseline} {_WHERE[SEEN_GENES]}."
+        f" {baseline} reads a gene's genotypes and nothing else; {model} minus {baseline}:"
+        f" {number(row['difference'])}, {interval(*genes)} over genes, {interval(*people)} over people"
+        f" ({row['n_genes']:.0f} genes)."
     )
+
+
+def _once(summary: pd.DataFrame, models: Sequence[str]) -> bool:
+    """Whether each of some models was trained with one seed only."""
+    return bool(summary.loc[summary["model"].isin(models), "n_seeds"].max() == 1)
 
 
 def _seeds(summary: pd.DataFrame, per_gene: pd.DataFrame, models: Sequence[str]) -> str:
     """How many seeds are behind a difference, and what each reaches across people, where there are several."""
-    numbers = summary.groupby("model")["n_seeds"].max()
-    if max(numbers[model] for model in models) == 1:
+    if _once(summary, models):
         return "One seed each: what the chance of training does is not known."
     said = []
     for model in models:
@@ -193,8 +202,9 @@ def enrichment_sentence(table: pd.DataFrame, model: str) -> str | None:
     else:
         said = "nothing beyond the distance from the TSS"
     return (
-        f"Attribution of {model} at known elements ({row['n_positive']:.0f} of {row['n_tiles']:.0f} tiles,"
-        f" {row['n_genes']:.0f} genes): {said}. AUROC {row['auroc']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}] for the best"
+        f"Attribution of {model} at known elements: {said}. {row['n_positive']:.0f} of {row['n_tiles']:.0f} tiles of"
+        f" {row['n_genes']:.0f} genes have elements; AUROC {row['auroc']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}] for the"
+        " best"
         f" of the measures, {best}; nearness {rows[NEARNESS]['auroc']:.2f}, GC content {rows[GC]['auroc']:.2f};"
         f" beyond the same distance in other genes {number(row['beyond'])} {interval(row['beyond_low'], row['beyond_high'])}."
     )
@@ -208,10 +218,12 @@ def sign_sentence(table: pd.DataFrame, model: str) -> str | None:
     # What is known from elsewhere comes after what the test people show, and counts more.
     row = known[known["threshold"] == 1.0].iloc[-1]
     text = (
-        f"Signs of {model}'s predicted effects agree with those of the {row['against']} in {row['n_agree']:.0f} of"
-        f" {row['n_genes']:.0f} genes (two-sided binomial p = {row['p_value']:.2g}; by chance half)."
+        f"Signs of {model}'s predicted effects are those of the {row['against']} in {row['n_agree']:.0f} of"
+        f" {row['n_genes']:.0f} genes. By chance it would be half (two-sided binomial p = {row['p_value']:.2g})."
     )
     control = table[(table["signs_of"] == "test people") & (table["against"] == row["against"]) & (table["n_genes"] > 0)]
     if len(control):
-        text += f" The slopes of the test people do in {control['n_agree'].iloc[0]:.0f} of {control['n_genes'].iloc[0]:.0f}."
+        text += (
+            f" The slopes of the test people have them in {control['n_agree'].iloc[0]:.0f} of {control['n_genes'].iloc[0]:.0f}."
+        )
     return text

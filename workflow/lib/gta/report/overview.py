@@ -266,7 +266,10 @@ def in_short(
     for attribution in attributions:
         said.append(findings.enrichment_sentence(attribution.enrichment, attribution.model))
         said.append(findings.sign_sentence(attribution.signs, attribution.model))
-    return "<ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in said if text) + "</ul>"
+    items = []
+    for conclusion, rest in (html.escape(text).split(". ", maxsplit=1) for text in said if text):
+        items.append(f"<li><b>{conclusion}.</b> {rest}</li>")
+    return f"<ul>{''.join(items)}</ul>"
 
 
 def attribution_sections(attribution: Attribution) -> Iterator[str]:
