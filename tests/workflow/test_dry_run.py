@@ -126,6 +126,20 @@ def test_new_people_are_predicted_by_the_stages_of_the_study(snakemake: Snakemak
     assert planned["aligner_train"] == 2 and "evaluation_score" not in planned
 
 
+def test_a_second_cohort_is_evaluated_only_where_it_is_asked_for(snakemake: Snakemake, tmp_path: Path) -> None:
+    for name in ("new.vcf", "new.bed"):
+        (tmp_path / name).write_text("##fileformat=VCFv4.2\n")
+    second = "predict={genotypes: new.vcf, contigs: [sim1], expression: new.bed}"
+    done = snakemake("-n", "--config", second, "--", "transfer")
+    assert done.returncode == 0, done.stderr
+    planned = jobs(done.stdout + done.stderr)
+    wanted = {"evaluation_transfer", "predict", "baselines_elastic_net", "baselines_top_eqtl"}
+    assert wanted <= set(planned) and "evaluation_score" not in planned
+    assert re.search(r"^report_table +4$", done.stdout + done.stderr, flags=re.MULTILINE)
+    done = snakemake("-n", "--config", second)
+    assert jobs(done.stdout + done.stderr) == DEMO
+
+
 def test_a_model_of_the_hub_is_downloaded_and_minilm_copied(snakemake: Snakemake) -> None:
     hub = f"language={{model: lab/good, revision: {'0' * 40}}}"
     done = snakemake("-n", "--configfile", TINY, "--config", hub, "models={gta: {}, m: {language_model: minilm}}")

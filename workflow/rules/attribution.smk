@@ -1,6 +1,7 @@
 rule attribution:
     input:
         **RUN.known_elements,
+        **RUN.known_eqtls,
         inputs="<results>/inputs/inputs.json",
         contigs="<results>/inputs/contigs.tsv",
         trained=collect("<results>/aligner/{{model}}/seed{seed}/training.json", seed=RUN.seeds),
@@ -21,6 +22,7 @@ rule attribution:
         completeness="<results>/attribution/{model}/completeness.tsv",
         words="<results>/attribution/{model}/words.tsv",
         mutagenesis="<results>/attribution/{model}/mutagenesis.parquet",
+        eqtls="<results>/attribution/{model}/eqtls.tsv",
         signs="<results>/attribution/{model}/signs.tsv",
         tracks=directory("<results>/attribution/{model}/tracks"),
         figures=report(
@@ -60,7 +62,7 @@ rule attribution:
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.tiles, parent=True),
         seed=RUN.seed,
-        elements=lambda wildcards: as_options(RUN.known_elements),
+        elements=lambda wildcards: as_options(RUN.known_elements | RUN.known_eqtls),
         options=lambda wildcards: f"{RUN.options('attribution')} {RUN.options('features')}",
     message:
         "Attributing the predictions of {wildcards.model} to the tiles of every window"

@@ -61,3 +61,50 @@ rule evaluation_ablations:
     shell:
         "python -m gta evaluation ablations --comparisons {input.comparisons:q} --model {params.model:q} {params.options}"
         " --out {output.table:q} &> {log:q}"
+
+
+rule evaluation_transfer:
+    input:
+        **RUN.new_expression,
+        **RUN.populations,
+        study_genes="<results>/cohort/genes.tsv",
+        study_people="<results>/cohort/people.tsv",
+        statistics="<results>/cohort/gene_statistics.tsv",
+        genes="<results>/predict/cohort/genes.tsv",
+        people="<results>/predict/cohort/people.tsv",
+        predictions="<results>/predict/people.parquet",
+        panels=collect("<results>/predict/haplotypes/{contig}.npz", contig=RUN.predict_contigs),
+        elastic_net="<results>/baselines/elastic_net.weights.tsv",
+        top_eqtl="<results>/baselines/top_eqtl.variants.tsv",
+    output:
+        summary="<results>/predict/transfer/summary.tsv",
+        comparisons="<results>/predict/transfer/comparisons.tsv",
+        per_gene="<results>/predict/transfer/per_gene.tsv",
+        per_person="<results>/predict/transfer/per_person.tsv",
+        variants="<results>/predict/transfer/variants.tsv",
+        dropped="<results>/predict/transfer/dropped.tsv",
+    log:
+        "<logs>/evaluation/transfer.log",
+    benchmark:
+        "<benchmarks>/evaluation/transfer.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=120,
+    params:
+        study=subpath(input.study_genes, parent=True),
+        cohort=subpath(input.genes, parent=True),
+        folder=subpath(output.summary, parent=True),
+        model=RUN.predict_model,
+        seed=RUN.seed,
+        options=f"{RUN.options('cohort', 'unit', 'min_expressed_fraction')} {RUN.options('evaluation')}",
+        files=as_options(RUN.new_expression | RUN.populations),
+    message:
+        "Comparing the predictions of new people with their expression"
+    shell:
+        "python -m gta evaluation transfer --study {params.study:q} --cohort {params.cohort:q}"
+        " --predictions {input.predictions:q} --haplotypes {input.panels:q}"
+        " --elastic-net {input.elastic_net:q} --top-eqtl {input.top_eqtl:q} --model {params.model:q} {params.files}"
+        " --seed {params.seed:q} {params.options} --out {params.folder:q} &> {log:q}"

@@ -185,6 +185,11 @@ rule report_overview:
         per_gene="<results>/evaluation/per_gene.tsv",
         training=collect("<results>/aligner/{model}/seed{seed}/training.json", model=RUN.models, seed=RUN.seeds),
         runtimes="<results>/evaluation/runtimes.tsv",
+        attribution=collect(
+            "<results>/attribution/{model}/{file}",
+            model=RUN.sections["attribution"].models,
+            file=["tiles.tsv", "enrichment.tsv", "signs.tsv", "completeness.tsv", "figures"],
+        ),
         figures=collect(
             "<results>/evaluation/figures/{figure}.svg",
             figure=["per_gene", "cis_signal", "across_genes", "dependence"],
@@ -210,13 +215,14 @@ rule report_overview:
     params:
         cohort=subpath(input.genes, parent=True),
         evaluation=subpath(input.summary, parent=True),
+        attribution=lambda wildcards, input: list(dict.fromkeys(str(Path(path).parent) for path in input.attribution)),
         options="--simulated" if RUN.simulation is not None else "",
     message:
         "Writing the page that sums up the run"
     shell:
         "python -m gta report overview --cohort {params.cohort:q} --evaluation {params.evaluation:q}"
         " --checksums {input.checksums:q} --training {input.training:q} --runtimes {input.runtimes:q}"
-        " --figures {input.figures:q} {params.options} --out {output.page:q} &> {log:q}"
+        " --figures {input.figures:q} --attribution {params.attribution:q} {params.options} --out {output.page:q} &> {log:q}"
 
 
 rule report_runtimes:
@@ -258,15 +264,15 @@ rule report_table:
         page=report(
             "<results>/report/{table}.html",
             caption="../report/table.rst",
-            category=lambda wildcards: TABLES[wildcards.table].category,
-            labels=lambda wildcards: {"what": TABLES[wildcards.table].title, "form": "table"},
+            category=lambda wildcards: (TABLES | TRANSFER)[wildcards.table].category,
+            labels=lambda wildcards: {"what": (TABLES | TRANSFER)[wildcards.table].title, "form": "table"},
         ),
     log:
         "<logs>/report/{table}.log",
     benchmark:
         "<benchmarks>/report/{table}.tsv"
     wildcard_constraints:
-        table="|".join(map(re.escape, TABLES)),
+        table="|".join(map(re.escape, TABLES | TRANSFER)),
     localrule: True
     conda:
         "../../envs/core.yaml"
@@ -275,8 +281,8 @@ rule report_table:
         mem_mb=memory(2000),
         runtime=30,
     params:
-        title=lambda wildcards: TABLES[wildcards.table].title,
-        description=lambda wildcards: TABLES[wildcards.table].description,
+        title=lambda wildcards: (TABLES | TRANSFER)[wildcards.table].title,
+        description=lambda wildcards: (TABLES | TRANSFER)[wildcards.table].description,
     message:
         "Making a page of the table {wildcards.table}"
     shell:

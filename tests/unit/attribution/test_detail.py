@@ -187,6 +187,16 @@ def test_the_tracks_of_hub_and_session_exist_and_stand_at_the_right_bases(gene: 
     names = [line.split()[1] for stanza in stanzas for line in stanza if line.startswith("track ")]
     parents = {line.split()[1] for stanza in stanzas for line in stanza if line.startswith("parent ")}
     assert len(names) == len(set(names)) and parents <= set(names)
+    # hub.txt, then the genome, then stanzas that begin with the name of a track: letters, digits and underscores only.
+    assert [line.split()[0] for line in stanzas[0]] == ["hub", "shortLabel", "longLabel", "useOneFile", "email"]
+    assert all(stanza[0].startswith("track ") for stanza in stanzas[2:] if any(stanza))
+    assert all(re.fullmatch(r"[A-Za-z]\w*", name) for name in names)
+    for key, limit in (("shortLabel", 17), ("longLabel", 80)):
+        assert all(len(label) <= limit for label in re.findall(rf"^{key} (.*)$", hub, re.MULTILINE)), key
+    (tmp_path / "G_1.base_importance.bw").unlink()
+    write_hub(genes, [], "hg19", tmp_path)
+    assert "base_importance" not in (tmp_path / "hub.txt").read_text(), "a super-track without members"
+    write_base_track("G/1", "22", importance, {"22": 2500}, tmp_path)
 
     write_session(genes, ["G/1"], "hg19", tmp_path)
     session = ElementTree.parse(tmp_path / "igv_session.xml").getroot()

@@ -198,6 +198,7 @@ def test_signs_are_counted_once_per_gene() -> None:
         }
     )
     found = sign_agreement(table, (1.0, 0.05))
+    assert found["signs_of"].eq("predicted").all() and found["against"].eq("test people").all()
     assert found[["n_genes", "n_agree"]].to_numpy().tolist() == [[3, 2], [2, 1]]
     assert found["p_value"].tolist() == [pytest.approx(1.0), pytest.approx(1.0)]
     assert sign_agreement(table[:0])["n_genes"].eq(0).all()

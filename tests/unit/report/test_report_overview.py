@@ -12,7 +12,7 @@ import pytest
 
 from gta.errors import UserError
 from gta.report import cis_signal, dependence
-from gta.report.overview import verdict
+from gta.report.findings import verdict
 
 Gta = Callable[..., None]
 SEEN, UNSEEN = "seen_genes_unseen_people", "unseen_genes_unseen_people"
@@ -138,13 +138,35 @@ def run(tmp_path: Path, cohort_folder: Path) -> list[object]:
     columns += ["people_ci_low", "people_ci_high"]
     pd.DataFrame([comparison], columns=columns).to_csv(evaluation / "comparisons.tsv", sep="\t", index=False)
     (tmp_path / "checksums.tsv").write_text("file\tbytes\tsha256\ndata/a_<b>.vcf.gz\t123\tabcdef\n")
-    training = tmp_path / "training.json"
-    training.write_text(json.dumps({"versions": {"gta": "0.1.0"}, "language_model_sha256_after": "5e803acc3e003a10343d"}))
+    training = tmp_path / "aligner" / "gta" / "seed1" / "training.json"
+    training.parent.mkdir(parents=True)
+    account = {
+        "settings": {"prompt": "full"},
+        "versions": {"gta": "0.1.0"},
+        "language_model_sha256_after": "5e803acc3e003a10343d",
+    }
+    training.write_text(json.dumps(account))
+    attribution = tmp_path / "attribution" / "gta"
+    (attribution / "figures").mkdir(parents=True)
+    for gene in ("a_1", "b"):
+        (attribution / "figures" / f"{gene}.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    (attribution / "tiles.tsv").write_text("gene\tpersonal\nb\t0.1\na/1\t0.2\nc\t0.3\n")
+    (attribution / "completeness.tsv").write_text("gene\tchange\tgap\nb\t-2\t-0.003\n")
+    (attribution / "signs.tsv").write_text(
+        "signs_of\tagainst\tthreshold\tn_genes\tn_agree\tshare\tp_value\npredicted\ttest people\t1\t6\t4\t0.67\t0.69\n"
+    )
+    bounds = [f"{name}{bound}" for name in ("difference", "over_gc", "beyond") for bound in ("", "_low", "_high")]
+    head = ["region", "measure", "n_genes", "n_tiles", "n_positive", "auroc", "ci_low", "ci_high", "same_distance", *bounds]
+    rows = [
+        ["all", measure, 7, 70, 9, 0.6, 0.5, 0.7, 0.5, *[0.04, -0.02, 0.1] * 3]
+        for measure in ("personal", "nearness_to_tss", "gc_content")
+    ]
+    pd.DataFrame(rows, columns=head).to_csv(attribution / "enrichment.tsv", sep="\t", index=False)
     (tmp_path / "runtimes.tsv").write_text("step\tjob\tseconds\tcpu_seconds\tmax_rss_mib\na\tb\t60\t120\t500\n")
     (tmp_path / "per_gene.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     words: list[object] = ["report", "overview", "--cohort", cohort_folder, "--evaluation", evaluation]
     words += ["--checksums", tmp_path / "checksums.tsv", "--training", training, "--runtimes", tmp_path / "runtimes.tsv"]
-    return [*words, "--figures", tmp_path / "per_gene.svg"]
+    return [*words, "--figures", tmp_path / "per_gene.svg", "--attribution", attribution]
 
 
 def test_the_overview_holds_the_numbers_of_the_tables_and_fetches_nothing(gta: Gta, run: list[object], tmp_path: Path) -> None:
@@ -166,7 +188,20 @@ def test_the_overview_holds_the_numbers_of_the_tables_and_fetches_nothing(gta: G
     assert ["Across people: seen genes", *pair] in cells.rows
     assert ["data/a_<b>.vcf.gz", "123", "abcdef"] in cells.rows
     assert "2 CPU minutes" in text
-    assert len(re.findall(r"<img [^>]*src=\"data:image/svg\+xml;base64,", text)) == 1
+    # Of genes that have a figure, the one with the larger personal attribution comes first; then the figure of the evaluation.
+    assert [alt[:3] for alt in re.findall(r"<img alt=\"([^\"]*)\" src=\"data:image/svg\+xml;base64,", text)] == [
+        "a_1",
+        "b: ",
+        "Spe",
+    ]
+    assert ["all", "personal", "7", "9 of 70", "0.60 [0.50, 0.70]", *["+0.04 [-0.02, +0.10]"] * 3] in cells.rows
+    assert "add up to the change of the prediction to within 0.003 ln expression" in text
+    assert (
+        "<li><b>Across people on seen genes, gta is above what permuted data reach.</b> Spearman correlation +0.12, [+0.05"
+        in text
+    )
+    assert "gta is lower than elastic_net" in text and "of the test people in 4 of 6 genes" in text
+    assert text.index("rebuilt here from the abstract") < text.index("In short") < text.index("What was run</h2>")
     assert "The data are simulated" not in text
     gta(*run, "--out", tmp_path / "again.html")
     assert (tmp_path / "again.html").read_text() == text
@@ -175,7 +210,7 @@ def test_the_overview_holds_the_numbers_of_the_tables_and_fetches_nothing(gta: G
 
 
 def test_an_overview_of_broken_files_is_refused(gta: Gta, run: list[object], tmp_path: Path) -> None:
-    (tmp_path / "training.json").write_text("{")
+    (tmp_path / "aligner" / "gta" / "seed1" / "training.json").write_text("{")
     with pytest.raises(UserError, match=r"training\.json is not JSON"):
         gta(*run, "--out", tmp_path / "overview.html")
     assert not (tmp_path / "overview.html").exists()

@@ -132,6 +132,7 @@ def test_users_paths_start_from_the_folder_of_data(data: dict[str, Any], tmp_pat
         ({"seed": -1}, "configuration.seed: -1 is below"),
         ({"simulation": {"genes": 1}}, "simulation.genes: 1 are fewer"),
         ({"predict": {"genes": "genes.txt"}}, "predict.genes: nobody is predicted without predict.genotypes"),
+        ({"predict": {"expression": "x.bed"}}, "predict.expression: nobody is predicted without predict.genotypes"),
         ({"predict": {"genotypes": "nowhere.vcf"}}, "The file of predict.genotypes, nowhere.vcf does not exist"),
         ({"predict": {"genotypes": "x.vcf", "model": "gat"}}, "predict.model: unknown key 'gat'; did you mean gta?"),
         ({"aligner": {"heads": 3}}, "aligner.heads: 3 does not divide the language model's width, 64"),

@@ -30,7 +30,9 @@ def write_hub(genes: pd.DataFrame, shown: list[str], assembly: str, folder: Path
         *("useOneFile on", "email none@example.org", "", f"genome {assembly}", ""),
     ]
     for measure, (name, _) in LOOKS.items():
-        lines += [f"track {measure}", "superTrack on show", f"shortLabel {name}", f"longLabel GTA {name}, ln expression", ""]
+        # A super-track needs members: there is no importance of bases where no gene is shown in detail.
+        if any(folder.glob(f"*.{measure}.bw")):
+            lines += [f"track {measure}", "superTrack on show", f"shortLabel {name}", f"longLabel GTA {name}, ln expression", ""]
     for number, (gene, symbol) in enumerate(genes[["gene", "symbol"]].itertuples(index=False)):
         for measure, (name, colour) in LOOKS.items():
             file = f"{str(gene).replace('/', '_')}.{measure}.bw"

@@ -15,13 +15,15 @@ Writes to --out (bp, 0-based half-open; natural-log units; means over the seeds)
   tiles.tsv            attribution of every tile of every window
   enrichment.tsv       AUROC and AUPRC of known elements, beside nearness to the TSS, GC content and the same distance in other
                        genes (empty without --elements or --truth)
+  eqtls.tsv            predicted effects of known eQTLs beside their slopes (empty without --eqtls or --planted)
+  signs.tsv            whether effects have the sign of slopes: of each detailed gene's strongest variant in the test people, and
+                       of the known eQTLs of all genes
   tracks/              bigWig and bedGraph per gene and measure, igv_session.xml, and hub.txt for UCSC with --assembly
   figures/             attribution along the window, per gene
 and of the --detailed genes:
   integrated.tsv       integrated gradients of every tile; completeness.tsv tells how nearly they add up
   words.tsv            the text prototypes that each tile attends to most, and their nearest tokens, by seed
   mutagenesis.parquet  effect of every variant in the window and of every change of a base near the TSS
-  signs.tsv            whether effects of variants have the sign of their slopes in the test people
   logos/, pages/       the strongest stretches of bases; an interactive page per gene
 
 measures:
@@ -58,6 +60,10 @@ def add_parser(stages: Any) -> None:
     parser.add_argument(
         "--elements", type=Path, help="known regulatory elements, .bed, .bed.gz or .bw (contigs named as in the reference)"
     )
+    parser.add_argument(
+        "--eqtls", type=Path, help="known eQTLs, .tsv with gene, variant (chr1_12345_A_G, from 1), slope and maybe p_value"
+    )
+    parser.add_argument("--planted", type=Path, help="planted variants of a simulation, .tsv")
     parser.add_argument("--truth", type=Path, help="planted elements of a simulation, .tsv")
     settings.add_threads(parser)
     settings.add_seed(parser, "the resampling of genes")
@@ -76,8 +82,9 @@ def run(arguments: argparse.Namespace) -> None:
     from gta.attribution.browsers import write_hub, write_session
     from gta.attribution.detail import detail
     from gta.attribution.enrichment import enrichment, gc_content, read_elements, require_shared_contigs
+    from gta.attribution.eqtls import COLUMNS, known_effects, known_signs, place, read_eqtls, read_planted
     from gta.attribution.figures import chosen_genes, draw_gene, require_genes
-    from gta.attribution.mutagenesis import Sequences, sign_agreement
+    from gta.attribution.mutagenesis import SIGNS, Sequences, sign_agreement
     from gta.attribution.page import page_data, write_page
     from gta.attribution.run import attribute_cohort
     from gta.attribution.stretches import base_importance, draw_logos, strongest
@@ -116,6 +123,14 @@ def run(arguments: argparse.Namespace) -> None:
     drawn = chosen_genes(tiles, chosen.figures, chosen.figure_genes)
     shown = drawn[: chosen.detailed]
     found = detail(trained, cohort, tiles, shown, sequences, chosen, arguments.model)
+    signs = sign_agreement(found.mutations)
+    effects_of_known = pd.DataFrame(columns=list(COLUMNS))
+    variants = arguments.planted or arguments.eqtls
+    if variants and sequences is not None:
+        known_variants = read_planted(variants) if arguments.planted else read_eqtls(variants)
+        effects_of_known = known_effects(trained, cohort, place(known_variants, cohort, sequences, variants), sequences)
+        rows = known_signs(effects_of_known, "planted effects" if arguments.planted else "published slopes")
+        signs = pd.concat([signs, pd.DataFrame(rows, columns=SIGNS)], ignore_index=True)
     importance = {gene: base_importance(found.mutations[found.mutations["gene"] == gene]) for gene in shown}
     by_gene = {str(row["gene"]): row for _, row in genes.iterrows()}
     contig_of = dict(zip(genes["gene"].astype(str), genes["contig"].astype(str), strict=True))
@@ -124,8 +139,8 @@ def run(arguments: argparse.Namespace) -> None:
     with atomic_path(arguments.out / "figures") as folder:
         folder.mkdir()
         for gene in drawn:
-            variants = panels[contig_of[gene]].panel(gene).positions
-            draw_gene(gene, tiles, genes, elements, variants, folder)
+            positions = panels[contig_of[gene]].panel(gene).positions
+            draw_gene(gene, tiles, genes, elements, positions, folder)
     with atomic_path(arguments.out / "tracks") as folder:
         folder.mkdir()
         write_tracks(tiles, contigs, folder)
@@ -158,7 +173,8 @@ def run(arguments: argparse.Namespace) -> None:
         "integrated.tsv": found.integrated,
         "completeness.tsv": found.completeness,
         "words.tsv": found.words,
-        "signs.tsv": sign_agreement(found.mutations),
+        "eqtls.tsv": effects_of_known,
+        "signs.tsv": signs,
     }
     for name, table in tables.items():
         with atomic_path(arguments.out / name) as temporary:

@@ -27,7 +27,8 @@ REGIONS = {
 
 COLUMNS = [
     *("region", "measure", "n_genes", "n_tiles", "n_positive", "auroc", "ci_low", "ci_high"),
-    *("difference", "difference_low", "difference_high", "same_distance", "beyond", "beyond_low", "beyond_high"),
+    *("difference", "difference_low", "difference_high", "over_gc", "over_gc_low", "over_gc_high"),
+    *("same_distance", "beyond", "beyond_low", "beyond_high"),
     *("auprc", "auprc_low", "auprc_high", "base_rate"),
 ]
 
@@ -204,8 +205,8 @@ def enrichment(tiles: pd.DataFrame, elements: pd.DataFrame, gc: np.ndarray, boot
 
     Returns:
         One row per region and measure. Regions: `all` tiles; `distal` ones, whose nearest edge is at least 2 kb from the TSS; and
-        classes of the distance of the nearest edge. `difference` is to nearness to the TSS on the same genes; `base_rate` is
-        the AUPRC that chance has.
+        classes of the distance of the nearest edge. `difference` is to nearness to the TSS on the same genes, `over_gc` to
+        GC content; `base_rate` is the AUPRC that chance has.
     """
     rows: list[dict[str, object]] = []
     if elements.empty:
@@ -227,17 +228,20 @@ def enrichment(tiles: pd.DataFrame, elements: pd.DataFrame, gc: np.ndarray, boot
             continue
         known = known[chosen]
         resampled = generator.integers(len(chosen), size=(bootstraps, len(chosen)))
-        nearness = np.diag(auroc(by_gene["nearness_to_tss"][chosen][:, within], known))
+        nearness, gc_alone = (
+            np.diag(auroc(by_gene[name][chosen][:, within], known)) for name in ("nearness_to_tss", "gc_content")
+        )
         for name, score in by_gene.items():
             own = score[chosen][:, within]
             crossed = auroc(own, known)
             values = np.diag(crossed)
             others = (crossed.sum(axis=1) - values) / (len(chosen) - 1) if len(chosen) > 1 else np.full_like(values, np.nan)
             precision = np.array([average_precision(*pair) for pair in zip(known, own, strict=True)])
-            difference, beyond = values - nearness, values - others
+            difference, over_gc, beyond = values - nearness, values - gc_alone, values - others
             numbers = [
                 *(values.mean(), *_interval(values, resampled)),
                 *(difference.mean(), *_interval(difference, resampled)),
+                *(over_gc.mean(), *_interval(over_gc, resampled)),
                 *(others.mean(), beyond.mean(), *_interval(beyond, resampled)),
                 *(precision.mean(), *_interval(precision, resampled), known.mean(axis=1).mean()),
             ]

@@ -11,7 +11,8 @@ from gta.errors import UserError
 mpl.use("Agg")
 # The same figure must have the same bytes in every run.
 mpl.rcParams["svg.hashsalt"] = "gta"
-mpl.rcParams["svg.fonttype"] = "none"
+# Text as outlines: a reader without the font would see other widths, and labels on top of each other.
+mpl.rcParams["svg.fonttype"] = "path"
 
 from matplotlib import pyplot as plt  # noqa: E402 (the backend must be chosen first)
 
@@ -91,12 +92,15 @@ def draw_gene(
         at, own = (int(neighbour.tss) - tss) / 1000, neighbour.gene == gene
         # The lowest row where no name is in the way, else the one that is free soonest.
         row = next((row for row, until in enumerate(free) if until <= at), int(np.argmin(free)))
-        free[row] = at + room * (3 + len(str(neighbour.symbol)))
+        length = room * (3 + len(str(neighbour.symbol)))
+        free[row] = at + length
+        # A name that would leave the figure stands on the other side.
+        offset, side = ((6, 0), "left") if at + length < (high - tss) / 1000 else ((-6, 0), "right")
         height, colour = 1 + row, "black" if own else "grey"
         axes[2].plot([at], [height], marker=">" if neighbour.strand == "+" else "<", color=colour, markersize=6)
         axes[2].annotate(
-            str(neighbour.symbol), (at, height), xytext=(6, 0), textcoords="offset points", va="center", fontsize=7,
-            color=colour, fontweight="bold" if own else "normal",
+            str(neighbour.symbol), (at, height), xytext=offset, textcoords="offset points", va="center", ha=side,
+            fontsize=7, color=colour, fontweight="bold" if own else "normal",
         )  # fmt: skip
     for axis in axes:
         axis.axvline(0, color="black", linewidth=0.8, linestyle=":")
@@ -105,12 +109,14 @@ def draw_gene(
     axes[2].set_yticks([-0.45, 0.3, (1 + LABEL_ROWS) / 2], ["variants", "elements", "TSS"])
     axes[2].set_xlim((low - tss) / 1000, (high - tss) / 1000)
     axes[2].set_xlabel(
-        f"distance from the TSS of {about['symbol']} (kb; {about['contig']}:{tss + 1:,}, gene on the {about['strand']} strand)"
+        f"distance from the TSS of {about['symbol']} along the contig (kb; {about['contig']}:{tss + 1:,},"
+        f" gene on the {about['strand']} strand)"
     )
+    seeds = int(rows["n_seeds"].iloc[0])
     split = {"train": "seen in training", "valid": "validation gene", "test": "unseen gene"}[str(about["split"])]
     axes[0].set_title(
         f"{about['symbol']} ({gene}), {split}, {len(known)} known elements, {len(places)} variants,"
-        f" mean of {rows['n_seeds'].iloc[0]} seeds"
+        f" {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}"
     )
     path = folder / f"{gene.replace('/', '_')}.svg"
     figure.savefig(path, metadata={"Date": None})

@@ -24,6 +24,9 @@ from gta.haplotypes import Panel, PanelSet, Reference
 #: Mutations that are read together: their table of alleles grows with the square of it.
 CHUNK = 1024
 
+#: Columns of `signs.tsv`: whose signs, against whose, in genes with a p-value in the test people up to a threshold.
+SIGNS = ["signs_of", "against", "threshold", "n_genes", "n_agree", "share", "p_value"]
+
 COLUMNS = ("gene", "contig", "position", "ref", "alt", "kind", "distance", "frequency")
 
 
@@ -162,6 +165,28 @@ def predict(trained: Trained, number: int, features: GeneFeatures) -> tuple[np.n
     return np.concatenate(means), np.concatenate(deviations)
 
 
+def effects(trained: list[Trained], number: int, gene: pd.Series, mutations: pd.DataFrame, sequences: Sequences) -> np.ndarray:
+    """What each mutation alone does to the prediction of the reference haplotype.
+
+    Args:
+        trained: The trained aligner of each seed.
+        number: Number of the gene.
+        gene: Its row of `cohort/genes.tsv`.
+        mutations: M mutations by position.
+        sequences: Where sequence comes from.
+
+    Returns:
+        (M, 2) float64: change of the predicted mean and deviation, ALT minus REF, ln expression, mean over seeds.
+    """
+    changes = np.zeros((len(mutations), 2))
+    for at in range(0, len(mutations), CHUNK):
+        features = mutant_features(gene, mutations.iloc[at : at + CHUNK], sequences)
+        for one in trained:
+            values = np.stack(predict(one, number, features), axis=1)
+            changes[at : at + CHUNK] += (values[1:] - values[0]) / len(trained)
+    return changes
+
+
 def mutate(trained: list[Trained], cohort: Cohort, number: int, sequences: Sequences, bases: int) -> pd.DataFrame:
     """In-silico mutagenesis of one gene's window.
 
@@ -180,13 +205,7 @@ def mutate(trained: list[Trained], cohort: Cohort, number: int, sequences: Seque
     gene = cohort.genes.iloc[number]
     panel = sequences.panel(gene)
     table = list_mutations(gene, panel, sequences.reference, bases)
-    effects = np.zeros((len(table), 2))
-    for at in range(0, len(table), CHUNK):
-        features = mutant_features(gene, table.iloc[at : at + CHUNK], sequences)
-        for one in trained:
-            values = np.stack(predict(one, number, features), axis=1)
-            effects[at : at + CHUNK] += (values[1:] - values[0]) / len(trained)
-    table["effect_mean"], table["effect_deviation"] = effects.T
+    table["effect_mean"], table["effect_deviation"] = effects(trained, number, gene, table, sequences).T
     variants = (table["kind"] == "variant").to_numpy()
     found = np.full((len(table), 2), np.nan)
     found[variants] = slopes(panel, table[variants], cohort.expression[number], cohort.people_numbers("test"))
@@ -204,7 +223,8 @@ def slopes(panel: Panel, variants: pd.DataFrame, expression: np.ndarray, people:
         people: Numbers of the people to use: the test people, of whom the aligner has seen nothing.
 
     Returns:
-        (V, 2): slope (ln expression per allele) and two-sided p-value; NaN where all people have the same genotype.
+        (V, 2): slope (ln expression per allele) and two-sided p-value; NaN where all people have the same genotype, or the panel
+        has no such allele.
     """
     places = {
         (int(position), ref.decode(), alt.decode()): (record, number)
@@ -215,6 +235,8 @@ def slopes(panel: Panel, variants: pd.DataFrame, expression: np.ndarray, people:
     second = np.where(second < 0, first, second)
     found = np.full((len(variants), 2), np.nan)
     for row, (position, ref, alt) in enumerate(variants[["position", "ref", "alt"]].itertuples(index=False)):
+        if (int(position), str(ref), str(alt)) not in places:
+            continue
         record, number = places[int(position), str(ref), str(alt)]
         carries = panel.alleles[:, record] == number
         dosage = carries[first].astype(float) + carries[second]
@@ -235,14 +257,21 @@ def sign_agreement(mutations: pd.DataFrame, thresholds: tuple[float, ...] = (1.0
         thresholds: Greatest p-values.
 
     Returns:
-        `threshold n_genes n_agree share p_value`: p-value of a two-sided binomial test against one half.
+        `SIGNS`: p-value of a two-sided binomial test against one half.
     """
     known = mutations[(mutations["kind"] == "variant") & mutations["p_value"].notna() & (mutations["effect_deviation"] != 0)]
     leads = known.sort_values("p_value", kind="stable").groupby("gene", sort=False).head(1)
     rows = []
     for threshold in thresholds:
         chosen = leads[leads["p_value"] <= threshold]
-        agree = int((np.sign(chosen["slope"]) == np.sign(chosen["effect_deviation"])).sum())
-        p_value = scipy.stats.binomtest(agree, len(chosen)).pvalue if len(chosen) else np.nan
-        rows.append((threshold, len(chosen), agree, agree / len(chosen) if len(chosen) else np.nan, p_value))
-    return pd.DataFrame(rows, columns=["threshold", "n_genes", "n_agree", "share", "p_value"])
+        counted = agreement(chosen["effect_deviation"].to_numpy(), chosen["slope"].to_numpy())
+        rows.append(("predicted", "test people", threshold, *counted))
+    return pd.DataFrame(rows, columns=SIGNS)
+
+
+def agreement(first: np.ndarray, second: np.ndarray) -> tuple[int, int, float, float]:
+    """In how many of n pairs the signs agree: n, that number, its share, two-sided binomial p-value against 1/2."""
+    agree = int((np.sign(first) == np.sign(second)).sum())
+    if not len(first):
+        return 0, 0, np.nan, np.nan
+    return len(first), agree, agree / len(first), float(scipy.stats.binomtest(agree, len(first)).pvalue)

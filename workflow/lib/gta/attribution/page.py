@@ -57,7 +57,7 @@ def page_data(
         "tss": int(gene["tss"]),
         "sign": 1 if gene["strand"] == "+" else -1,
         "tiles": {"start": tiles["start"].tolist(), "end": tiles["end"].tolist(), "words": best.tolist()},
-        "rows": [{"name": name, "values": values} for name, values in rows.items()],
+        "rows": [{"name": name, "values": values, "signless": "|" in name} for name, values in rows.items()],
         "variants": {
             "position": variants["position"].tolist(),
             "change": (variants["ref"] + ">" + variants["alt"]).tolist(),

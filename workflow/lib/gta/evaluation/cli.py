@@ -58,6 +58,21 @@ writes
                     and what it decides: better (the interval is above 0), worse (below) or open
 """
 
+_TRANSFER = """\
+Compares the predictions of people of a second cohort (`gta predict people`) with the expression measured in them, by the code and
+in the regimes of `score`. Nothing is fitted on the second cohort: the elastic net and the strongest variants stand beside with
+the weights that they have in the study; a variant that the second cohort lacks counts as if nobody carried it.
+
+Left out, and listed in dropped.tsv: people who were in the training of the study (by name), people without expression, genes
+without expression, and genes that were not in the study but share sequence with its training. Expression is ln(TPM + 0.01) as
+measured: no hidden factors are removed, for they would have to be fitted on the people who are tested.
+
+writes, into the folder of --out
+  summary.tsv, comparisons.tsv, per_gene.tsv, per_person.tsv   as `score` writes them
+  variants.tsv      model, genes, variants with a weight, and how many of these the second cohort has
+  dropped.tsv       kind, name, reason
+"""
+
 _HEADLINE = """\
 Prints the main numbers of an evaluation: one row per model, one column per regime, each as value [interval], with a star where
 the value is above what permuted data give.
@@ -73,6 +88,23 @@ def _score(arguments: argparse.Namespace) -> None:
     settings = from_arguments(EvaluationSettings, arguments)
     tables = (arguments.elastic_net, arguments.top_eqtl, arguments.gene_groups)
     score(arguments.cohort, arguments.predictions, arguments.out, settings, arguments.seed, *tables)
+
+
+def _transfer(arguments: argparse.Namespace) -> None:
+    from gta.evaluation.transfer import Files, transfer
+
+    files = Files(
+        arguments.study,
+        arguments.cohort,
+        arguments.predictions,
+        arguments.expression,
+        arguments.haplotypes,
+        arguments.elastic_net,
+        arguments.top_eqtl,
+        arguments.populations,
+    )
+    settings = from_arguments(EvaluationSettings, arguments)
+    transfer(files, arguments.out, arguments.model, settings, arguments.seed, arguments.unit, arguments.min_expressed_fraction)
 
 
 def _ablations(arguments: argparse.Namespace) -> None:
@@ -93,7 +125,7 @@ def _headline(arguments: argparse.Namespace) -> None:
 
 
 def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `evaluation` with its actions `score` and `headline`."""
+    """Add `evaluation` with its actions."""
     stage = stages.add_parser("evaluation", help="compare predictions with expression")
     actions = stage.add_subparsers(dest="action", metavar="ACTION", required=True)
 
@@ -115,6 +147,45 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add_seed(score, "all random draws")
     add_arguments(score, EvaluationSettings)
     score.set_defaults(run=_score)
+
+    transfer = actions.add_parser(
+        "transfer",
+        help="write the tables of a second cohort",
+        description=_TRANSFER,
+        epilog="example\n  gta evaluation transfer --study results/demo/cohort --cohort results/demo/predict/cohort \\\n"
+        "      --predictions results/demo/predict/people.parquet --expression second.bed.gz \\\n"
+        "      --haplotypes results/demo/predict/haplotypes/sim1.npz --model gta \\\n"
+        "      --elastic-net results/demo/baselines/elastic_net.weights.tsv \\\n"
+        "      --top-eqtl results/demo/baselines/top_eqtl.variants.tsv --out transfer\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    transfer.add_argument("--study", type=Path, required=True, metavar="DIR", help="folder of the stage cohort of the study")
+    transfer.add_argument("--cohort", type=Path, required=True, metavar="DIR", help="folder cohort/ of `gta predict prepare`")
+    transfer.add_argument(
+        "--predictions", type=Path, required=True, metavar="FILE", help="people.parquet of `gta predict people`"
+    )
+    transfer.add_argument(
+        "--expression", type=Path, required=True, metavar="BED", help="expression matrix of the second cohort, as `gta inputs`"
+    )
+    transfer.add_argument("--unit", choices=("tpm", "rpkm"), default="tpm", help="unit of the matrix [tpm]")
+    transfer.add_argument(
+        "--min-expressed-fraction", type=float, default=0.5, help="share of people above zero that a gene needs [0.5]"
+    )
+    transfer.add_argument(
+        "--haplotypes", type=Path, required=True, nargs="+", metavar="NPZ", help="haplotype panels of the second cohort"
+    )
+    transfer.add_argument("--model", required=True, metavar="NAME", help="what the model is called in the tables")
+    transfer.add_argument(
+        "--elastic-net", type=Path, required=True, metavar="TSV", help="table of weights of `baselines elastic-net`"
+    )
+    transfer.add_argument("--top-eqtl", type=Path, required=True, metavar="TSV", help="table of variants of `baselines top-eqtl`")
+    transfer.add_argument(
+        "--populations", type=Path, metavar="TSV", help="person population: people are permuted within these [all alike]"
+    )
+    transfer.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables")
+    add_seed(transfer, "all random draws")
+    add_arguments(transfer, EvaluationSettings)
+    transfer.set_defaults(run=_transfer)
 
     ablations = actions.add_parser(
         "ablations",

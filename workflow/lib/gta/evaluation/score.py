@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +160,15 @@ class Scorer:
                 found.append(known | {"metric": "spearman"} | over_seeds(estimates)["spearman"].row("spearman", self.settings))
         return found
 
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables that need nothing but predictions and expression, by name."""
+        return {
+            "per_gene": self.per_gene(),
+            "per_person": self.per_person(),
+            "summary": self.summary(),
+            "comparisons": self.comparisons(),
+        }
+
     def _differences(
         self, regime: str, genes: NDArray[np.intp], first: Model, second: Model
     ) -> dict[str, across_people.Difference]:
@@ -182,6 +191,12 @@ def _combinations(models: Sequence[Model], regimes: Sequence[str]) -> "itertools
 
 def _stack(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Write each table as `NAME.tsv`."""
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g", lineterminator="\n")
 
 
 def score(
@@ -219,13 +234,6 @@ def score(
     properties = read_properties(cohort, elastic_net, top_eqtl, gene_groups)
     models = [Model.of(predictions) for predictions in read_predictions(prediction_files, cohort).values()]
     scorer = Scorer(cohort, models, settings, seed)
-    tables = {
-        "per_gene": scorer.per_gene(),
-        "per_person": scorer.per_person(),
-        "summary": scorer.summary(),
-        "comparisons": scorer.comparisons(),
-        "dependence": scorer.dependence(properties),
-    }
+    tables = {**scorer.tables(), "dependence": scorer.dependence(properties)}
     with staged_files(out) as folder:
-        for name, table in tables.items():
-            table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g", lineterminator="\n")
+        write_tables(tables, folder)

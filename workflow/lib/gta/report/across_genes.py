@@ -60,7 +60,7 @@ def draw(cohort: Cohort, models: Sequence[Model], summary: pd.DataFrame) -> Figu
             marker=style.marker,
             linestyle="",
             color=style.colour,
-            markersize=4,
+            markersize=5,
             markeredgewidth=0,
             alpha=0.7,
             rasterized=len(spoken) > MAX_VECTOR_POINTS,

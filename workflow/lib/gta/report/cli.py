@@ -49,8 +49,9 @@ reads
 """
 
 _OVERVIEW = """\
-Writes the page that sums up a run: what was run on what, the headline with intervals and nulls, what the comparisons say,
-figures, versions and checksums, limits. Everything is inside the page; it needs no network.
+Writes the page that sums up a run: what it shows in sentences made of its numbers, what was run on what, the headline with
+intervals and nulls, what the comparisons say, attribution, figures, limits, versions and checksums. Everything is inside the
+page; it needs no network.
 
 reads
   --cohort       folder with people.tsv and genes.tsv
@@ -59,6 +60,8 @@ reads
   --training     training.json of every training run
   --runtimes     runtimes.tsv of the run
   --figures      SVG figures, shown in this order
+  --attribution  folders of `gta attribution`, named after their models: tiles.tsv, enrichment.tsv, signs.tsv, completeness.tsv
+                 and figures/
 """
 
 _LEARNING_CURVES = f"""\
@@ -137,6 +140,7 @@ def _overview(arguments: argparse.Namespace) -> None:
         arguments.runtimes,
         arguments.figures,
         arguments.simulated,
+        arguments.attribution,
     )
     overview(sources, arguments.out)
 
@@ -235,6 +239,9 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--training", nargs="+", **file, help="training.json of every training run")
     parser.add_argument("--runtimes", **file, help="table of jobs")
     parser.add_argument("--figures", nargs="*", default=[], type=Path, metavar="SVG", help="figures to show")
+    parser.add_argument(
+        "--attribution", nargs="*", default=[], type=Path, metavar="DIR", help="folders of the stage attribution, one per model"
+    )
     parser.add_argument("--simulated", action="store_true", help="say that the data are simulated")
 
     parser = action(

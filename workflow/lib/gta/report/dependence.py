@@ -1,5 +1,6 @@
 """Figure: mean correlation across people in thirds of the genes, by what is known of the genes."""
 
+import math
 from pathlib import Path
 
 import matplotlib as mpl
@@ -83,12 +84,13 @@ def draw(table: pd.DataFrame) -> Figure:
         sizes = rows.loc[rows["regime"] == regime, "n_genes"]
         size = f"{sizes.min():.0f}" if sizes.min() == sizes.max() else f"{sizes.min():.0f} to {sizes.max():.0f}"
         axes[row, 0].set_ylabel(f"mean Spearman\n{_REGIMES[regime]}\n(n = {size} in each third)")
+    figure.supxlabel("thirds of the genes, by the property above: from the smallest to the greatest value in each", fontsize=8)
     styles = model_styles(models)
     handles = [
         Line2D([], [], color=styles[m].colour, marker=styles[m].marker, linestyle=styles[m].line, markersize=4, label=m)
         for m in models
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(models)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=math.ceil(len(models) / math.ceil(len(models) / 5)))
     return figure
 
 

@@ -3,7 +3,7 @@
 import base64
 import html
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from gta.evaluation.models import ACROSS_GENES, HEADLINE_METRICS, REGIMES, SEEN_
 from gta.evaluation.tables import read_numbers
 from gta.files import atomic_path, require_file
 from gta.inputs.tables import read_table
+from gta.report import findings
+from gta.report.findings import DIFFERENCES, GC, NEARNESS, interval, number, verdict
 
 #: Genes with a q-value up to this count as predicted.
 LEVEL = 0.05
@@ -61,9 +63,17 @@ _LIMITS = (
     "Hidden factors of expression, fitted on the training people, were removed before anything was predicted: correlations with"
     " expression as measured are usually lower.",
     "R2 depends on the scale of a prediction; it means nothing for the extractor's own track, whose scale is its own.",
-    "GTA is rebuilt from the abstract of arXiv:2410.01858. The 0.65 across genes that it reports on Geuvadis is the paper's"
-    " number, not one of these.",
+    "Attribution shows what a model used, not what the cell uses; figures are of the genes with most signal.",
 )
+
+_ORIGIN = (
+    "GTA is rebuilt here from the abstract of arXiv:2410.01858: no code of it is public, and all that the abstract does not say"
+    " is a choice of this project. The Spearman correlation of 0.65 across genes that it reports on Geuvadis is the paper's"
+    " number, not one of these."
+)
+
+#: Figures of single genes on the page, those whose people the model tells apart most.
+GALLERY = 3
 
 
 _PAGE = """\
@@ -103,6 +113,7 @@ class Sources:
         runtimes: runtimes.tsv.
         figures: SVG figures in the order in which they are shown.
         simulated: Whether the data are simulated.
+        attribution: Folders of the attribution, named after their models.
     """
 
     cohort: Path
@@ -112,6 +123,7 @@ class Sources:
     runtimes: Path
     figures: Sequence[Path]
     simulated: bool
+    attribution: Sequence[Path] = ()
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], path_columns: Sequence[int] = ()) -> str:
@@ -121,14 +133,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], path_columns: Seq
         cells = (f"<td{' class=path' if i in path_columns else ''}>{html.escape(cell)}</td>" for i, cell in enumerate(row))
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return "".join([*lines, "</tbody></table>"])
-
-
-def _number(value: float, digits: int = 2) -> str:
-    return "" if np.isnan(value) else f"{round(value, digits) + 0.0:+.{digits}f}"  # 0.0 rather than -0.0
-
-
-def _interval(low: float, high: float) -> str:
-    return "" if np.isnan(low) else f"[{_number(low)}, {_number(high)}]"
 
 
 def what_was_run(people: pd.DataFrame, genes: pd.DataFrame) -> str:
@@ -165,13 +169,13 @@ def headline_table(summary: pd.DataFrame, per_gene: pd.DataFrame, regime: str) -
         row = [
             model,
             f"{main['n_seeds']:.0f}",
-            _number(main["value"]),
-            _interval(main["ci_low"], main["ci_high"]),
-            _interval(main["people_ci_low"], main["people_ci_high"]),
-            f"{_number(main['null_mean'])}, {_number(main['null_high'])}",
+            number(main["value"]),
+            interval(main["ci_low"], main["ci_high"]),
+            interval(main["people_ci_low"], main["people_ci_high"]),
+            f"{number(main['null_mean'])}, {number(main['null_high'])}",
             f"{main['p_value']:.2g}",
-            _number(pearson),
-            _number(r2) if abs(r2) < 100 else f"{r2:.0f}",
+            number(pearson),
+            number(r2) if abs(r2) < 100 else f"{r2:.0f}",
         ]
         if not across:
             negative = chosen.loc[(model, "share_negative")]
@@ -185,35 +189,125 @@ def headline_table(summary: pd.DataFrame, per_gene: pd.DataFrame, regime: str) -
     return f"<h3>{title} (n = {sizes['n_genes']:.0f} genes, {sizes['n_people']:.0f} people)</h3><p>{text}</p>{_table(head, rows)}"
 
 
-def verdict(low: float, high: float, people_low: float, people_high: float) -> str:
-    """What a paired difference says: `higher` or `lower` only if both intervals exclude 0, else `not different`."""
-    if min(low, people_low) > 0:
-        return "higher"
-    if max(high, people_high) < 0:
-        return "lower"
-    return "not different"
-
-
 def comparison_table(comparisons: pd.DataFrame, model: str) -> str:
     """The differences of one model from every other as HTML; the first of the run, so it is `model_a` of its pairs."""
-    metrics = {ACROSS_GENES: "spearman_difference", SEEN_GENES: "mean_difference", UNSEEN_GENES: "mean_difference"}
-    chosen = comparisons[(comparisons["model_a"] == model) & (comparisons["metric"] == comparisons["regime"].map(metrics))]
+    chosen = comparisons[(comparisons["model_a"] == model) & (comparisons["metric"] == comparisons["regime"].map(DIFFERENCES))]
     rows = []
     for _, row in chosen.iterrows():
         over_genes, over_people = (row["ci_low"], row["ci_high"]), (row["people_ci_low"], row["people_ci_high"])
         pair = f"{row['model_a']} - {row['model_b']}"
-        numbers = (f"{row['n_genes']:.0f}", _number(row["difference"]), _interval(*over_genes), _interval(*over_people))
+        numbers = (f"{row['n_genes']:.0f}", number(row["difference"]), interval(*over_genes), interval(*over_people))
         rows.append([_REGIMES[row["regime"]][0].split(", ")[0], pair, *numbers, verdict(*over_genes, *over_people)])
     return _table(
         ["regime", "difference", "genes", "Spearman", "interval over genes", "interval over people", f"{model} is"], rows
     )
 
 
-def _figure(path: Path) -> str:
+def _figure(path: Path, caption: str = "") -> str:
     """A figure as an image inside the page, apart from others, so that names inside of them cannot clash."""
     data = base64.b64encode(require_file(path, "figure").read_bytes()).decode()
-    caption = html.escape(_CAPTIONS.get(path.stem, path.stem))
+    caption = html.escape(caption or _CAPTIONS.get(path.stem, path.stem))
     return f'<figure><img alt="{caption}" src="data:image/svg+xml;base64,{data}"><figcaption>{caption}</figcaption></figure>'
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What the page says of one model's attribution.
+
+    Attributes:
+        model: Name of the model.
+        enrichment: `enrichment.tsv`.
+        signs: `signs.tsv`.
+        completeness: `completeness.tsv`.
+        figures: Figures of single genes, the gene with the largest personal attribution first.
+    """
+
+    model: str
+    enrichment: pd.DataFrame
+    signs: pd.DataFrame
+    completeness: pd.DataFrame
+    figures: Sequence[Path]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Attribution":
+        """Read the folder that `gta attribution` wrote for a model.
+
+        Raises:
+            UserError: if a table is absent or of another form.
+        """
+        intervals = [f"{name}{bound}" for name in ("difference", "over_gc", "beyond") for bound in ("", "_low", "_high")]
+        counts = ("n_genes", "n_tiles", "n_positive", "auroc", "ci_low", "ci_high", "same_distance")
+        personal = read_numbers(folder / "tiles.tsv", ("gene",), ("personal",)).groupby("gene", sort=False)["personal"].sum()
+        figures = {path.stem: path for path in (folder / "figures").glob("*.svg")}
+        order = [str(gene).replace("/", "_") for gene in personal.sort_values(ascending=False, kind="stable").index]
+        return cls(
+            folder.name,
+            read_numbers(folder / "enrichment.tsv", ("region", "measure"), (*counts, *intervals)),
+            read_numbers(folder / "signs.tsv", ("signs_of", "against"), ("threshold", "n_genes", "n_agree", "share", "p_value")),
+            read_numbers(folder / "completeness.tsv", ("gene",), ("change", "gap")),
+            [figures[gene] for gene in order if gene in figures],
+        )
+
+
+def in_short(
+    summary: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    per_gene: pd.DataFrame,
+    training: Mapping[str, Mapping[str, object]],
+    attributions: Sequence[Attribution],
+) -> str:
+    """What the run shows of its first model, as a list in HTML; every sentence is made of the tables' numbers."""
+    first = str(summary["model"].iloc[0])
+    settings = {name: account["settings"] for name, account in training.items()}
+    said = [findings.headline_sentence(summary, first, regime) for regime in REGIMES]
+    said.append(findings.baseline_sentence(comparisons, first))
+    for ablation in findings.ablations(settings, first):  # type: ignore[arg-type]
+        said.append(findings.ablation_sentence(comparisons, summary, per_gene, first, ablation))
+    for attribution in attributions:
+        said.append(findings.enrichment_sentence(attribution.enrichment, attribution.model))
+        said.append(findings.sign_sentence(attribution.signs, attribution.model))
+    items = []
+    for conclusion, rest in (html.escape(text).split(". ", maxsplit=1) for text in said if text):
+        items.append(f"<li><b>{conclusion}.</b> {rest}</li>")
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def attribution_sections(attribution: Attribution) -> Iterator[str]:
+    """Enrichment, completeness and the figures of the genes with most signal, as HTML."""
+    yield f"<h2>Attribution of {html.escape(attribution.model)}</h2>"
+    table = attribution.enrichment[attribution.enrichment["region"].isin(["all", "distal"])]
+    if len(table):
+        yield (
+            "<p>Do tiles with known elements have larger absolute values than other tiles of the same gene? AUROC within genes,"
+            " mean over genes; 0.5 is chance. An attribution has to beat nearness to the TSS and GC content, and random tiles of"
+            " the same distance (<i>beyond</i>: the same measure at the same distance in other genes). <i>distal</i>: 2 kb and"
+            " more from the TSS.</p>"
+        )
+        head = ["tiles", "measure", "genes", "tiles with elements", "AUROC", "over nearness", "over GC content", "beyond"]
+        rows = []
+        for _, row in table.iterrows():
+            alone = row["measure"] in (NEARNESS, GC)
+            differences = [
+                f"{number(row[name])} {interval(row[f'{name}_low'], row[f'{name}_high'])}"
+                for name in ("difference", "over_gc", "beyond")
+            ]
+            auroc = f"{row['auroc']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
+            sizes = (f"{row['n_genes']:.0f}", f"{row['n_positive']:.0f} of {row['n_tiles']:.0f}")
+            rows.append([row["region"], row["measure"], *sizes, auroc, *([""] * 3 if alone else differences)])
+        yield _table(head, rows)
+    gaps = attribution.completeness
+    if len(gaps):
+        yield (
+            f"<p>Integrated gradients of {gaps['gene'].nunique()} genes add up to the change of the prediction to within"
+            f" {gaps['gap'].abs().max():.2g} ln expression (greatest gap; median absolute change"
+            f" {gaps['change'].abs().median():.2g}).</p>"
+        )
+    for path in attribution.figures[:GALLERY]:
+        yield _figure(
+            path,
+            f"{path.stem}: deletion effect and personal attribution of each tile along the window (ln expression), one of the"
+            " genes whose people the model tells apart most; numbers of elements, variants and seeds in the title.",
+        )
 
 
 def _training(paths: Sequence[Path]) -> list[Mapping[str, object]]:
@@ -227,9 +321,8 @@ def _training(paths: Sequence[Path]) -> list[Mapping[str, object]]:
     return found
 
 
-def _provenance(sources: Sources) -> str:
+def _provenance(sources: Sources, accounts: Sequence[Mapping[str, object]]) -> str:
     """Versions, checksums, time and memory as HTML."""
-    accounts = _training(sources.training)
     versions = accounts[0]["versions"] if accounts else {}
     frozen = sorted({str(account["language_model_sha256_after"]) for account in accounts} - {"None"})
     jobs = read_numbers(sources.runtimes, ("step", "job"), ("seconds", "cpu_seconds", "max_rss_mib"))
@@ -261,6 +354,9 @@ def page(sources: Sources) -> str:
     )
     per_gene = read_numbers(sources.evaluation / "per_gene.tsv", ("model", "seed", "regime"), ("spearman", "q_value"))
     first = str(summary["model"].iloc[0])
+    accounts = _training(sources.training)
+    training = {path.parent.parent.name: account for path, account in zip(sources.training, accounts, strict=True)}
+    attributions = [Attribution.read(folder) for folder in sources.attribution]
     simulated = (
         '<p class="warning"><b>The data are simulated</b>, with regulatory variants planted at known places. The'
         " numbers say whether the software finds them, and nothing of biology.</p>"
@@ -269,7 +365,10 @@ def page(sources: Sources) -> str:
         body="\n".join(
             [
                 "<h1>Gene expression from personal genomes: what was run, and what came out</h1>",
+                f"<p>{_ORIGIN}</p>",
                 simulated if sources.simulated else "",
+                "<h2>In short</h2>",
+                in_short(summary, comparisons, per_gene, training, attributions),
                 "<h2>What was run</h2>",
                 what_was_run(read_people(sources.cohort), read_genes(sources.cohort)),
                 "<h2>Headline</h2>",
@@ -281,12 +380,13 @@ def page(sources: Sources) -> str:
                 "<p>Paired differences on the same genes and held-out people. <i>Not different</i> if one of the intervals"
                 " includes 0: these genes and people cannot tell. With many pairs, some exclude 0 by chance.</p>",
                 comparison_table(comparisons, first),
+                *(section for attribution in attributions for section in attribution_sections(attribution)),
                 "<h2>Figures</h2>",
                 *(_figure(path) for path in sources.figures),
                 "<h2>Limits</h2>",
                 "<ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in _LIMITS) + "</ul>",
                 "<h2>Versions, inputs, time</h2>",
-                _provenance(sources),
+                _provenance(sources, accounts),
             ]
         )
     )

@@ -194,7 +194,7 @@ def _data(config: Mapping[str, Any], base: Path, simulated: bool, results: str, 
     data = from_mapping(DataSettings, _section(config, "data"), "data")
     given = {key: path for key, path in dataclasses.asdict(data).items() if path is not None}
     if study is not None:
-        twice = [key for key in given if key != "elements"]
+        twice = [key for key in given if key not in ("elements", "eqtls")]
         if twice or simulated:
             key = f"data.{twice[0]}" if twice else "simulation"
             raise UserError(f"{key}: a run with `study` downloads its data; leave out one of the two.")
@@ -254,7 +254,9 @@ def _resolve_weights(features: Any, base: Path) -> Any:
 
 def _resolve_predict(predict: PredictSettings, base: Path) -> PredictSettings:
     """The settings of the prediction of new people with the paths of their files."""
-    given = {key: path for key in ("genotypes", "reference", "genes") if (path := getattr(predict, key)) is not None}
+    given = {
+        key: path for key in ("genotypes", "reference", "genes", "expression") if (path := getattr(predict, key)) is not None
+    }
     for key, path in given.items():
         _refuse_special(path, f"predict.{key}")
         if predict.genotypes is None:
@@ -314,7 +316,7 @@ def _check_files(run: Run, data_dir: str | None) -> None:
         _check_taken_out(run)
     files = {} if run.simulation is not None else dataclasses.asdict(run.data)
     if run.study is not None:
-        files = {"elements": run.data.elements}
+        files = {"elements": run.data.elements, "eqtls": run.data.eqtls}
     seen: dict[Path, str] = {}
     for key, path in files.items():
         if path is None:
@@ -331,6 +333,8 @@ def _check_files(run: Run, data_dir: str | None) -> None:
             raise UserError(f"data.{key}: the file {path} is empty; was it copied or downloaded completely?")
     for key, path in run.predict_files.items():
         require_file(path, f"file of predict.{key.removeprefix('new_')},")
+    for path in run.new_expression.values():
+        require_file(path, "file of predict.expression,")
     features = run.sections["features"]
     if features.weights is not None and features.revision is None and not Path(features.weights).exists():
         raise UserError(
@@ -353,6 +357,14 @@ def _check_files(run: Run, data_dir: str | None) -> None:
             raise UserError(
                 f"data.gene_groups: {run.data.gene_groups} has no column {absent[0]!r}; give a table, separated by tabs, with"
                 " the columns gene and group."
+            )
+    if run.data.eqtls is not None:
+        columns = names.columns_of_table(run.data.eqtls)
+        absent = [name for name in ("variant", "slope") if name not in columns]
+        if absent:
+            raise UserError(
+                f"data.eqtls: {run.data.eqtls} has no column {absent[0]!r}; give a table, separated by tabs, with the columns"
+                " gene, variant and slope."
             )
     # A bigWig is opened when it is needed: that takes a package that a dry run must not wait for.
     if run.data.elements is not None and Path(run.data.elements).suffix.lower() not in (".bw", ".bigwig"):

@@ -176,6 +176,17 @@ class Run:
         return {f"new_{key}": path for key in ("genotypes", "reference", "genes") if (path := getattr(section, key)) is not None}
 
     @property
+    def new_expression(self) -> dict[str, str]:
+        """The expression of the new people, if they are a second cohort, by the name of its option."""
+        path = self.sections["predict"].expression
+        return {} if path is None else {"expression": path}
+
+    @property
+    def populations(self) -> dict[str, str]:
+        """The table of populations, if there is one, by the name of its option."""
+        return {} if self.data.populations is None else {"populations": self.data.populations}
+
+    @property
     def predict_model(self) -> str:
         """The model that predicts new people."""
         return self.sections["predict"].model
@@ -234,6 +245,13 @@ class Run:
         if self.simulation is not None:
             return {"truth": f"{self.results}/simulated/truth_elements.tsv"}
         return {} if self.data.elements is None else {"elements": self.data.elements}
+
+    @property
+    def known_eqtls(self) -> dict[str, str]:
+        """What is known of effects of variants: `planted` ones of a simulation, `eqtls` of the user, or nothing."""
+        if self.simulation is not None:
+            return {"planted": f"{self.results}/simulated/truth_variants.tsv"}
+        return {} if self.data.eqtls is None else {"eqtls": self.data.eqtls}
 
     @property
     def as_json(self) -> str:

@@ -74,6 +74,12 @@ class DataSettings:
         "Known regulatory elements, which attribution draws and tests for enrichment: BED, plain or gzip, or bigWig, contigs"
         " named as in the reference; empty: none.",
     )
+    eqtls: str | None = setting(
+        None,
+        "Published eQTLs, whose signs attribution compares with predicted effects: TSV with the columns gene (id, with or without"
+        " version), variant (chr1_12345_A_G: position from 1, REF, ALT), slope per ALT allele and, if there are several variants"
+        " of a gene, p_value; empty: none.",
+    )
 
 
 #: Keys of `data` that add text to the annotation, and the columns that they fill.
@@ -102,6 +108,17 @@ class AlignerSection(AlignerSettings):
 
 
 @dataclass(frozen=True)
+class PredictSection(PredictSettings):
+    """New people, whom `snakemake predict` predicts with a trained model; nothing of the study is repeated."""
+
+    expression: str | None = setting(
+        None,
+        "Expression of the new people as a second cohort, BED as under `data`, in the unit of `cohort.unit`: `snakemake transfer`"
+        " compares the predictions with it. Empty: none.",
+    )
+
+
+@dataclass(frozen=True)
 class AttributionSection(AttributionSettings):
     """Which tiles made the prediction."""
 
@@ -118,7 +135,7 @@ SECTIONS: dict[str, type] = {
     "aligner": AlignerSection,
     "evaluation": EvaluationSettings,
     "attribution": AttributionSection,
-    "predict": PredictSettings,
+    "predict": PredictSection,
 }
 
 #: Sections below `baselines`.

@@ -38,6 +38,23 @@ _COMPRESSOR = {
 }
 
 
+def transfer_tables(model: str) -> dict[str, Table]:
+    """The tables of the evaluation of a second cohort, by their path in the results folder without `.tsv`."""
+    what = f"Predictions of {model} for the people of a second cohort, beside the baselines on genotypes with the study's weights"
+    return {
+        "predict/transfer/summary": Table("9 Transfer", "Summary", f"{what}: one row per model, regime and metric."),
+        "predict/transfer/comparisons": Table(
+            "9 Transfer", "Comparisons", f"{what}: paired differences on the same genes and people."
+        ),
+        "predict/transfer/variants": Table(
+            "9 Transfer", "Variants", "How many of the variants that the baselines weigh the second cohort has."
+        ),
+        "predict/transfer/dropped": Table(
+            "9 Transfer", "Left out", "People and genes of the second cohort that say nothing of transfer."
+        ),
+    }
+
+
 def report_tables(
     contigs: Sequence[str], models: Sequence[str], ablations: bool, compressor: Sequence[str] = ()
 ) -> dict[str, Table]:
@@ -143,7 +160,13 @@ def report_tables(
         tables[f"attribution/{model}/signs"] = Table(
             "6 Attribution",
             f"{model}: signs",
-            "Of each gene's strongest variant in the test people: do predicted effect and observed slope agree in sign?",
+            "Do predicted effects of variants have the sign of the slopes in the test people, and of slopes that are known?",
+        )
+        tables[f"attribution/{model}/eqtls"] = Table(
+            "6 Attribution",
+            f"{model}: known eQTLs",
+            "Predicted effects of known eQTLs (published, or planted by the simulation) beside their slopes (ln expression per"
+            " ALT allele; 0-based position; distance in bp in the gene's direction).",
         )
         tables[f"attribution/{model}/completeness"] = Table(
             "6 Attribution", f"{model}: completeness", "How nearly integrated gradients add up to the prediction (ln expression)."
