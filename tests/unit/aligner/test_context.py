@@ -12,7 +12,7 @@ from gta.aligner.context import Pieces, compress_context, divide
 from gta.aligner.predict import load_trained, predict_cohort
 from gta.aligner.reading import prompt_memory, read_after
 from gta.aligner.settings import AlignerSettings, check
-from gta.aligner.train import spearman
+from gta.aligner.validation import spearman
 from gta.cohort.tables import Cohort
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig
 from gta.compressor.prompts import compress_prompts
@@ -77,8 +77,8 @@ def test_every_piece_is_compressed_as_if_it_were_alone(make_model) -> None:
 
 def test_what_is_far_reaches_the_prediction_through_the_memory_alone(cohort: Cohort, store: FeatureStore) -> None:
     training = make_training(cohort, store, make_language_model(), additive=False, **CONTEXT)
-    aligner, reader = training.aligner, training.reader
-    batch = training.data.batch([(0, np.array([1]))])
+    aligner, reader = training.aligner, training.setup.reader
+    batch = training.setup.data.batch([(0, np.array([1]))])
     batch.features.requires_grad_()
     _, deviation = aligner(batch, reader.language_model, reader.prompts, reader.rows)
     (gradient,) = torch.autograd.grad(deviation.sum(), batch.features)
@@ -98,7 +98,7 @@ def test_a_planted_rule_is_learnt_through_memory(encoder: str) -> None:
     training.run()
     test = cohort.people_numbers("test")
     found = [
-        spearman(training.predict(int(gene), test)[1].detach().numpy(), cohort.expression[gene, test])
+        spearman(training.setup.predict(int(gene), test)[1].detach().numpy(), cohort.expression[gene, test])
         for gene in cohort.gene_numbers("train")
     ]
     assert np.mean(found) > 0.6
@@ -111,7 +111,7 @@ def test_saved_and_resumed_with_its_trained_weights_alone(encoder: str, store: F
     training = make_training(cohort, store, model, **settings)
     training.save(training.run(), tmp_path / "trained")
     model.save_pretrained(tmp_path / "lm")
-    training.reader.prompts.save(tmp_path / "cache.safetensors")
+    training.setup.reader.prompts.save(tmp_path / "cache.safetensors")
     saved = load_file(tmp_path / "trained" / "model" / "model.safetensors")
     of_compressor = {name for name in saved if name.startswith("context_compressor.")}
     trained = training.aligner.context_compressor.trained_weights()
@@ -119,7 +119,7 @@ def test_saved_and_resumed_with_its_trained_weights_alone(encoder: str, store: F
     assert not any(".mlp." in name for name in saved)
     (read,) = load_trained([tmp_path / "trained"], cohort, store, tmp_path / "lm", tmp_path / "cache.safetensors")
     table = predict_cohort(read, cohort)
-    mean, _ = training.predict(0, np.arange(len(cohort.people)))
+    mean, _ = training.setup.predict(0, np.arange(len(cohort.people)))
     np.testing.assert_allclose(table["mean"][table["gene"] == "G0"], mean.detach(), rtol=1e-5)
     # Broken off in the second epoch.
     broken = make_training(cohort, store, model, **settings)
@@ -127,7 +127,7 @@ def test_saved_and_resumed_with_its_trained_weights_alone(encoder: str, store: F
 
     def interrupted(*arguments: object) -> object:
         seen.append(1)
-        if len(seen) > broken.steps_per_epoch() + 1:
+        if len(seen) > broken.steps + 1:
             raise KeyboardInterrupt
         return step(*arguments)
 
@@ -141,7 +141,7 @@ def test_saved_and_resumed_with_its_trained_weights_alone(encoder: str, store: F
 
 def test_a_compressor_of_prompts_begins_where_it_was_and_is_trained_further(store: FeatureStore, tmp_path: Path) -> None:
     cohort, model = make_cohort(store), make_language_model()
-    sha256 = make_training(cohort, store, model).language_model_sha256
+    sha256 = make_training(cohort, store, model).setup.language_model_sha256
     config = CompressorConfig(memory_tokens=2, seed=3, language_model_sha256=sha256)
     compressor = AttentionOnlyCompressor(model, config).eval()
     before = {name: weight.detach().clone() for name, weight in compressor.trained_weights().items()}
@@ -154,7 +154,9 @@ def test_a_compressor_of_prompts_begins_where_it_was_and_is_trained_further(stor
         model, [Prompt(name, "", texts[row], 0) for row, name in enumerate(cached.genes)], compressor, 2, ""
     )
     rows = torch.tensor([3, 0, 3])
-    made = training.aligner.prompt_memory(model, training.reader.prompts, training.reader.rows[rows], torch.device("cpu"))
+    made = training.aligner.prompt_memory(
+        model, training.setup.reader.prompts, training.setup.reader.rows[rows], torch.device("cpu")
+    )
     expected = prompt_memory(model, frozen, frozen.rows[rows], torch.device("cpu"))
     for one, other in ((made.keys, expected.keys), (made.values, expected.values)):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
@@ -165,10 +167,10 @@ def test_a_compressor_of_prompts_begins_where_it_was_and_is_trained_further(stor
     assert all(not torch.equal(weight, before[name]) for name, weight in after.items())
     assert all(torch.equal(weight, before[name]) for name, weight in compressor.trained_weights().items())
     model.save_pretrained(tmp_path / "lm")
-    training.reader.prompts.save(tmp_path / "cache.safetensors")
+    training.setup.reader.prompts.save(tmp_path / "cache.safetensors")
     (read,) = load_trained([tmp_path / "trained"], cohort, store, tmp_path / "lm", tmp_path / "cache.safetensors")
     np.testing.assert_allclose(
-        predict_cohort(read, cohort)["mean"][:40], training.predict(0, np.arange(40))[0].detach(), rtol=1e-5
+        predict_cohort(read, cohort)["mean"][:40], training.setup.predict(0, np.arange(40))[0].detach(), rtol=1e-5
     )
 
 
