@@ -60,8 +60,9 @@ report: $(STAMP) ## make the report of a finished run [CONFIG]
 	@$(SNAKEMAKE) --report $(REPORT) $(ARGS)
 	@echo "Report at $(REPORT): open it in a browser."
 
-test: $(STAMP) ## run all tests [ARGS]
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## run all tests, in up to four processes [CORES, ARGS]
+	@# A file's tests stay together, for they share what is costly to make; the end-to-end runs, which take longest, begin first.
+	@$(BIN)/python -m pytest --numprocesses $(CORES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-networks: $(STAMP) ## make .venv-networks for the extractors enformer and borzoi, and run their tests
 	@[ -x $(NETWORKS)/bin/python ] || $(PYTHON) -m venv $(NETWORKS)

@@ -18,3 +18,8 @@ def real_data() -> Path:
     if not (folder / "geuvadis-chr22").is_dir():
         pytest.skip(f"no real data at {folder} (set GTA_TEST_DATA)")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put slow tests first, so that no process is left alone with them in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

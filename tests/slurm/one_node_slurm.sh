@@ -15,6 +15,10 @@ ours() { [[ ! -e $CONF/slurm.conf ]] || grep -qx "$MARK" "$CONF/slurm.conf"; }
 
 down() {
     local file
+    if ours && [[ -s $FOLDER/run/slurmctld.pid ]]; then
+        timeout 5 scancel --quiet --user="$(id -un)" || true
+        for _ in $(seq 25); do [[ -n $(timeout 5 squeue -h 2> /dev/null) ]] || break; sleep 0.2; done
+    fi
     for file in "$FOLDER"/run/{slurmd,slurmctld,munged}.pid; do
         if [[ -s $file ]]; then kill "$(cat "$file")" 2> /dev/null || true; fi
     done
@@ -42,8 +46,9 @@ SlurmdPidFile=$FOLDER/run/slurmd.pid
 SlurmctldLogFile=$FOLDER/log/slurmctld.log
 SlurmdLogFile=$FOLDER/log/slurmd.log
 MpiDefault=none
-# no cgroups: memory is looked at every two seconds, and a job above its limit is killed
-ProctrackType=proctrack/linuxproc
+# no cgroups: what belongs to a job is known by its process group, of which no process gets out when its parent is ended before it;
+# memory is looked at every two seconds, and a job above its limit is killed
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
+pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROFILE = REPOSITORY / "profiles" / "slurm"
@@ -41,21 +41,21 @@ def cancel_when_it_runs(process: "subprocess.Popen[str]", started: Path, rule: s
     raise AssertionError("the job never began")
 
 
-def test_bad_jobs_end_well(tmp_path: Path) -> None:
-    log = tmp_path / "said.txt"
-    with log.open("w") as said, subprocess.Popen(command(), cwd=tmp_path, stdout=said, stderr=said, text=True) as process:
+def test_bad_jobs_end_well(folder: Path) -> None:
+    log = folder / "said.txt"
+    with log.open("w") as said, subprocess.Popen(command(), cwd=folder, stdout=said, stderr=said, text=True) as process:
         try:
-            cancel_when_it_runs(process, tmp_path / "evaluation.started", "evaluation_score")
+            cancel_when_it_runs(process, folder / "evaluation.started", "evaluation_score")
             assert process.wait(timeout=170) == 0, log.read_text()
         finally:
             process.kill()
     text = log.read_text()
 
     # Cancelled, and done again.
-    assert (tmp_path / "evaluation.txt").read_text() == "".join(f"contig {n}\n" for n in range(1, 6))
+    assert (folder / "evaluation.txt").read_text() == "".join(f"contig {n}\n" for n in range(1, 6))
     # Killed for its memory, and done with twice as much: once, not once per attempt within the first allocation.
-    assert (tmp_path / "aligner.attempts").read_text().split() == ["1000", "2000"]
-    assert (tmp_path / "aligner.txt").read_text() == "2000\n"
+    assert (folder / "aligner.attempts").read_text().split() == ["1000", "2000"]
+    assert (folder / "aligner.txt").read_text() == "2000\n"
     assert len(re.findall("Trying to restart job", text)) == 2, text
 
     rows = jobs("JobID:20,Partition:20,State:20,MinMemory:20,ArrayJobID:20,ArrayTaskID:20,Comment:200")
@@ -63,7 +63,7 @@ def test_bad_jobs_end_well(tmp_path: Path) -> None:
     # The GPU's jobs, and they alone, are in its partition, and see the device.
     assert {row[1] for row in of_rule["features"]} == {"gpu"}
     assert {row[1] for row in rows if row not in of_rule["features"]} == {"main"}
-    assert [(tmp_path / "features" / f"{n}.txt").read_text() for n in (1, 2)] == ["gpu 0\n"] * 2
+    assert [(folder / "features" / f"{n}.txt").read_text() for n in (1, 2)] == ["gpu 0\n"] * 2
     # They were handed in as one array.
     assert len({row[4] for row in of_rule["features"]}) == 1
     assert sorted(row[5] for row in of_rule["features"]) == ["1", "2"]

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import REPOSITORY, TINY, Snakemake
+import yaml
+from running import REPOSITORY, TINY, Snakemake, environment
 
 #: Jobs of the demo: two contigs, three models with two seeds each.
 DEMO = {
@@ -177,15 +178,21 @@ def test_one_key_on_the_command_line(snakemake: Snakemake) -> None:
     assert "elsewhere/x/cohort/genes.tsv" in done.stdout + done.stderr
 
 
-def test_workflow_as_a_module_of_another(snakemake: Snakemake, tmp_path: Path) -> None:
+def test_workflow_as_a_module_of_another(tmp_path: Path) -> None:
+    """It is planned whole, and its first steps are done, in the folder of the other workflow."""
+    small = {**yaml.safe_load(TINY.read_text())["simulation"], "people": 10}
     (tmp_path / "Snakefile").write_text(
         f"module gta:\n    snakefile: {str(REPOSITORY / 'workflow' / 'Snakefile')!r}\n"
-        "    config: {'results': 'mine', 'simulation': {}}\n\n"
+        f"    config: {{'results': 'mine', 'simulation': {small!r}}}\n\n"
         "use rule * from gta as gta_*\n\nrule everything:\n    default_target: True\n    input: rules.gta_all.input\n"
     )
-    done = subprocess.run([sys.executable, "-m", "snakemake", "-n", "--cores", "1"], cwd=tmp_path, capture_output=True, text=True)
+    words = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    planned = subprocess.run([*words, "-n"], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert planned.returncode == 0, planned.stderr
+    assert "mine/evaluation/summary.tsv" in planned.stdout + planned.stderr
+    done = subprocess.run([*words, "gta_inputs"], cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "mine/evaluation/summary.tsv" in done.stdout + done.stderr
+    assert (tmp_path / "mine" / "inputs" / "people.tsv").read_text().count("\n") == 11
 
 
 @pytest.mark.parametrize("path", ["Snakefile", "workflow/Snakefile"])

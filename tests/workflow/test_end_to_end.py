@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from browser import browser, find_chromium
 from running import REPOSITORY, TINY, command, environment, run_in, run_tiny
 
 pytestmark = pytest.mark.slow
@@ -92,37 +93,79 @@ def test_change_of_a_late_setting_repeats_late_steps_only(finished: Path) -> Non
     assert all(name in ("evaluation_score", "provenance") or name.startswith("report_") for name in jobs), jobs
 
 
-def test_report_holds_every_category(finished: Path) -> None:
+@pytest.fixture(scope="module")
+def report(finished: Path) -> Path:
+    """The report of the finished run."""
     page = finished / "report.html"
     run_tiny(finished.parent.parent, "--report", page)
-    text = page.read_text()
-    for category in (
-        "1 Cohort",
-        "2 Haplotypes",
-        "3 Language",
-        "4 Training",
-        "5 Evaluation",
-        "6 Attribution",
-        "7 Runtimes",
-        "8 Provenance",
-    ):
+    return page
+
+
+CATEGORIES = (
+    "1 Cohort",
+    "2 Haplotypes",
+    "3 Language",
+    "4 Training",
+    "5 Evaluation",
+    "6 Attribution",
+    "7 Runtimes",
+    "8 Provenance",
+)
+
+
+def test_report_holds_every_category(report: Path) -> None:
+    text = report.read_text()
+    for category in CATEGORIES:
         assert category in text
     assert "The data are simulated" in text
 
 
-def test_second_run_elsewhere_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
-    # The names of the folders are such that a missing quotation mark would show.
-    folder = tmp_path / "it's a $HOME"
-    folder.mkdir()
-    run_tiny(folder, "--config", "results=my results/tiny (2)")
-    again = folder / "my results" / "tiny (2)"
-    compared = 0
-    for stage in ("cohort", "language", "predictions", "evaluation", "attribution"):
-        for path in sorted((finished / stage).rglob("*")):
-            if path.suffix in (".tsv", ".parquet", ".bedgraph") and path.name != "runtimes.tsv":
-                assert (again / path.relative_to(finished)).read_bytes() == path.read_bytes(), path
-                compared += 1
-    assert compared > 15
+#: What the report shows when its entries are clicked at; of its pictures, whether a browser can draw them.
+ENTRIES = """
+(async () => {
+    const pictures = {}, pages = {};
+    for (const [name, entry] of Object.entries(results)) {
+        if (entry.mime_type.startsWith("image/")) {
+            const picture = new Image();
+            picture.src = entry.data_uri;
+            pictures[name] = await picture.decode().then(() => picture.naturalWidth, () => 0);
+        } else if (entry.mime_type === "text/html") {
+            pages[name] = await (await fetch(entry.data_uri)).text();
+        }
+    }
+    return {pictures, pages};
+})()
+"""
+
+
+def test_report_in_a_browser_without_network(report: Path, finished: Path, tmp_path: Path) -> None:
+    """Every picture and page of the report is drawn, none asks for anything that is not in the file."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("there is no Chromium")
+    watched = tmp_path / "watched.html"
+    watched.write_text('<img src="http://pictures.invalid/a.png">')
+    with browser(program, tmp_path / "browser") as page:
+        page.open(watched)
+        assert "http://pictures.invalid/a.png" in page.requests
+        page.requests.clear()
+
+        page.open(report)
+        shown = page.evaluate("document.body.innerText")
+        assert all(category in shown for category in CATEGORIES)
+        entries = page.evaluate(ENTRIES)
+        drawn = {path.name for folder in ("cohort", "evaluation", "attribution") for path in (finished / folder).rglob("*.svg")}
+        assert {Path(name).name for name in entries["pictures"]} == drawn
+        assert not [name for name, width in entries["pictures"].items() if width < 100]
+        assert len(entries["pages"]) > 20
+        for number, (name, text) in enumerate(entries["pages"].items()):
+            alone = tmp_path / f"{number}.html"
+            alone.write_text(text)
+            page.open(alone)
+            assert page.evaluate("document.body.innerText.trim().length") > 20, name
+            assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)"), name
+        assert page.mistakes == []
+        assert [url[:80] for url in page.requests if not url.startswith(("file://", "data:", "blob:"))] == []
 
 
 def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> None:
@@ -230,56 +273,104 @@ def test_result_that_was_cut_short_is_named(name: str, finished: Path, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
-#: A log of every stage, which appears when it has begun, and what it makes.
-STAGES_KILLED = {
-    "inputs": "inputs/inputs.json",
-    "cohort": "cohort/genes.tsv",
-    "haplotypes/sim1": "haplotypes/sim1.npz",
-    "features/sim2": "features/sim2.safetensors",
-    "language/pretrain": "language/model",
-    "language/prompts/pretrained.full": "language/pretrained/full/prompts.tsv",
-    "aligner/train/gta.seed1": "aligner/gta/seed1/training.json",
-    "baselines/elastic_net": "predictions/elastic_net.parquet",
-    "evaluation/score": "evaluation/summary.tsv",
-    "attribution/gta": "attribution/gta/tiles.tsv",
+#: A job of every stage, by the name of its benchmark: its stage and a further word by which its command is known.
+KILLED = {
+    "simulate": ("simulate",),
+    "inputs": ("inputs",),
+    "cohort": ("cohort",),
+    "haplotypes/sim1": ("haplotypes", "sim1"),
+    "features/sim2": ("features", "sim2"),
+    "language/pretrain": ("language", "pretrain"),
+    "language/prompts/pretrained.full": ("language", "prompts"),
+    "language/prototypes/pretrained": ("language", "prototypes"),
+    "aligner/train/gta.seed1": ("aligner", "train"),
+    "aligner/predict/gta": ("aligner", "predict"),
+    "baselines/elastic_net": ("baselines", "elastic-net"),
+    "evaluation/score": ("evaluation", "score"),
+    "attribution/gta": ("attribution",),
+    "provenance": ("provenance",),
 }
 
+#: Results that are the same wherever and whenever they were made, by the names of their stages.
+SAME = ("simulated", "cohort", "haplotypes", "features", "language", "predictions", "evaluation", "attribution")
 
-def test_run_that_is_killed_in_every_stage_ends_as_an_undisturbed_one(finished: Path, tmp_path: Path) -> None:
+
+def results_to_compare(folder: Path) -> dict[str, Path]:
+    """The results below a folder that do not depend on place and time, by their names there, without parts of unfinished ones."""
+    found = (path for stage in SAME for path in (folder / stage).rglob("*"))
+    return {
+        str(path.relative_to(folder)): path
+        for path in found
+        if path.suffix in (".tsv", ".parquet", ".bedgraph", ".npz", ".safetensors", ".fa", ".gtf")
+        and path.name != "runtimes.tsv"
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    }
+
+
+def job_of_command(words: list[str]) -> str | None:
+    """Which job of `KILLED` a command is of, if any."""
+    if words[1:3] != ["-m", "gta"]:
+        return None
+    return next((job for job, known in KILLED.items() if words[3] == known[0] and set(known) <= set(words)), None)
+
+
+def kill_a_job_of_every_stage(process: "subprocess.Popen[bytes]", results: Path, finished: Path) -> list[str]:
+    """Kill the first attempt at each job of `KILLED` at a random moment of its work, while Snakemake runs.
+
+    At the moment of each kill, before Snakemake can tidy up, every file that stands in the place of a result must be whole.
+
+    Returns:
+        The jobs that were killed; on a fast machine some may have ended before.
+    """
     random = np.random.default_rng(8)
-    results = tmp_path / "results" / "tiny"
-    # What the stages read, as it is; simulating again would take longest.
-    for folder in ("simulated", "logs"):
-        shutil.copytree(finished / folder, results / folder, symlinks=True)
-    for log in (results / "logs").rglob("*.log"):
-        if log.stem != "simulate":
-            log.unlink()
+    moments = {}
+    for job in KILLED:
+        undisturbed = pd.read_csv(finished / "benchmarks" / f"{job}.tsv", sep="\t")
+        moments[job] = random.uniform(0.1, 0.8) * float(undisturbed["s"].iloc[0])
+    first: dict[str, psutil.Process] = {}
     killed = []
-    for stage, target in STAGES_KILLED.items():
-        # The killed run before this one has left its lock.
-        words = command(f"results/tiny/{target}", "--configfile", TINY, "--cores", 2, "--rerun-triggers", "mtime", "--nolock")
-        with subprocess.Popen(
-            words, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        ) as process:
-            try:
-                wait_for(results / "logs" / f"{stage}.log", process)
-                time.sleep(random.uniform(0, 2))
-            finally:
-                killed.append(process.poll() is None)
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-    # On a fast machine some have ended before they could be killed.
-    assert sum(killed) >= 5
-    run_tiny(tmp_path, "--unlock")
-    run_tiny(tmp_path, "--rerun-triggers", "mtime")
-    compared = 0
-    for stage in ("inputs", "cohort", "haplotypes", "features", "language", "predictions", "evaluation", "attribution"):
-        for path in sorted((finished / stage).rglob("*")):
-            if path.suffix in (".tsv", ".parquet", ".bedgraph", ".npz", ".safetensors") and path.name != "runtimes.tsv":
-                assert (results / path.relative_to(finished)).read_bytes() == path.read_bytes(), path
-                compared += 1
-    assert compared > 25
+    snakemake = psutil.Process(process.pid)
+    while process.poll() is None:
+        for child in snakemake.children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                job = job_of_command(child.cmdline())
+                # Later attempts are left alone.
+                if job is None or first.setdefault(job, child) != child or time.time() < child.create_time() + moments[job]:
+                    continue
+                snakemake.suspend()
+                child.kill()
+                killed.append(job)
+                for name, path in results_to_compare(results).items():
+                    assert path.read_bytes() == (finished / name).read_bytes(), f"{name}, when {job} was killed"
+                snakemake.resume()
+        time.sleep(0.1)
+    return killed
+
+
+def test_run_elsewhere_with_a_kill_in_every_stage_ends_as_an_undisturbed_one(finished: Path, tmp_path: Path) -> None:
+    # The names of the folders are such that a missing quotation mark would show.
+    folder = tmp_path / 'it\'s a $HOME; `touch PWNED` "é"'
+    folder.mkdir()
+    results = folder / "my $(touch PWNED) 'results'" / "tiny; (2) ö"
+    place = f"results={results.relative_to(folder)}"
+    words = command("provenance", "--configfile", TINY, "--cores", 1, "--retries", 1, "--config", place)
+    with subprocess.Popen(
+        words, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        try:
+            killed = kill_a_job_of_every_stage(process, results, finished)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0
+    assert len(set(killed)) == len(killed) >= len(KILLED) - 2, killed
+    expected, made = results_to_compare(finished), results_to_compare(results)
+    assert set(made) == set(expected)
+    assert len(made) > 40
+    for name, path in made.items():
+        assert path.read_bytes() == expected[name].read_bytes(), name
     assert not list(results.rglob(".parts-*"))
+    assert not list(tmp_path.rglob("PWNED"))
 
 
 #: Steps that write into a folder or a file of it, and their options.
