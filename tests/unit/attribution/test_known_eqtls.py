@@ -67,7 +67,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cohort, Sequences, 
     store = FeatureStore(cohort.people_names, names, TILE, "motif", by_gene)
     training = make_training(make_cohort(make_store()), store, make_language_model())
     training.aligner.eval()
-    return cohort, sequences, Trained(training.aligner, training.data, training.reader)
+    return cohort, sequences, Trained(training.aligner, training.setup.data, training.setup.reader)
 
 
 def write(path: Path, *rows: str) -> Path:
