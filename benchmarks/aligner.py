@@ -17,7 +17,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -31,6 +31,7 @@ from gta.aligner.data import Batch, Scaling
 from gta.aligner.losses import pair_loss
 from gta.aligner.model import Aligner, AlignerConfig
 from gta.aligner.reading import prompt_memory, read_after, read_with_prompt
+from gta.aligner.settings import AlignerSettings
 from gta.language.cache import PromptCache, read_prompts
 from gta.language.models import fingerprint
 from gta.language.prompts import Prompt
@@ -92,21 +93,16 @@ class Bench:
         self.prompts = [Prompt(f"g{number}", "", tokens, False) for number, tokens in enumerate(words)]
         self.model_fingerprint = fingerprint(self.model)
         self.cache = read_prompts(self.model, self.prompts, self.model_fingerprint)
+        # What a user may set has its default, but that the language model's part is trained by both losses.
+        chosen = {**asdict(AlignerSettings()), "heads": shape.heads, "tokens_learn_means": True}
         aligner = AlignerConfig(
+            **{field.name: chosen[field.name] for field in fields(AlignerConfig) if field.name in chosen},
             features=shape.features,
             width=shape.width,
-            heads=shape.heads,
-            dropout=0.1,
-            additive=True,
-            tokens_learn_means=True,
-            language_model="pretrained",
-            prompt="full",
             seed=1,
             extractor="none",
             extractor_weights="",
             tile_length=128,
-            random_features=False,
-            alignment="kmeans",
             token_edges=[],
             reference={},
             target_mean=0.0,

@@ -8,18 +8,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from running import Snakemake, run_in, run_tiny
+from running import Snakemake, run_in
 
 
 @pytest.fixture
 def snakemake(tmp_path: Path) -> Snakemake:
     """Runs Snakemake in an empty folder."""
     return partial(run_in, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of a finished run of the tiny configuration."""
-    folder = tmp_path_factory.mktemp("finished")
-    run_tiny(folder)
-    return folder / "results" / "tiny"

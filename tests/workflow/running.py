@@ -25,10 +25,3 @@ def environment() -> dict[str, str]:
 def run_in(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
     """Run Snakemake in a folder; standard error holds everything it said."""
     return subprocess.run(command(*words), cwd=folder, env=environment(), capture_output=True, text=True, timeout=900)
-
-
-def run_tiny(folder: Path, *words: object) -> str:
-    """Run the tiny configuration to its end; gives what Snakemake said."""
-    done = run_in(folder, "--configfile", TINY, "--cores", 2, *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr

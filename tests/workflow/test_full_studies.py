@@ -66,6 +66,7 @@ def test_every_bin_of_enformer_is_a_tile(data: Path) -> None:
     run = check(configuration(data, "geuvadis.yaml"))
     assert list(np.diff(bin_edges(896, run.sections["features"].tokens))) == [1] * 896
     assert run.gpus == 1
+    assert run.gpus_of("gta") == 1
 
 
 def test_swapped_people_of_mage_are_left_out(data: Path) -> None:

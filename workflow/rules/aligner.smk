@@ -29,6 +29,7 @@ rule aligner_train:
     resources:
         mem_mb=memory(6000),
         runtime=480,
+        gpu=lambda wildcards: RUN.gpus_of(wildcards.model),
     params:
         inputs=subpath(input.inputs, parent=True),
         cohort=subpath(input.cohort, parent=True),
@@ -68,12 +69,14 @@ rule aligner_predict:
     resources:
         mem_mb=memory(6000),
         runtime=240,
+        gpu=lambda wildcards: min(1, RUN.gpus_of(wildcards.model)),
     params:
         trained=lambda wildcards, input: [str(Path(path).parent) for path in input.trained],
         cohort=subpath(input.cohort, parent=True),
+        options=lambda wildcards: RUN.computing_options(wildcards.model),
     message:
         "Predicting every gene of every person with {wildcards.model}"
     shell:
         "python -m gta aligner predict --trained {params.trained:q} --cohort {params.cohort:q}"
         " --features {input.features:q} --model {input.model:q} --cache {input.cache:q}"
-        " --threads {threads} --out {output.predictions:q} &> {log:q}"
+        " --threads {threads} {params.options} --out {output.predictions:q} &> {log:q}"

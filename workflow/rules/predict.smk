@@ -114,12 +114,14 @@ rule predict:
     resources:
         mem_mb=memory(6000),
         runtime=240,
+        gpu=min(1, RUN.gpus_of(RUN.predict_model)),
     params:
         trained=lambda wildcards, input: [str(Path(path).parent.parent) for path in input.settings],
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.people, parent=True),
+        options=RUN.computing_options(RUN.predict_model),
     message:
         "Predicting new people"
     shell:
         "python -m gta predict people --trained {params.trained:q} --cohort {params.cohort:q} --features {input.features:q}"
-        " --model {input.model:q} --cache {input.cache:q} --threads {threads} --out {params.folder:q} &> {log:q}"
+        " --model {input.model:q} --cache {input.cache:q} --threads {threads} {params.options} --out {params.folder:q} &> {log:q}"

@@ -10,9 +10,10 @@ import torch
 from transformers import PreTrainedModel
 
 from gta.aligner.batches import epoch_batches
+from gta.aligner.data import Batch
 from gta.aligner.losses import batch_loss, pair_loss, single_loss
 from gta.aligner.model import Aligner
-from gta.aligner.predict import load_trained, predict_cohort
+from gta.aligner.predict import load_trained, predict_cohort, predict_haplotypes
 from gta.aligner.processes import Workers
 from gta.aligner.reading import make_reader, prompt_rows
 from gta.aligner.settings import AlignerSettings
@@ -142,6 +143,22 @@ def test_running_out_of_memory_is_a_clear_message(cohort: Cohort, store: Feature
         training.run()
 
 
+def test_prediction_goes_on_with_fewer_haplotypes_at_once_where_memory_is_short(cohort: Cohort, store: FeatureStore) -> None:
+    training = make_training(cohort, store, make_language_model())
+    whole = predict_haplotypes(training.aligner, training.setup.data, training.setup.reader, 0, np.arange(9))
+    sizes = []
+
+    def short_of_memory(_: torch.nn.Module, inputs: tuple[Batch, ...]) -> None:
+        sizes.append(len(inputs[0].gene))
+        torch.empty(2**60 if sizes[-1] > 4 else 1)
+
+    training.aligner.register_forward_pre_hook(short_of_memory)
+    parts = predict_haplotypes(training.aligner, training.setup.data, training.setup.reader, 0, np.arange(9))
+    assert sizes == [9, 9, 9, 8, 4, 4, 1]  # 64, 32, 16, 8 at once, and then 4
+    for part, values in zip(parts, whole, strict=True):
+        torch.testing.assert_close(part, values, atol=1e-6, rtol=1e-6)
+
+
 def test_the_best_epoch_is_chosen_by_the_correlation_where_that_is_asked_for(cohort: Cohort, store: FeatureStore) -> None:
     training = make_training(cohort, store, make_language_model(), select="spearman_people", epochs=6, learning_rate=1e-2)
     history = training.run()
@@ -184,6 +201,15 @@ def test_bfloat16_learns_nearly_the_same_and_leaves_the_model_frozen(cohort: Coh
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.02)
     config = Aligner.from_pretrained(tmp_path / "bfloat16" / "model").config
     assert config.language_model_sha256 == fingerprint(make_language_model())
+    # Read back, it predicts in the precision that is asked for.
+    make_language_model().save_pretrained(tmp_path / "lm")
+    training.setup.reader.prompts.save(tmp_path / "cache.safetensors")
+    people = np.arange(len(cohort.people))
+    expected = training.setup.predict(3, people)[1]
+    load = partial(load_trained, [tmp_path / "bfloat16"], cohort, store, tmp_path / "lm", tmp_path / "cache.safetensors")
+    assert torch.equal(load(Workers("cpu", "bfloat16"))[0].predict_people(3, people)[1], expected)
+    coarse = load()[0].predict_people(3, people)[1] - expected
+    assert 0 < coarse.abs().max() < 0.02 * expected.abs().max()
 
 
 def test_a_gpu_that_is_not_there_is_a_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,14 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     settings.add_threads(parser)
 
 
+def add_computing(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where and how precisely a trained model computes."""
+    for name in ("device", "precision"):
+        field = AlignerSettings.__dataclass_fields__[name]
+        shown = f"{field.metadata['help']} [{field.default}]"
+        parser.add_argument(f"--{name}", choices=field.metadata["choices"], default=field.default, help=shown)
+
+
 def add_parser(stages: Any) -> None:
     """Add the sub-command."""
     stage = stages.add_parser(
@@ -60,6 +68,7 @@ def add_parser(stages: Any) -> None:
     parser = actions.add_parser("predict", help="predict a cohort with trained models")
     _add_common(parser)
     parser.add_argument("--trained", type=Path, nargs="+", required=True, help="folders written by `gta aligner train`")
+    add_computing(parser)
     parser.add_argument(
         "--out", type=Path, nargs="+", required=True, help="predictions to write, .parquet, one for each trained folder"
     )
@@ -123,6 +132,7 @@ def run_predict(arguments: argparse.Namespace) -> None:
     import torch
 
     from gta.aligner.predict import load_trained, predict_cohort
+    from gta.aligner.processes import Workers
     from gta.cohort.tables import Cohort
     from gta.errors import UserError
     from gta.features.store import FeatureStore
@@ -134,9 +144,9 @@ def run_predict(arguments: argparse.Namespace) -> None:
         )
     torch.set_num_threads(arguments.threads)
     cohort, store = Cohort.load(arguments.cohort), FeatureStore.load_all(arguments.features)
-    for trained, out in zip(
-        load_trained(arguments.trained, cohort, store, arguments.model, arguments.cache), arguments.out, strict=True
-    ):
+    workers = Workers(arguments.device, arguments.precision)
+    models = load_trained(arguments.trained, cohort, store, arguments.model, arguments.cache, workers)
+    for trained, out in zip(models, arguments.out, strict=True):
         predictions = predict_cohort(trained, cohort)
         with atomic_path(out) as temporary:
             predictions.to_parquet(temporary, index=False)

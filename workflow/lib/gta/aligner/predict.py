@@ -1,7 +1,7 @@
 """Predicting haplotypes and people with an aligner."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,16 @@ from tqdm import tqdm
 
 from gta.aligner.data import AlignerData, with_random_features
 from gta.aligner.model import Aligner, read_config
+from gta.aligner.processes import Workers
 from gta.aligner.reading import Reader, make_reader
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
+from gta.features.passes import is_out_of_memory
 from gta.features.store import FeatureStore
 from gta.language.cache import PromptCache
 from gta.language.models import fingerprint, load_frozen
 
-#: Haplotypes that are predicted at once.
+#: Haplotypes that are predicted at once, where memory suffices.
 BATCH = 64
 
 
@@ -30,11 +32,23 @@ class Trained:
         aligner: The aligner of one seed.
         data: The features of the cohort, scaled as in its training.
         reader: Language model and prompts.
+        workers: Where and in which precision it computes.
     """
 
     aligner: Aligner
     data: AlignerData
     reader: Reader
+    workers: Workers = field(default_factory=lambda: Workers("cpu"))
+
+    def predict_haplotypes(self, gene: int, haplotypes: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Predicted mean and deviation of haplotypes of one gene, each (h,)."""
+        with self.workers.autocast():
+            return predict_haplotypes(self.aligner, self.data, self.reader, gene, haplotypes)
+
+    def predict_people(self, gene: int, people: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Predicted mean and deviation of people for one gene, each (n,), averaged over their haplotypes."""
+        with self.workers.autocast():
+            return predict_people(self.aligner, self.data, self.reader, gene, people)
 
 
 def predict_cohort(trained: Trained, cohort: Cohort) -> pd.DataFrame:
@@ -52,7 +66,7 @@ def predict_cohort(trained: Trained, cohort: Cohort) -> pd.DataFrame:
     train = cohort.people_numbers("train")
     parts = []
     for number, gene in enumerate(tqdm(cohort.gene_names, desc="genes", file=sys.stderr, mininterval=5)):
-        predicted = predict_people(trained.aligner, trained.data, trained.reader, number, everybody)
+        predicted = trained.predict_people(number, everybody)
         mean, deviation = (values.double().numpy() for values in predicted)
         deviation = deviation - deviation[train].mean()
         parts.append(
@@ -69,7 +83,14 @@ def predict_cohort(trained: Trained, cohort: Cohort) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def load_trained(folders: list[Path], cohort: Cohort, store: FeatureStore, language_model: Path, cache: Path) -> list[Trained]:
+def load_trained(
+    folders: list[Path],
+    cohort: Cohort,
+    store: FeatureStore,
+    language_model: Path,
+    cache: Path,
+    workers: Workers | None = None,
+) -> list[Trained]:
     """Read trained aligners; the language model and its prompts are read once for all of them.
 
     Args:
@@ -78,12 +99,14 @@ def load_trained(folders: list[Path], cohort: Cohort, store: FeatureStore, langu
         store: Its features, of all contigs.
         language_model: Folder of the language model.
         cache: Prompt cache.
+        workers: Where and in which precision to compute; None: on the CPU, in float32.
 
     Raises:
         UserError: if the features or the language model are not those that an aligner was trained with.
     """
     model, prompts = load_frozen(language_model), PromptCache.load(cache)
     sha256 = fingerprint(model)
+    workers = workers or Workers("cpu")
     trained = []
     for folder in folders:
         config = read_config(folder / "model")
@@ -107,8 +130,17 @@ def load_trained(folders: list[Path], cohort: Cohort, store: FeatureStore, langu
             config.seed,
             sha256,
         )
-        trained.append(Trained(aligner, data, reader))
-    return trained
+        trained.append(Trained(aligner.to(workers.device), data, reader, workers))
+    # Last, for compressors are cut out of the language model as it was read.
+    return [replace(each, reader=place(each.reader, workers)) for each in trained]
+
+
+def place(reader: Reader, workers: Workers) -> Reader:
+    """The reader with its language model on the device of this process, in the precision in which it computes there."""
+    if reader.language_model is None or reader.rows is None:
+        return reader
+    reader.language_model.to(workers.device, torch.bfloat16 if workers.bfloat16 else torch.float32)  # type: ignore[arg-type]
+    return replace(reader, rows=reader.rows.to(workers.device))
 
 
 @torch.no_grad()
@@ -128,15 +160,17 @@ def predict_haplotypes(
         Two (h,) float32 tensors on the CPU, natural log.
     """
     device = next(aligner.parameters()).device
-    parts = [
-        aligner(
-            data.batch([(gene, haplotypes[at : at + BATCH])]).to(device),
-            reader.language_model,
-            reader.prompts,
-            reader.rows,
-        )
-        for at in range(0, len(haplotypes), BATCH)
-    ]
+    parts, at, size = [], 0, BATCH
+    while at < len(haplotypes):
+        try:
+            batch = data.batch([(gene, haplotypes[at : at + size])]).to(device)
+            parts.append(aligner(batch, reader.language_model, reader.prompts, reader.rows))
+        except RuntimeError as error:
+            if size == 1 or not is_out_of_memory(error):
+                raise
+            size //= 2
+            continue
+        at += size
     mean, deviation = (torch.cat(values).cpu() for values in zip(*parts, strict=True))
     return mean, deviation
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from gta.aligner.context import Pieces, divide
 from gta.aligner.data import AlignerData, Scaling, require_same_people, with_random_features
 from gta.aligner.model import Aligner, AlignerConfig
-from gta.aligner.predict import predict_people
+from gta.aligner.predict import place, predict_people
 from gta.aligner.processes import Workers
 from gta.aligner.reading import Reader, make_reader
 from gta.aligner.settings import AlignerSettings, check
@@ -163,7 +163,7 @@ def set_up(
     )
     run = run_fingerprint(settings, cohort, aligner, reader, workers)
     aligner.to(workers.device)
-    reader = _place(reader, workers)
+    reader = place(reader, workers)
     return Setup(
         cohort=cohort,
         settings=settings,
@@ -241,11 +241,3 @@ def _vocabulary(words: torch.Tensor, prototypes: int, workers: Workers) -> torch
             flush=True,
         )
     return words
-
-
-def _place(reader: Reader, workers: Workers) -> Reader:
-    """The reader with its language model on the device of this process, in the precision in which it computes there."""
-    if reader.language_model is None or reader.rows is None:
-        return reader
-    reader.language_model.to(workers.device, torch.bfloat16 if workers.bfloat16 else torch.float32)  # type: ignore[arg-type]
-    return replace(reader, rows=reader.rows.to(workers.device))

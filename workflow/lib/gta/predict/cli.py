@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gta import settings
+from gta.aligner.cli import add_computing
 from gta.predict.settings import PredictSettings
 
 EPILOG = """\
@@ -47,6 +48,7 @@ def add_parser(stages: Any) -> None:
     parser.add_argument("--model", type=Path, required=True, help="folder of the language model")
     parser.add_argument("--cache", type=Path, required=True, help="prompt cache of the new genes, .safetensors")
     settings.add_threads(parser)
+    add_computing(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write haplotypes.parquet and people.parquet to")
     parser.set_defaults(run=run_people)
 
@@ -65,15 +67,16 @@ def run_people(arguments: argparse.Namespace) -> None:
     import torch
 
     from gta.aligner.predict import load_trained
+    from gta.aligner.processes import Workers
     from gta.features.store import FeatureStore
     from gta.files import staged_files
     from gta.predict.people import new_cohort, predict_new
 
     torch.set_num_threads(arguments.threads)
     cohort, store = new_cohort(arguments.cohort), FeatureStore.load_all(arguments.features)
-    tables = [
-        predict_new(trained) for trained in load_trained(arguments.trained, cohort, store, arguments.model, arguments.cache)
-    ]
+    workers = Workers(arguments.device, arguments.precision)
+    models = load_trained(arguments.trained, cohort, store, arguments.model, arguments.cache, workers)
+    tables = [predict_new(trained) for trained in models]
     with staged_files(arguments.out) as folder:
         for name, parts in zip(("haplotypes", "people"), zip(*tables, strict=True), strict=True):
             pd.concat(parts, ignore_index=True).to_parquet(folder / f"{name}.parquet", index=False)

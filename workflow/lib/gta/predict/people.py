@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from gta.aligner.predict import Trained, predict_haplotypes
+from gta.aligner.predict import Trained
 from gta.cohort.tables import Cohort, read_genes, read_people
 
 #: Number of the reference haplotype in every panel.
@@ -39,9 +39,7 @@ def predict_new(trained: Trained) -> tuple[pd.DataFrame, pd.DataFrame]:
     for number, gene in enumerate(tqdm(data.genes, desc="genes", file=sys.stderr, mininterval=5)):
         carriers = data.carriers(number)
         haplotypes = np.union1d([REFERENCE], data.haplotypes(number, np.arange(len(data.people))))
-        mean, deviation = (
-            values.double().numpy() for values in predict_haplotypes(trained.aligner, data, trained.reader, number, haplotypes)
-        )
+        mean, deviation = (values.double().numpy() for values in trained.predict_haplotypes(number, haplotypes))
         # The reference is the first of the ascending numbers.
         table = pd.DataFrame({"mean": mean, "deviation": deviation - deviation[0]}, index=haplotypes)
         table["predicted"] = mean[0] + table["deviation"]

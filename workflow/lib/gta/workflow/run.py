@@ -282,6 +282,16 @@ class Run:
         """Command-line options of the aligner for one of the models, quoted for the shell."""
         return as_options(dataclasses.asdict(self.models[model]))
 
+    def computing_options(self, model: str) -> str:
+        """Options that say where and how precisely one of the trained models computes, quoted for the shell."""
+        chosen = self.models[model]
+        return as_options({"device": chosen.device, "precision": chosen.precision})
+
+    def gpus_of(self, model: str) -> int:
+        """How many GPUs a training of one of the models asks a cluster for: one for each process, if it wants any."""
+        chosen = self.models[model]
+        return chosen.processes if chosen.device == "cuda" else 0
+
 
 def _compressor_run(encoder: str, length: int, memory_tokens: int, learning_rate: float, seed: int) -> str:
     """The name of the folder of a training."""
