@@ -23,6 +23,7 @@ from gta.attribution.enrichment import (
     nearest_edge,
     read_elements,
     require_shared_contigs,
+    with_genes_of,
 )
 from gta.attribution.figures import chosen_genes, draw_gene, require_genes
 from gta.attribution.run import attribute_cohort
@@ -142,6 +143,7 @@ def test_enrichment_by_hand(tiles: pd.DataFrame) -> None:
     assert table["auroc"]["all", "gc_content"] == 1.0
     # It is one of the two tiles farthest from the TSS: the other is as far, the three others nearer.
     assert table["auroc"]["all", "nearness_to_tss"] == pytest.approx(0.5 / 4)
+    assert table["over_gc"]["all", "personal"] == -1.0 and table["over_gc_high"]["all", "deletion"] == -0.5
     # The other gene's tiles at the same distances say as much: there is nothing beyond the distance.
     assert (table["beyond"] == 0).all() and table["same_distance"]["all", "gradient_x_input"] == 1.0
     # Four tiles have their edge 2 kb or more away, two each in 2-10 kb (5,000 - 50) and 10-50 kb is the rest but one.
@@ -243,6 +245,14 @@ def test_elements_on_foreign_contigs_are_refused() -> None:
     require_shared_contigs(elements, ["21", "chr22"], Path("e.bed"))
     with pytest.raises(UserError, match="it has 'chr22', the reference '22'"):
         require_shared_contigs(elements, ["22"], Path("e.bed"))
+
+
+def test_elements_of_genes_have_the_names_of_the_cohort() -> None:
+    pairs = pd.DataFrame({"gene": ["ENSG1", "ENSG9", ""], "contig": "c1", "start": [1, 5, 8], "end": [2, 6, 9]})
+    found = with_genes_of(pairs, ["ENSG1.4", "ENSG2.1"], Path("pairs.tsv"))
+    assert found[["gene", "start"]].to_numpy().tolist() == [["ENSG1.4", 1], ["", 8]]
+    with pytest.raises(UserError, match=r"pairs.tsv names no gene of the cohort \(it names 'ENSG9', the cohort 'ENSG2.1'\)"):
+        with_genes_of(pairs.iloc[1:2], ["ENSG2.1"], Path("pairs.tsv"))
 
 
 def test_tracks_are_read_back_at_the_right_places(tiles: pd.DataFrame, tmp_path) -> None:

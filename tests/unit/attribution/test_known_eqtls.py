@@ -155,8 +155,10 @@ def test_effects_are_those_of_mutagenesis_and_signs_are_counted(study) -> None:
     assert abs(found["effect_deviation"].iloc[0]) > 1e-5
     # Nobody of the cohort has the second variant: it has an effect but no slope.
     assert found["effect_deviation"].iloc[1] != 0 and np.isnan(found["slope"].iloc[1])
-    signs = known_signs(found.assign(effect_deviation=[-0.1, -0.2], slope=[-0.5, np.nan]), "published slopes")
-    assert [row[:6] for row in signs] == [
+    assert found["split"].tolist() == ["train", "train"]
+    table = found.assign(effect_deviation=[-0.1, -0.2], slope=[-0.5, np.nan], split=["test", "train"])
+    assert [row[:6] for row in known_signs(table, "published slopes")] == [
         ("predicted", "published slopes", 1.0, 2, 1, 0.5),
+        ("predicted, unseen genes", "published slopes", 1.0, 1, 1, 1.0),
         ("test people", "published slopes", 1.0, 1, 1, 1.0),
     ]

@@ -135,10 +135,14 @@ def test_enrichment_has_to_beat_its_baselines(lows: tuple[float, float, float], 
 def test_signs_that_are_known_come_before_those_of_the_test_people() -> None:
     columns = ["signs_of", "against", "threshold", "n_genes", "n_agree", "share", "p_value"]
     own = [("predicted", "test people", 1.0, 6, 4, 0.67, 0.69), ("predicted", "test people", 0.05, 3, 3, 1.0, 0.25)]
-    known = [("predicted", "published slopes", 1.0, 8, 3, 0.4, 0.73), ("test people", "published slopes", 1.0, 8, 8, 1.0, 0.008)]
+    known = [("predicted", "published slopes", 1.0, 8, 3, 0.4, 0.73)]
+    known += [
+        ("predicted, unseen genes", "published slopes", 1.0, 2, 1, 0.5, 1.0),
+        ("test people", "published slopes", 1.0, 8, 8, 1.0, 0.008),
+    ]
     text = sign_sentence(pd.DataFrame(own, columns=columns), "gta")
     assert text is not None and "of the test people in 4 of 6 genes. By chance" in text
     text = sign_sentence(pd.DataFrame([*own, *known], columns=columns), "gta")
     assert text is not None and "of the published slopes in 3 of 8 genes" in text
-    assert text.endswith("The slopes of the test people have them in 8 of 8.")
+    assert text.endswith("In unseen genes alone: 1 of 2. Slopes of the test people have them in 8 of 8.")
     assert sign_sentence(pd.DataFrame(columns=columns), "gta") is None

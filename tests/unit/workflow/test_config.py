@@ -294,6 +294,14 @@ def test_groups_of_genes_need_their_columns(data: dict[str, Any], tmp_path: Path
     run = check(data)
     assert run.gene_groups == {"gene_groups": str(tmp_path / "groups.tsv")}
     assert "gene_groups" not in run.input_files
+    (tmp_path / "pairs.tsv").write_text("gene\tcontig\tstart\nENSG1\t22\t5\n")
+    data["data"]["elements"] = "pairs.tsv"
+    assert "data.elements" in message(data) and "has no column 'end'" in message(data)
+    (tmp_path / "eqtls.tsv").write_text("gene\tvariant\tbeta\nENSG1\t22_5_A_G\t1\n")
+    data["data"] |= {"elements": None, "eqtls": "eqtls.tsv"}
+    assert "data.eqtls" in message(data) and "has no column 'slope'" in message(data)
+    (tmp_path / "eqtls.tsv").write_text("gene\tvariant\tslope\nENSG1\t22_5_A_G\t1\n")
+    assert check(data).known_eqtls == {"eqtls": str(tmp_path / "eqtls.tsv")}
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,10 @@ def add_parser(stages: Any) -> None:
     parser.add_argument("--model", type=Path, required=True, help="folder of the language model")
     parser.add_argument("--cache", type=Path, required=True, help="prompt cache, .safetensors")
     parser.add_argument(
-        "--elements", type=Path, help="known regulatory elements, .bed, .bed.gz or .bw (contigs named as in the reference)"
+        "--elements",
+        type=Path,
+        help="known regulatory elements: .bed, .bed.gz or .bw (contigs named as in the reference), or .tsv with gene, contig,"
+        " start, end",
     )
     parser.add_argument(
         "--eqtls", type=Path, help="known eQTLs, .tsv with gene, variant (chr1_12345_A_G, from 1), slope and maybe p_value"
@@ -81,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     from gta.aligner.predict import load_trained
     from gta.attribution.browsers import write_hub, write_session
     from gta.attribution.detail import detail
-    from gta.attribution.enrichment import enrichment, gc_content, read_elements, require_shared_contigs
+    from gta.attribution.enrichment import enrichment, gc_content, read_elements, require_shared_contigs, with_genes_of
     from gta.attribution.eqtls import COLUMNS, known_effects, known_signs, place, read_eqtls, read_planted
     from gta.attribution.figures import chosen_genes, draw_gene, require_genes
     from gta.attribution.mutagenesis import SIGNS, Sequences, sign_agreement
@@ -111,6 +114,7 @@ def run(arguments: argparse.Namespace) -> None:
     elements = read_elements(known) if known else pd.DataFrame(columns=["gene", "contig", "start", "end"])
     if known:
         require_shared_contigs(elements, list(contigs), known)
+        elements = with_genes_of(elements, cohort.gene_names, known)
     sequences = None
     if features.extractor not in NOT_MUTATED:
         length, device = int(genes["window_end"].iloc[0] - genes["window_start"].iloc[0]), torch.device("cpu")

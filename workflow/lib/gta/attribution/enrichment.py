@@ -12,6 +12,7 @@ from gta.errors import UserError
 from gta.files import require_file
 from gta.haplotypes import Reference
 from gta.inputs.compression import open_text
+from gta.inputs.names import match_genes
 from gta.inputs.tables import read_table
 
 WHAT = "file of known elements"
@@ -37,7 +38,7 @@ STRONGEST_SHARE = 0.05
 
 
 def read_elements(path: Path) -> pd.DataFrame:
-    """Known elements, from a truth table of a simulation, a BED file or a bigWig (its strongest stretches).
+    """Known elements, from a table of genes and their elements, a BED file or a bigWig (its strongest stretches).
 
     Returns:
         `gene contig start end`, bp, 0-based half-open; gene is empty where an element belongs to no gene in particular
@@ -52,7 +53,7 @@ def read_elements(path: Path) -> pd.DataFrame:
             return read_table(path, columns, ("start", "end"))[list(columns)]
         except UserError as error:
             raise UserError(
-                f"{error} A file named .tsv must be the truth of a simulation; give other elements as .bed."
+                f"{error} A file named .tsv must name genes and their elements; give elements of no gene in particular as .bed."
             ) from error
     if path.suffix.lower() in (".bw", ".bigwig"):
         return _strongest_stretches(path)
@@ -113,6 +114,22 @@ def require_shared_contigs(elements: pd.DataFrame, contigs: list[str], path: Pat
             f"No element of {path} is on a contig of the reference: it has {sorted(known)[0]!r}, the reference {contigs[0]!r}; "
             "rename the contigs in the file of elements."
         )
+
+
+def with_genes_of(elements: pd.DataFrame, genes: list[str], path: Path) -> pd.DataFrame:
+    """Elements by the cohort's names of their genes; those of other genes are left out, those of no gene stay.
+
+    Raises:
+        UserError: if all elements are of genes, and none of these is in the cohort.
+    """
+    named = match_genes(sorted(set(elements["gene"]) - {""}), genes).names
+    chosen = elements[(elements["gene"] == "") | elements["gene"].isin(named)]
+    if chosen.empty:
+        raise UserError(
+            f"The {WHAT} {path} names no gene of the cohort (it names {elements['gene'].iloc[0]!r}, the cohort {genes[0]!r}):"
+            " give the same kind of gene ids."
+        )
+    return chosen.assign(gene=chosen["gene"].map(lambda gene: named.get(gene, ""))).reset_index(drop=True)
 
 
 def mark_tiles(tiles: pd.DataFrame, elements: pd.DataFrame) -> np.ndarray:

@@ -18,7 +18,7 @@ from gta.inputs.user_tables import read_text_table
 WHAT = "table of known eQTLs"
 
 COLUMNS = (
-    *("gene", "contig", "position", "ref", "alt", "distance", "known_slope"),
+    *("gene", "split", "contig", "position", "ref", "alt", "distance", "known_slope"),
     *("effect_mean", "effect_deviation", "slope", "p_value", "n_seeds"),
 )
 
@@ -152,7 +152,8 @@ def known_effects(trained: list[Trained], cohort: Cohort, placed: pd.DataFrame, 
         mean, deviation = effects(trained, number, gene, one, sequences)[0]
         slope, p_value = slopes(sequences.panel(gene), one, cohort.expression[number], people)[0]
         distance = (record["position"] - int(gene["tss"])) * (1 if gene["strand"] == "+" else -1)
-        values = {"distance": distance, "effect_mean": mean, "effect_deviation": deviation, "slope": slope, "p_value": p_value}
+        about = {"split": gene["split"], "distance": distance}
+        values = about | {"effect_mean": mean, "effect_deviation": deviation, "slope": slope, "p_value": p_value}
         rows.append(record | values | {"n_seeds": len(trained)})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -160,12 +161,19 @@ def known_effects(trained: list[Trained], cohort: Cohort, placed: pd.DataFrame, 
 def known_signs(table: pd.DataFrame, against: str) -> list[tuple[object, ...]]:
     """Rows of `signs.tsv` about known variants: the model's signs against theirs, and as a control those of the test people.
 
+    The model's also in genes of the split test alone: it was trained on people of the others.
+
     Args:
         table: Of `known_effects`.
         against: What the known slopes are called.
     """
     rows: list[tuple[object, ...]] = []
-    for what, column in (("predicted", "effect_deviation"), ("test people", "slope")):
-        known = table[table[column].notna() & (table[column] != 0) & (table["known_slope"] != 0)]
+    unseen = table[table["split"] == "test"]
+    for what, column, chosen in (
+        ("predicted", "effect_deviation", table),
+        ("predicted, unseen genes", "effect_deviation", unseen),
+        ("test people", "slope", table),
+    ):
+        known = chosen[chosen[column].notna() & (chosen[column] != 0) & (chosen["known_slope"] != 0)]
         rows.append((what, against, 1.0, *agreement(known[column].to_numpy(), known["known_slope"].to_numpy())))
     return rows

@@ -79,12 +79,12 @@ def draw(table: pd.DataFrame) -> Figure:
         for column, name in enumerate(names):
             chosen = rows[(rows["regime"] == regime) & (rows["property"] == name)]
             _draw(axes[row, column], chosen, models, name)
+            axes[row, column].set_xlabel("range in each third of the genes", fontsize=7)
             if row == 0:
                 axes[row, column].set_title(_TITLES[name])
         sizes = rows.loc[rows["regime"] == regime, "n_genes"]
         size = f"{sizes.min():.0f}" if sizes.min() == sizes.max() else f"{sizes.min():.0f} to {sizes.max():.0f}"
         axes[row, 0].set_ylabel(f"mean Spearman\n{_REGIMES[regime]}\n(n = {size} in each third)")
-    figure.supxlabel("thirds of the genes, by the property above: from the smallest to the greatest value in each", fontsize=8)
     styles = model_styles(models)
     handles = [
         Line2D([], [], color=styles[m].colour, marker=styles[m].marker, linestyle=styles[m].line, markersize=4, label=m)

@@ -221,9 +221,9 @@ def sign_sentence(table: pd.DataFrame, model: str) -> str | None:
         f"Signs of {model}'s predicted effects are those of the {row['against']} in {row['n_agree']:.0f} of"
         f" {row['n_genes']:.0f} genes. By chance it would be half (two-sided binomial p = {row['p_value']:.2g})."
     )
-    control = table[(table["signs_of"] == "test people") & (table["against"] == row["against"]) & (table["n_genes"] > 0)]
-    if len(control):
-        text += (
-            f" The slopes of the test people have them in {control['n_agree'].iloc[0]:.0f} of {control['n_genes'].iloc[0]:.0f}."
-        )
+    beside = _by(table[(table["against"] == row["against"]) & (table["n_genes"] > 0)], "signs_of")
+    said = {"predicted, unseen genes": "In unseen genes alone:", "test people": "Slopes of the test people have them in"}
+    for name, words in said.items():
+        if name in beside:
+            text += f" {words} {beside[name]['n_agree']:.0f} of {beside[name]['n_genes']:.0f}."
     return text

@@ -298,8 +298,8 @@ def attribution_sections(attribution: Attribution) -> Iterator[str]:
     gaps = attribution.completeness
     if len(gaps):
         yield (
-            f"<p>Integrated gradients of {gaps['gene'].nunique()} genes add up to the change of the prediction to within"
-            f" {gaps['gap'].abs().max():.2g} ln expression (greatest gap; median absolute change"
+            f"<p>Integrated gradients ({gaps['gene'].nunique()} of the genes, all seeds) add up to the change of the prediction"
+            f" to within {gaps['gap'].abs().max():.2g} ln expression (greatest gap; median absolute change"
             f" {gaps['change'].abs().median():.2g}).</p>"
         )
     for path in attribution.figures[:GALLERY]:

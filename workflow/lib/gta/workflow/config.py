@@ -350,24 +350,13 @@ def _check_files(run: Run, data_dir: str | None) -> None:
         require_file(path, "corpus of compressor.corpus,")
     for path in run.factor_files:
         read_factors(Path(path))
-    if run.data.gene_groups is not None:
-        columns = names.columns_of_table(run.data.gene_groups)
-        absent = [name for name in ("gene", "group") if name not in columns]
-        if absent:
-            raise UserError(
-                f"data.gene_groups: {run.data.gene_groups} has no column {absent[0]!r}; give a table, separated by tabs, with"
-                " the columns gene and group."
-            )
-    if run.data.eqtls is not None:
-        columns = names.columns_of_table(run.data.eqtls)
-        absent = [name for name in ("variant", "slope") if name not in columns]
-        if absent:
-            raise UserError(
-                f"data.eqtls: {run.data.eqtls} has no column {absent[0]!r}; give a table, separated by tabs, with the columns"
-                " gene, variant and slope."
-            )
+    _require_columns("data.gene_groups", run.data.gene_groups, ("gene", "group"))
+    _require_columns("data.eqtls", run.data.eqtls, ("variant", "slope"))
+    kind = "" if run.data.elements is None else Path(run.data.elements).suffix.lower()
+    if kind == ".tsv":
+        _require_columns("data.elements", run.data.elements, ("gene", "contig", "start", "end"))
     # A bigWig is opened when it is needed: that takes a package that a dry run must not wait for.
-    if run.data.elements is not None and Path(run.data.elements).suffix.lower() not in (".bw", ".bigwig"):
+    if run.data.elements is not None and kind not in (".bw", ".bigwig", ".tsv"):
         element = names.first_element(run.data.elements)
         if element is None or not re.match(r"[^\t]+\t\d+\t\d+(\t|$)", element):
             raise UserError(
@@ -375,6 +364,16 @@ def _check_files(run: Run, data_dir: str | None) -> None:
                 + ("it names no element" if element is None else f"it begins {element[:60]!r}")
                 + "): contig, start and end, separated by tabs, are needed."
             )
+
+
+def _require_columns(key: str, path: str | None, wanted: Sequence[str]) -> None:
+    """Refuse a table, if it is given, that lacks one of some columns."""
+    columns = wanted if path is None else names.columns_of_table(path)
+    absent = [name for name in wanted if name not in columns]
+    if absent:
+        raise UserError(
+            f"{key}: {path} has no column {absent[0]!r}; give a table, separated by tabs, with the columns {', '.join(wanted)}."
+        )
 
 
 def _check_taken_out(run: Run) -> None:

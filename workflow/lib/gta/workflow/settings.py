@@ -72,7 +72,8 @@ class DataSettings:
     elements: str | None = setting(
         None,
         "Known regulatory elements, which attribution draws and tests for enrichment: BED, plain or gzip, or bigWig, contigs"
-        " named as in the reference; empty: none.",
+        " named as in the reference; or, of elements known to act on certain genes (such as CRISPRi pairs), TSV with the columns"
+        " gene, contig, start and end (bp, 0-based half-open); empty: none.",
     )
     eqtls: str | None = setting(
         None,
