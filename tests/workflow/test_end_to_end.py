@@ -1,6 +1,7 @@
 """The whole workflow on a tiny simulated cohort: it finishes, does nothing twice, gives the same bytes, survives being killed."""
 
 import contextlib
+import dataclasses
 import gzip
 import os
 import re
@@ -18,6 +19,8 @@ import psutil
 import pytest
 from browser import browser, find_chromium
 from running import REPOSITORY, TINY, command, environment, run_in
+
+from gta.features.store import FeatureStore
 
 pytestmark = pytest.mark.slow
 
@@ -466,12 +469,12 @@ AGAIN = {"Z1": "P021", "A2": "P003", "M3": "P010", "B4": "P001"}
 CONTIG = "sim1"
 
 
-def predict_new(folder: Path, *words: str, **keys: str) -> "subprocess.CompletedProcess[str]":
+def predict_new(folder: Path, **keys: str) -> "subprocess.CompletedProcess[str]":
     """Run the target `predict` beside the finished study."""
     chosen = ", ".join(f"{key}: {value}" for key, value in {"genotypes": "new.vcf", "contigs": f"[{CONTIG}]", **keys}.items())
     return run_in(
         *(folder, "--configfile", TINY, "--cores", 2, "--rerun-triggers", "mtime", "--config", f"predict={{{chosen}}}"),
-        *(*words, "--", "predict"),
+        *("--", "predict"),
     )
 
 
@@ -530,6 +533,16 @@ def error_in(log: Path) -> str:
     return line
 
 
+def test_features_of_another_extractor_are_refused(predicted: Path, second_vcf: Path) -> None:
+    features = predicted / "features" / f"{CONTIG}.safetensors"
+    dataclasses.replace(FeatureStore.load(features), weights="of other matrices").save(features)
+    done = predict_new(second_vcf, reference="results/tiny/simulated/reference.fa")
+    assert done.returncode == 1
+    said = error_in(second_vcf / "results" / "tiny" / "logs" / "predict" / "people.log")
+    assert said.endswith("was trained on other features than those given: compute the features with the same settings.")
+    assert not (predicted / "people.parquet").exists()
+
+
 def test_another_reference_is_refused(predicted: Path, second_vcf: Path) -> None:
     text = (second_vcf / "results" / "tiny" / "simulated" / "reference.fa").read_text()
     at = text.index("\n", text.index(f">{CONTIG}")) + 1
@@ -538,11 +551,3 @@ def test_another_reference_is_refused(predicted: Path, second_vcf: Path) -> None
     assert done.returncode == 1
     said = error_in(second_vcf / "results" / "tiny" / "logs" / "predict" / "prepare.log")
     assert said.startswith(f"error: The sequence of {CONTIG} in the reference other.fa is not that which ")
-
-
-def test_features_of_other_tiles_are_refused(predicted: Path, second_vcf: Path) -> None:
-    done = predict_new(second_vcf, "features={tile_length: 1024}", "--forcerun", "predict_features")
-    assert done.returncode == 1
-    said = error_in(second_vcf / "results" / "tiny" / "logs" / "predict" / "people.log")
-    assert said.endswith("was trained on other features than those given: compute the features with the same settings.")
-    assert not (predicted / "people.parquet").exists()

@@ -49,7 +49,7 @@ def test_what_differs_between_people_tells_the_levels_of_unseen_genes() -> None:
     others = np.concatenate([cohort.gene_numbers("valid"), cohort.gene_numbers("test")])
     people = cohort.people_numbers("test")
     observed = cohort.expression[others].mean(axis=1)
-    settings = {"language_model": False, "epochs": 25, "patience": 25, "learning_rate": 1e-2}
+    settings = {"language_model": "none", "epochs": 25, "patience": 25, "learning_rate": 1e-2}
     training = make_training(cohort, store, make_language_model(), **settings)
     training.run()
     predicted = [float(training.setup.predict(int(gene), people)[0].mean()) for gene in others]

@@ -50,15 +50,15 @@ def test_spearman_of_a_constant_is_zero() -> None:
 def test_a_planted_rule_is_learnt_for_unseen_people_and_genes(use: str) -> None:
     store = make_store()
     cohort = make_cohort(store)
-    training = make_training(cohort, store, make_language_model(), language_model=use, epochs=25, patience=25, learning_rate=1e-2)
+    training = make_training(cohort, store, make_language_model(), language_model=use, epochs=12, patience=12, learning_rate=1e-2)
     training.run()
     test = cohort.people_numbers("test")
-    for split, bound in (("train", 0.6), ("test", 0.4)):
+    for split in ("train", "test"):
         found = [
             spearman(training.setup.predict(int(gene), test)[1].detach().numpy(), cohort.expression[gene, test])
             for gene in cohort.gene_numbers(split)
         ]
-        assert np.mean(found) > bound, split
+        assert np.mean(found) > 0.8, split
 
 
 def test_the_language_model_stays_as_it_was_and_gets_no_gradient(cohort: Cohort, store: FeatureStore, tmp_path: Path) -> None:
