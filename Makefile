@@ -23,7 +23,7 @@ SLURM := .venv-slurm
 GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
 
 BENCHMARKS := bench-haplotypes bench-features bench-aligner bench-aoc bench-evaluation bench-cis-signal bench-attribution
-.PHONY: help setup demo run report test test-networks test-slurm $(BENCHMARKS) lint unlock format clean distclean
+.PHONY: help setup demo run report test check-demo test-networks test-slurm $(BENCHMARKS) lint unlock format clean distclean
 
 help: ## show this
 	@echo "Targets (variables in brackets):"
@@ -63,6 +63,9 @@ report: $(STAMP) ## make the report of a finished run [CONFIG]
 test: $(STAMP) ## run all tests, in up to four processes [CORES, ARGS]
 	@# A file's tests stay together, for they share what is costly to make; the end-to-end runs, which take longest, begin first.
 	@$(BIN)/python -m pytest --numprocesses $(CORES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+check-demo: $(STAMP) ## are the results of the demo those that were seen before? (after make demo)
+	@$(BIN)/python -m pytest tests/demo $(ARGS)
 
 test-networks: $(STAMP) ## make .venv-networks for the extractors enformer and borzoi, and run their tests
 	@[ -x $(NETWORKS)/bin/python ] || $(PYTHON) -m venv $(NETWORKS)

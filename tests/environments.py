@@ -24,7 +24,7 @@ from rules import read_rules  # noqa: E402
 
 def stages(name: str) -> list[str]:
     """The stages whose rules use an environment."""
-    return sorted({rule.file.stem for rule in read_rules() if f"envs/{name}.yaml" in rule.directives["conda"]})
+    return sorted({rule.file.stem for rule in read_rules() if f"envs/{name}.yaml" in rule.directives.get("conda", "")})
 
 
 def modules(stage: str) -> list[str]:

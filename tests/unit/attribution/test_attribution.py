@@ -269,6 +269,17 @@ def test_tracks_are_read_back_at_the_right_places(tiles: pd.DataFrame, tmp_path)
     assert lines[0].startswith("track type=bedGraph") and lines[1] == "c1\t5000\t5100\t5"
 
 
+def test_figure_of_a_gene_whose_name_reads_like_a_formula(tiles: pd.DataFrame, tmp_path) -> None:
+    name = r"$\frac{B$/../x"
+    tiles.loc[tiles["gene"] == "B", "gene"] = name
+    about = {"gene": name, "symbol": r"$\frac{b$", "contig": r"$\frac{c$", "strand": "-", "tss": 5250, "split": "test"}
+    path = draw_gene(
+        name, tiles, pd.DataFrame([about]), pd.DataFrame(columns=["gene", "contig", "start", "end"]), np.array([]), tmp_path
+    )
+    assert path.parent == tmp_path and list(tmp_path.iterdir()) == [path]
+    assert rf"$\frac{{b$ ({name}), unseen gene" in path.read_text()
+
+
 def test_figures_of_the_strongest_and_the_named(tiles: pd.DataFrame, tmp_path) -> None:
     genes = pd.DataFrame(
         {

@@ -150,9 +150,10 @@ def test_importance_is_minus_the_mean_of_three_changes_and_stretches_do_not_over
     # A gap (an unknown base) is never within a stretch.
     assert not list(strongest(importance.iloc[::2])) and not list(strongest(importance[:5]))
     path = tmp_path / "l.svg"
-    draw_logos("G", "c1", found, path)
+    # A dollar sign in a name begins no formula.
+    draw_logos(r"$\frac{G$", r"$\frac{c1$", found, path)
     text = path.read_text()
-    draw_logos("G", "c1", found, path)
+    draw_logos(r"$\frac{G$", r"$\frac{c1$", found, path)
     assert path.read_text() == text and text.count("<path") > 2
 
 

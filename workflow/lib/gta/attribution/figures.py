@@ -64,6 +64,7 @@ def draw_gene(
     tss, low, high = int(about["tss"]), int(rows["start"].iloc[0]), int(rows["end"].iloc[-1])
     kilobases = (rows["start"].to_numpy() - tss) / 1000
     width = (rows["end"] - rows["start"]).to_numpy() / 1000
+    # Names are written with parse_math=False: a dollar sign in one is no formula.
     figure, axes = plt.subplots(3, 1, figsize=(10, 5.6), sharex=True, height_ratios=[3, 2, 1.4], layout="constrained")
 
     deletion = rows["deletion"].to_numpy()
@@ -99,8 +100,13 @@ def draw_gene(
         height, colour = 1 + row, "black" if own else "grey"
         axes[2].plot([at], [height], marker=">" if neighbour.strand == "+" else "<", color=colour, markersize=6)
         axes[2].annotate(
+<<<<<<< HEAD
             str(neighbour.symbol), (at, height), xytext=offset, textcoords="offset points", va="center", ha=side,
             fontsize=7, color=colour, fontweight="bold" if own else "normal",
+=======
+            str(neighbour.symbol), (at, height), xytext=(6, 0), textcoords="offset points", va="center", fontsize=7,
+            color=colour, fontweight="bold" if own else "normal", parse_math=False,
+>>>>>>> 090af7f5b79ba6f247e685c0693db7d8a5d4960a
         )  # fmt: skip
     for axis in axes:
         axis.axvline(0, color="black", linewidth=0.8, linestyle=":")
@@ -109,14 +115,24 @@ def draw_gene(
     axes[2].set_yticks([-0.45, 0.3, (1 + LABEL_ROWS) / 2], ["variants", "elements", "TSS"])
     axes[2].set_xlim((low - tss) / 1000, (high - tss) / 1000)
     axes[2].set_xlabel(
+<<<<<<< HEAD
         f"distance from the TSS of {about['symbol']} along the contig (kb; {about['contig']}:{tss + 1:,},"
         f" gene on the {about['strand']} strand)"
+=======
+        f"distance from the TSS of {about['symbol']} (kb; {about['contig']}:{tss + 1:,}, gene on the {about['strand']} strand)",
+        parse_math=False,
+>>>>>>> 090af7f5b79ba6f247e685c0693db7d8a5d4960a
     )
     seeds = int(rows["n_seeds"].iloc[0])
     split = {"train": "seen in training", "valid": "validation gene", "test": "unseen gene"}[str(about["split"])]
     axes[0].set_title(
         f"{about['symbol']} ({gene}), {split}, {len(known)} known elements, {len(places)} variants,"
+<<<<<<< HEAD
         f" {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}"
+=======
+        f" mean of {rows['n_seeds'].iloc[0]} seeds",
+        parse_math=False,
+>>>>>>> 090af7f5b79ba6f247e685c0693db7d8a5d4960a
     )
     path = folder / f"{gene.replace('/', '_')}.svg"
     figure.savefig(path, metadata={"Date": None})

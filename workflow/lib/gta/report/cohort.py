@@ -44,7 +44,8 @@ def _draw_windows(axis: Axes, genes: pd.DataFrame) -> None:
             axis.broken_barh(bars, (row - 0.42 + 0.28 * lane, 0.24), color=colour, alpha=0.6, linewidth=0.4)
             axis.plot(here["tss"] / 1e6, [row - 0.3 + 0.28 * lane] * len(here), marker="|", linestyle="", color="black",
                       markersize=4, markeredgewidth=0.7)  # fmt: skip
-    axis.set_yticks(range(len(contigs)), contigs)
+    # A dollar sign in a contig's name is no formula.
+    axis.set_yticks(range(len(contigs)), contigs, parse_math=False)
     axis.set_ylim(len(contigs) - 0.45, -0.55)
     axis.set_xlabel("position of windows along the contig (Mb); TSS: black tick")
     axis.set_title("windows; in each row from above: " + ", ".join(SPLIT_STYLES))
