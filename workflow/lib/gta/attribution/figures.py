@@ -100,13 +100,8 @@ def draw_gene(
         height, colour = 1 + row, "black" if own else "grey"
         axes[2].plot([at], [height], marker=">" if neighbour.strand == "+" else "<", color=colour, markersize=6)
         axes[2].annotate(
-<<<<<<< HEAD
             str(neighbour.symbol), (at, height), xytext=offset, textcoords="offset points", va="center", ha=side,
-            fontsize=7, color=colour, fontweight="bold" if own else "normal",
-=======
-            str(neighbour.symbol), (at, height), xytext=(6, 0), textcoords="offset points", va="center", fontsize=7,
-            color=colour, fontweight="bold" if own else "normal", parse_math=False,
->>>>>>> 090af7f5b79ba6f247e685c0693db7d8a5d4960a
+            fontsize=7, color=colour, fontweight="bold" if own else "normal", parse_math=False,
         )  # fmt: skip
     for axis in axes:
         axis.axvline(0, color="black", linewidth=0.8, linestyle=":")
@@ -115,24 +110,16 @@ def draw_gene(
     axes[2].set_yticks([-0.45, 0.3, (1 + LABEL_ROWS) / 2], ["variants", "elements", "TSS"])
     axes[2].set_xlim((low - tss) / 1000, (high - tss) / 1000)
     axes[2].set_xlabel(
-<<<<<<< HEAD
         f"distance from the TSS of {about['symbol']} along the contig (kb; {about['contig']}:{tss + 1:,},"
-        f" gene on the {about['strand']} strand)"
-=======
-        f"distance from the TSS of {about['symbol']} (kb; {about['contig']}:{tss + 1:,}, gene on the {about['strand']} strand)",
+        f" gene on the {about['strand']} strand)",
         parse_math=False,
->>>>>>> 090af7f5b79ba6f247e685c0693db7d8a5d4960a
     )
     seeds = int(rows["n_seeds"].iloc[0])
     split = {"train": "seen in training", "valid": "validation gene", "test": "unseen gene"}[str(about["split"])]
     axes[0].set_title(
         f"{about['symbol']} ({gene}), {split}, {len(known)} known elements, {len(places)} variants,"
-<<<<<<< HEAD
-        f" {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}"
-=======
-        f" mean of {rows['n_seeds'].iloc[0]} seeds",
+        f" {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}",
         parse_math=False,
->>>>>>> 090af7f5b79ba6f247e685c0693db7d8a5d4960a
     )
     path = folder / f"{gene.replace('/', '_')}.svg"
     figure.savefig(path, metadata={"Date": None})
