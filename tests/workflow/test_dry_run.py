@@ -141,6 +141,17 @@ def test_a_second_cohort_is_evaluated_only_where_it_is_asked_for(snakemake: Snak
     assert jobs(done.stdout + done.stderr) == DEMO
 
 
+def test_new_people_are_predicted_with_compressed_prompts_of_their_genes(snakemake: Snakemake, tmp_path: Path) -> None:
+    (tmp_path / "new.vcf").write_text("##fileformat=VCFv4.2\n")
+    new = ("predict={genotypes: new.vcf, contigs: [sim1], model: a}", "models={a: {compressor: aoc}}")
+    done = snakemake("-n", "--configfile", TINY, "--config", *new, "--", "predict")
+    assert done.returncode == 0, done.stderr
+    planned = jobs(done.stdout + done.stderr)
+    # The study's own for the training, those of the genes to predict for the prediction.
+    assert (planned["compressor_prompts"], planned["predict_compressed_prompts"]) == (1, 1)
+    assert "predict_prompts" not in planned
+
+
 def test_a_model_of_the_hub_is_downloaded_and_minilm_copied(snakemake: Snakemake) -> None:
     hub = f"language={{model: lab/good, revision: {'0' * 40}}}"
     done = snakemake("-n", "--configfile", TINY, "--config", hub, "models={gta: {}, m: {language_model: minilm}}")

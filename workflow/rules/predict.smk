@@ -88,6 +88,23 @@ use rule language_prompts as predict_prompts with:
         "<benchmarks>/predict/prompts/{lm}.{prompt}.tsv"
 
 
+use rule compressor_prompts as predict_compressed_prompts with:
+    input:
+        **RUN.template_file,
+        cohort="<results>/predict/cohort/genes.tsv",
+        annotation=RUN.annotation,
+        model=RUN.language_model,
+        model_files=RUN.language_model_files("pretrained"),
+        compressor=lambda wildcards: RUN.compressor_weights(wildcards.method, wildcards.tokens),
+    output:
+        cache="<results>/predict/compressor/prompts/{method}.m{tokens}/prompt_cache.safetensors",
+        size="<results>/predict/compressor/prompts/{method}.m{tokens}/size.tsv",
+    log:
+        "<logs>/predict/compressor/{method}.m{tokens}.log",
+    benchmark:
+        "<benchmarks>/predict/compressor/{method}.m{tokens}.tsv"
+
+
 rule predict:
     input:
         settings=collect(
@@ -100,7 +117,7 @@ rule predict:
         people="<results>/predict/cohort/people.tsv",
         features=collect("<results>/predict/features/{contig}.safetensors", contig=RUN.predict_contigs),
         model=RUN.model_folder(RUN.reads_with(RUN.predict_model)),
-        cache=RUN.prompt_cache(RUN.predict_model, "predict/language"),
+        cache=RUN.prompt_cache(RUN.predict_model, new=True),
     output:
         haplotypes="<results>/predict/haplotypes.parquet",
         people="<results>/predict/people.parquet",

@@ -111,15 +111,16 @@ class Run:
         """The folder of a language model, by what `reads_with` calls it."""
         return self.language_model if kind == "pretrained" else f"{self.results}/language/{kind}/model"
 
-    def prompt_cache(self, model: str, folder: str = "language") -> str:
-        """The prompts that one of the models reads; those of new people are in another folder of the results."""
+    def prompt_cache(self, model: str, new: bool = False) -> str:
+        """The prompts that one of the models reads: of the study's genes, or of those that new people are predicted for."""
         settings = self.models[model]
+        results = f"{self.results}/predict" if new else self.results
         if settings.compressor != "none" and not settings.tune_compressor:
             method = f"{settings.compressor}.m{settings.memory_tokens}"
-            return f"{self.results}/compressor/prompts/{method}/prompt_cache.safetensors"
+            return f"{results}/compressor/prompts/{method}/prompt_cache.safetensors"
         mode = settings.prompt
         own = "full" if mode == "shuffled" else mode
-        return f"{self.results}/{folder}/{self.reads_with(model)}/{own}/prompt_cache.safetensors"
+        return f"{results}/language/{self.reads_with(model)}/{own}/prompt_cache.safetensors"
 
     @property
     def compressor_runs(self) -> list[str]:
