@@ -343,3 +343,16 @@ def test_missing_data_dir_is_explained(data: dict[str, Any]) -> None:
 def test_jobs_trust_the_check_of_files(data: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "genes.gtf").unlink()
     assert check(data, files=False).data.genes == str(tmp_path / "genes.gtf")
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ({"language": {"task": "in</SCRIPT >x"}}, "language.task"),
+        ({"cohort": {"exclude_genes": ["A", "<script>x</script>"]}}, "cohort.exclude_genes"),
+        ({"simulation": {"population_names": ["<!--<script>"]}}, "simulation.population_names"),
+    ],
+)
+def test_text_that_would_run_in_the_browser_of_a_reader_is_refused(config: dict[str, Any], key: str) -> None:
+    said = message({**SIMULATED, **config})
+    assert said.startswith(f"{key}: ") and "breaks the page of the report" in said

@@ -71,6 +71,8 @@ _TOP_LEVEL = (*_GENERAL, "data", "simulation", *SECTIONS, "models", "baselines")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9_-]+")
 #: Snakemake gives these a meaning in paths.
 _SPECIAL = re.compile(r"[{}<>\n]")
+#: It ends, or hides the end of, the script of Snakemake's report in which the settings stand.
+_ENDS_SCRIPT = re.compile(r"</script|<!--", re.IGNORECASE)
 
 
 def check(config: Mapping[str, Any], files: bool = True) -> Run:
@@ -84,6 +86,7 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
         UserError: at the first mistake; one sentence that names the key.
     """
     _refuse_unknown(config, _TOP_LEVEL, "configuration")
+    _refuse_end_of_script(config, "")
     general = from_mapping(GeneralSettings, {key: config[key] for key in _GENERAL if key in config}, "configuration")
     results = general.results.rstrip("/")
     _refuse_special(results, "results")
@@ -175,6 +178,18 @@ def _refuse_unknown(values: Mapping[str, Any], known: tuple[str, ...], where: st
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}."
             raise UserError(f"{where}: unknown key {key!r}; {hint}")
+
+
+def _refuse_end_of_script(value: Any, key: str) -> None:
+    """Refuse text, anywhere in the configuration, that would break the report or run in the browser of whoever opens it."""
+    if isinstance(value, Mapping):
+        for name, below in value.items():
+            _refuse_end_of_script(below, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list | tuple):
+        for below in value:
+            _refuse_end_of_script(below, key)
+    elif isinstance(value, str) and (found := _ENDS_SCRIPT.search(value)):
+        raise UserError(f"{key}: {value!r} contains {found[0]!r}, which breaks the page of the report; write it without.")
 
 
 def _refuse_special(path: str, key: str) -> None:
