@@ -103,7 +103,7 @@ def test_compressors_are_trained_for_the_models_that_use_them(snakemake: Snakema
     """Once for each number of memory tokens; a compressor that is tuned hands no compressed prompts over."""
     models = (
         "models={b: {compressor: aoc}, c: {compressor: aoc, tune_compressor: true}, d: {compressor: truncate},"
-        " e: {compressor: aoc, memory_tokens: 2, tune_compressor: true}, f: {context: aoc}}"
+        " e: {compressor: aoc, memory_tokens: 2, tune_compressor: true}, f: {context: aoc, context_near: 4}}"
     )
     done = snakemake("-n", "-p", "--configfile", TINY, "--config", models)
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """Long context through memory tokens, and compressors that are trained with the aligner."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from gta.aligner.context import Pieces, compress_context, divide
 from gta.aligner.predict import load_trained, predict_cohort
+from gta.aligner.processes import Workers
 from gta.aligner.reading import prompt_memory, read_after
 from gta.aligner.settings import AlignerSettings, check
 from gta.aligner.validation import spearman
@@ -83,7 +85,7 @@ def test_what_is_far_reaches_the_prediction_through_the_memory_alone(cohort: Coh
     _, deviation = aligner(batch, reader.language_model, reader.prompts, reader.rows)
     (gradient,) = torch.autograd.grad(deviation.sum(), batch.features)
     assert (gradient.abs().sum(dim=2) > 0).all()
-    assert aligner.positions(6) == 2 * 1 + 2
+    assert aligner.positions(6, 5) == 5 + 2 * 1 + 2
     # The language model reads two tokens.
     tokens = aligner.align(batch)
     assert aligner.read(tokens, reader.language_model, reader.prompts, reader.rows[:1]).shape == (1, 2, 16)
@@ -183,6 +185,7 @@ def test_a_compressor_of_prompts_begins_where_it_was_and_is_trained_further(stor
         ({"tune_compressor": True}, "tune_compressor: only a compressor of prompts that was trained"),
         ({"tune_compressor": True, "compressor": "mean_pool"}, "tune_compressor: only a compressor of prompts that was trained"),
         ({"tune_compressor": True, "compressor": "icae"}, "tune_compressor: only a compressor of prompts that was trained"),
+        ({"context": "aoc", "context_near": 3}, "context_near: 3 cannot be halved by the TSS"),
         ({"context": "mean_pool"}, "context: 'mean_pool' is neither none nor an encoder"),
         ({"context": "aoc_embeds"}, "context: 'aoc_embeds' is neither none nor an encoder"),
         ({"context": "aoc", "language_model": "none"}, "context: memory is read by a causal language model"),
@@ -191,6 +194,62 @@ def test_a_compressor_of_prompts_begins_where_it_was_and_is_trained_further(stor
 def test_what_cannot_be_compressed(settings: dict[str, object], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         check(AlignerSettings(**settings))  # type: ignore[arg-type]
+
+
+def test_windows_without_anything_distal_are_refused(cohort: Cohort, store: FeatureStore) -> None:
+    with pytest.raises(UserError, match=r"context_near: all 6 aligned tokens of a window are near"):
+        make_training(cohort, store, make_language_model(), context="aoc", context_near=6)
+
+
+@pytest.mark.parametrize(
+    ("positions", "room", "enough"),
+    # Prompts of up to 6 tokens in front of which a beginning is put, 2 memory tokens, 6 aligned tokens.
+    [("prefix", 9, True), ("prefix", 8, False), ("continued", 15, True), ("continued", 14, False)],
+)
+def test_learned_positions_suffice_or_it_is_said(
+    positions: str, room: int, enough: bool, cohort: Cohort, store: FeatureStore
+) -> None:
+    """At the limit a language model with learned positions reads everything; one less would be an index out of range."""
+    torch.manual_seed(0)
+    config = GPT2Config(n_embd=16, n_layer=2, n_head=2, vocab_size=40, n_positions=room, bos_token_id=0)
+    model = GPT2LMHeadModel(config).requires_grad_(False).eval()
+    given = CompressorConfig(memory_tokens=2, positions=positions)
+    settings = {"compressor": "aoc", "tune_compressor": True, "memory_tokens": 2}
+    make = partial(make_training, cohort, store, model, tuned=AttentionOnlyCompressor(model, given), **settings)
+    if enough:
+        make().setup.predict(3, np.arange(4))
+    else:
+        with pytest.raises(UserError, match=rf"take {room + 1} positions, but the language model has {room}"):
+            make()
+
+
+def test_another_compressor_than_the_settings_name_is_refused(cohort: Cohort, store: FeatureStore) -> None:
+    model = make_language_model()
+    given = AttentionOnlyCompressor(model, CompressorConfig(memory_tokens=2))
+    with pytest.raises(UserError, match=r"aoc with 7 memory tokens is to be tuned, but .* is aoc with 2"):
+        make_training(cohort, store, model, tuned=given, compressor="aoc", tune_compressor=True, memory_tokens=7)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_several_seeds_that_share_the_language_model_predict_in_their_precision(
+    precision: str, store: FeatureStore, tmp_path: Path
+) -> None:
+    cohort, model = make_cohort(store), make_language_model()
+    settings = CONTEXT | {"context": "lora_r2", "epochs": 1, "precision": precision}
+    expected = []
+    for seed in (1, 2):
+        training = make_training(cohort, store, make_language_model(), seed=seed, **settings)
+        training.save(training.run(), tmp_path / f"seed{seed}")
+        expected.append(training.setup.predict(0, np.arange(5))[0].detach())
+    model.save_pretrained(tmp_path / "lm")
+    make_prompts(model).save(tmp_path / "cache.safetensors")
+    folders = [tmp_path / "seed1", tmp_path / "seed2"]
+    both = load_trained(folders, cohort, store, tmp_path / "lm", tmp_path / "cache.safetensors", Workers("cpu", precision))
+    rotary = both[0].reader.language_model.base_model.rotary_emb.inv_freq
+    assert rotary.dtype == torch.float32
+    for trained, means in zip(both, expected, strict=True):
+        found = predict_cohort(trained, cohort)["mean"][:5]
+        np.testing.assert_allclose(found, means, atol=1e-5 if precision == "float32" else 2e-2)
 
 
 def test_the_compressor_to_be_tuned_must_be_given(cohort: Cohort, store: FeatureStore, language_model: PreTrainedModel) -> None:

@@ -233,7 +233,7 @@ def test_prototypes_and_prompts_of_another_model_and_too_long_windows_are_refuse
     assert prompts is not None
     with pytest.raises(UserError, match="made by another language model"):
         make_reader(model, prompts, cohort.gene_names, 6, "pretrained", "full", 1, "other")
-    with pytest.raises(UserError, match="tokens, but the language model reads 2048"):
+    with pytest.raises(UserError, match="take 4000 positions, but the language model has 2048"):
         make_reader(model, prompts, cohort.gene_names, 4000, "pretrained", "full", 1, own)
     foreign = Prototypes(torch.zeros(7, 16), "other")
     with pytest.raises(UserError, match="text prototypes were made from another"):

@@ -76,6 +76,11 @@ def test_a_snapshot_of_arxiv_is_read_line_by_line(tmp_path: Path, monkeypatch: p
     assert corpus["date"].tolist() == [f"2024-02-0{i + 1}" for i in range(5)]
     with pytest.raises(UserError, match=r"text_column: .* has no column 'text'; it has id, abstract, update_date"):
         read_corpus(path, CorpusSettings())
+    path.write_text('{"abstract": null}\n{"abstract": "b"}\n{"title": "no text"}\n')
+    assert read_corpus(path, CorpusSettings(text_column="abstract"))["text"].tolist() == ["b"]
+    path.write_text("")
+    with pytest.raises(UserError, match="holds no texts"):
+        read_corpus(path, CorpusSettings(text_column="abstract"))
     for text in ('{"abstract": "cut', '[{"abstract": 1}'):
         path.write_text(text)
         with pytest.raises(UserError, match=r"snapshot\.json is no \.json file of texts"):

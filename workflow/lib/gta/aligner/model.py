@@ -165,12 +165,23 @@ class Aligner(nn.Module):
         """How many aligned tokens a window of so many tiles has."""
         return len(self.config.token_edges) - 1 if self.config.token_edges else tiles
 
-    def positions(self, tiles: int) -> int:
-        """How many positions behind its prompt a window of so many tiles takes."""
-        if self.context_compressor is None:
-            return self.tokens(tiles)
-        pieces = Pieces(self.config.context_edges, self.config.context_near)
-        return pieces.positions(self.context_compressor.config.memory_tokens)
+    def positions(self, tiles: int, prompt: int) -> int:
+        """How many positions of the language model are used by a prompt and a window.
+
+        Args:
+            tiles: Tiles of the window.
+            prompt: Position of what follows the longest prompt, as it is cached.
+        """
+        behind = self.tokens(tiles)
+        if self.context_compressor is not None:
+            pieces = Pieces(self.config.context_edges, self.config.context_near)
+            behind = pieces.positions(self.context_compressor.config.memory_tokens)
+        if self.prompt_compressor is None:
+            return prompt + behind
+        # The compressor reads the token that begins a text, the prompt and its memory, at whatever positions: all are used.
+        memory = self.prompt_compressor.config.memory_tokens
+        read = 1 + prompt + memory
+        return read + behind if self.prompt_compressor.config.positions == "continued" else max(read, memory + behind)
 
     def align(self, batch: Batch) -> torch.Tensor:
         """Aligned tokens, (B, N, D), N = T without pooling, at the scale of the language model's word embeddings."""
@@ -303,13 +314,18 @@ class Aligner(nn.Module):
             UserError: if the folder is absent, incomplete or of another version.
         """
         config = read_config(folder)
+        damaged = f"{folder} holds no complete aligner of this version ({{}}): train it again."
         try:
             weights = load_file(folder / "model.safetensors")
             scaling = Scaling(weights["feature_mean"], weights["feature_sd"], weights["difference_sd"])
-            aligner = cls(config, weights["prototypes"], scaling, float(weights["token_scale"]), None, language_model)
+            first = (weights["prototypes"], scaling, float(weights["token_scale"]))
+        except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+            raise UserError(damaged.format(error)) from error
+        aligner = cls(config, *first, None, language_model)
+        try:
             aligner.load_state_dict(weights)
-        except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-            raise UserError(f"{folder} holds no complete aligner of this version ({error}): train it again.") from error
+        except RuntimeError as error:
+            raise UserError(damaged.format(error)) from error
         return aligner.eval()
 
 

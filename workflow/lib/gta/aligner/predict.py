@@ -124,22 +124,27 @@ def load_trained(
             model,
             prompts,
             cohort.gene_names,
-            aligner.positions(data.tiles),
+            aligner.positions(data.tiles, int(prompts.next_positions.max())),
             config.language_model,
             config.prompt,
             config.seed,
             sha256,
         )
-        trained.append(Trained(aligner.to(workers.device), data, reader, workers))
-    # Last, for compressors are cut out of the language model as it was read.
-    return [replace(each, reader=place(each.reader, workers)) for each in trained]
+        trained.append(Trained(aligner, data, reader, workers))
+    # Last, for compressors are cut out of the language model as it was read, and may share its MLPs.
+    return [replace(each, aligner=each.aligner.to(workers.device), reader=place(each.reader, workers)) for each in trained]
 
 
 def place(reader: Reader, workers: Workers) -> Reader:
-    """The reader with its language model on the device of this process, in the precision in which it computes there."""
+    """The reader with its language model on the device of this process, in the precision in which it computes there.
+
+    Buffers keep theirs: rounded frequencies of rotary positions would turn cached keys and new queries apart.
+    """
     if reader.language_model is None or reader.rows is None:
         return reader
-    reader.language_model.to(workers.device, torch.bfloat16 if workers.bfloat16 else torch.float32)  # type: ignore[arg-type]
+    reader.language_model.to(workers.device)  # type: ignore[arg-type]
+    for parameter in reader.language_model.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16 if workers.bfloat16 else torch.float32)
     return replace(reader, rows=reader.rows.to(workers.device))
 
 

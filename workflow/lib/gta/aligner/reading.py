@@ -38,7 +38,7 @@ def make_reader(
         language_model: The frozen language model.
         prompts: Its prompts.
         genes: The genes of the cohort.
-        positions: How many positions behind its prompt a window takes.
+        positions: How many positions of the language model a prompt and a window take.
         kind: What reads, as in `AlignerSettings.language_model`.
         mode: Which prompt each gene has, as in `AlignerSettings.prompt`.
         seed: Seed of the shuffling of prompts.
@@ -50,11 +50,10 @@ def make_reader(
     if kind == "none":
         return Reader(None, None, None)
     limit = getattr(language_model.config, "max_position_embeddings", None)
-    longest = int(prompts.next_positions.max()) + positions
-    if kind != "attention" and limit is not None and longest > limit:
+    if kind != "attention" and limit is not None and positions > limit:
         raise UserError(
-            f"A prompt and the {positions} aligned tokens of a window are {longest} tokens, but the language model reads {limit} "
-            "at the most: lower language.max_prompt_tokens or aligner.aligned_tokens, or raise features.tile_length."
+            f"A prompt and a window take {positions} positions, but the language model has {limit}: lower "
+            "language.max_prompt_tokens or aligner.aligned_tokens, raise features.tile_length, or compress (docs/compressor.md)."
         )
     if prompts.model != sha256:
         raise UserError("The prompt cache was made by another language model: make the prompts again.")

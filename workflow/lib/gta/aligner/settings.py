@@ -44,7 +44,7 @@ class AlignerSettings:
         "by piece, hands memory tokens to the language model, and is trained with the aligner.",
     )
     context_near: int = setting(
-        32, "Only with `context`: aligned tokens around the TSS that the language model reads itself.", minimum=2
+        32, "Only with `context`: aligned tokens around the TSS, an even number, that the language model reads itself.", minimum=2
     )
     context_chunk: int = setting(32, "Only with `context`: aligned tokens of a piece.", minimum=2)
     context_memory_tokens: int = setting(2, "Only with `context`: memory tokens of a piece.", minimum=1)
@@ -150,6 +150,8 @@ def check(settings: AlignerSettings) -> None:
         )
     if settings.context == "none":
         return
+    if settings.context_near % 2:
+        raise UserError(f"context_near: {settings.context_near} cannot be halved by the TSS; choose an even number.")
     if not ENCODER_NAME.fullmatch(settings.context) or _hands_over_embeddings(settings.context):
         raise UserError(
             f"context: {settings.context!r} is neither none nor an encoder that hands over keys and values, such as aoc."

@@ -18,7 +18,7 @@ from gta.aligner.processes import Workers
 from gta.aligner.reading import Reader, make_reader
 from gta.aligner.settings import AlignerSettings, check
 from gta.cohort.tables import Cohort
-from gta.compressor.encoder import AttentionOnlyCompressor, config_of
+from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig, config_of
 from gta.errors import UserError
 from gta.features.store import FeatureStore
 from gta.language.cache import PromptCache
@@ -120,6 +120,10 @@ def set_up(
         raise UserError(f"aligner.heads: {settings.heads} does not divide the language model's width {words.shape[1]}.")
     token_edges = data.token_edges(settings.aligned_tokens)
     pieces = _pieces(settings, data, token_edges)
+    if compressor:
+        _check_compressor(settings, compressor.config)
+    if prompts.keys is None and (compressor or pieces):
+        raise UserError("aligner.context, aligner.tune_compressor: an encoder reads no memory; take a causal language model.")
     config = AlignerConfig(
         features=len(store.feature_names),
         width=words.shape[1],
@@ -155,7 +159,7 @@ def set_up(
         language_model,
         prompts,
         cohort.gene_names,
-        aligner.positions(data.tiles),
+        aligner.positions(data.tiles, int(prompts.next_positions.max())),
         settings.language_model,
         settings.prompt,
         seed,
@@ -220,7 +224,23 @@ def _pieces(settings: AlignerSettings, data: AlignerData, token_edges: list[int]
         return None
     upstream = data.upstream_tokens(token_edges)
     tokens = len(token_edges) - 1 if token_edges else data.tiles
-    return divide(upstream, tokens - upstream, settings.context_near, settings.context_chunk)
+    pieces = divide(upstream, tokens - upstream, settings.context_near, settings.context_chunk)
+    if not pieces.distal:
+        raise UserError(
+            f"aligner.context_near: all {tokens} aligned tokens of a window are near, so nothing is compressed: lower it, or"
+            " leave aligner.context out."
+        )
+    return pieces
+
+
+def _check_compressor(settings: AlignerSettings, given: CompressorConfig) -> None:
+    """Refuse another compressor of prompts than the settings name."""
+    wanted = config_of(settings.compressor, settings.memory_tokens, given.positions, given.seed, given.language_model_sha256)
+    if given != wanted:
+        raise UserError(
+            f"aligner.compressor: {settings.compressor} with {settings.memory_tokens} memory tokens is to be tuned, but the"
+            f" compressor that was given is {given.encoder} with {given.memory_tokens}: give the right one."
+        )
 
 
 def _context_compressor(settings: AlignerSettings, seed: int, language_model_sha256: str) -> dict[str, Any]:

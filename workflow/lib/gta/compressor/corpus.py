@@ -21,11 +21,11 @@ LINES = 50_000
 def _json_lines(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """These keys of a file with a JSON object per line, which may be far larger than what is wanted of it."""
     with pd.read_json(path, lines=True, chunksize=LINES, dtype=False) as pieces:
-        kept = []
+        kept: list[pd.DataFrame] = []
         for piece in pieces:
-            if not set(columns) <= set(piece):
+            if not kept and not set(columns) <= set(piece):
                 return piece
-            kept.append(piece[list(columns)])
+            kept.append(piece.reindex(columns=list(columns)))
     return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
 
 
@@ -55,9 +55,12 @@ def read_corpus(path: Path, settings: CorpusSettings) -> pd.DataFrame:
     except (ValueError, pa.ArrowInvalid) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"compressor.corpus: {path} is no {path.suffix} file of texts ({reason}); check it.") from error
+    if table.empty:
+        raise UserError(f"compressor.corpus: {path} holds no texts; give another table.")
     for key, column in columns.items():
         if column not in table:
             raise UserError(f"compressor.{key}_column: {path} has no column {column!r}; it has {', '.join(map(str, table))}.")
+    table = table.dropna(subset=settings.text_column)
     return pd.DataFrame({key: table[column].astype(str) for key, column in columns.items()})
 
 

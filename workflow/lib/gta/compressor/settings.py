@@ -18,8 +18,8 @@ class CorpusSettings:
 
     corpus: str | None = setting(
         None,
-        "Table of texts, .tsv, .csv, .parquet, or .jsonl with an object per line; empty: the prompts of the annotation. Texts "
-        "that occur twice count once.",
+        "Table of texts: .tsv, .csv, .parquet, or .json or .jsonl with an object per line; empty: the prompts of the annotation. "
+        "Texts that occur twice count once.",
     )
     text_column: str = setting("text", "Column of `corpus` that holds the texts.")
     date_column: str | None = setting(

@@ -307,6 +307,12 @@ def _check_consistency(run: Run) -> None:
         )
     for name, settings in run.models.items():
         _within(f"models.{name}", check_aligner, settings)
+        tokens = min(window // tile, settings.aligned_tokens or window)
+        if by_tiles and settings.context != "none" and settings.context_near >= tokens:
+            raise UserError(
+                f"models.{name}.context_near: all {tokens} aligned tokens of a window are near, so nothing is compressed; lower"
+                " it, or leave `context` out."
+            )
     for model in run.sections["attribution"].models:
         _refuse_unknown({model: None}, tuple(run.models), "attribution.models")
     if run.predict_files:
