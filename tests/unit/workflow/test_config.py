@@ -248,6 +248,7 @@ def test_where_the_models_and_their_prompts_are(language: dict[str, str], folder
         "s": {"heads": 4, "prompt": "shuffled"},
         "m": {"heads": 4, "language_model": "minilm"},
         "a": {"heads": 4, "language_model": "attention"},
+        "again": {"heads": 4},
     }
     run = check({**SIMULATED, "results": "out", "language": language, "models": models, "attribution": {"models": []}})
     assert run.model_folder(run.reads_with("gta")) == run.model_folder(run.reads_with("a")) == folder
@@ -258,6 +259,7 @@ def test_where_the_models_and_their_prompts_are(language: dict[str, str], folder
     assert run.prototypes("r") == "out/language/random/prototypes.safetensors"
     assert run.language_model_files("pretrained") == []
     assert run.ablations["r"] == "language_model: random, prompt: blank"
+    assert "again" not in run.ablations  # it is the first model once more
 
 
 def test_width_of_the_users_language_model_is_read(data: dict[str, Any], tmp_path: Path) -> None:

@@ -199,13 +199,14 @@ class Run:
 
     @property
     def ablations(self) -> dict[str, str]:
-        """Every model but the first, and in which settings it differs from that."""
+        """Every model that differs from the first, and in which settings."""
         names = list(self.models)
         base = dataclasses.asdict(self.models[names[0]])
         changes = {name: dataclasses.asdict(self.models[name]) for name in names[1:]}
         return {
             name: ", ".join(f"{key}: {value}" for key, value in values.items() if value != base[key])
             for name, values in changes.items()
+            if values != base
         }
 
     def language_model_files(self, kind: str) -> list[str]:
