@@ -6,10 +6,8 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from logomaker import Logo
 from matplotlib import pyplot as plt
-from matplotlib.patches import PathPatch
-from matplotlib.textpath import TextPath
-from matplotlib.transforms import Affine2D
 
 from gta.report.style import STYLE, save
 
@@ -66,18 +64,12 @@ def draw_logos(title: str, contig: str, stretches: list[pd.DataFrame], path: Pat
     figure, axes = plt.subplots(len(stretches), 1, figsize=(9, 1.9 * len(stretches)), squeeze=False)
     for axis, stretch in zip(axes[:, 0], stretches, strict=True):
         first = int(stretch["position"].iloc[0])
-        for place, (letter, height) in enumerate(zip(stretch["base"], stretch["importance"], strict=True)):
-            outline = TextPath((0, 0), letter, size=1)
-            box = outline.get_extents()
-            to_unit = Affine2D().translate(-box.x0, -box.y0).scale(0.9 / box.width, height / box.height)
-            to_unit.translate(place + 0.05, 0)
-            axis.add_patch(PathPatch(outline, transform=to_unit + axis.transData, color=COLOURS[letter], linewidth=0))
         values = stretch["importance"].to_numpy()
-        axis.set_xlim(0, len(stretch))
+        heights = values[:, None] * (stretch["base"].to_numpy()[:, None] == np.array(list(COLOURS)))
+        Logo(pd.DataFrame(heights, columns=list(COLOURS)), ax=axis, color_scheme=COLOURS, flip_below=False, width=0.9)
         axis.set_ylim(min(0, values.min()) * 1.1, max(0, values.max()) * 1.1)
-        axis.axhline(0, color="black", linewidth=0.6)
         ticks = np.arange(0, len(stretch), 5)
-        axis.set_xticks(ticks + 0.5, [f"{first + tick + 1:,}" for tick in ticks])
+        axis.set_xticks(ticks, [f"{first + tick + 1:,}" for tick in ticks])
         axis.set_ylabel("importance\n(ln expression)")
     axes[0, 0].set_title(f"{title}: strongest stretches near the TSS, plus strand", parse_math=False)
     axes[-1, 0].set_xlabel(f"position on {contig} (bp, counted from 1)", parse_math=False)
