@@ -1,3 +1,4 @@
+# The elastic net is the longest of the baselines and all scores wait for it: it goes first.
 rule baselines_elastic_net:
     input:
         cohort="<results>/cohort/genes.tsv",
@@ -14,7 +15,8 @@ rule baselines_elastic_net:
         "<benchmarks>/baselines/elastic_net.tsv"
     conda:
         "../../envs/core.yaml"
-    threads: 2
+    threads: 1
+    priority: 1
     resources:
         mem_mb=memory(4000),
         runtime=240,
