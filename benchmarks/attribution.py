@@ -65,7 +65,9 @@ def main() -> None:
     store = FeatureStore.load_all(sorted((results / "features").glob("*.safetensors")))
     aligner = results / "aligner" / "gta" / "seed1"
     model = arguments.language_model or results / "language" / "model"
-    trained = load_trained([aligner], cohort, store, model, results / "language" / "prompt_cache.safetensors")[0]
+    trained = load_trained(
+        [aligner], cohort, store, model, results / "language" / "pretrained" / "full" / "prompt_cache.safetensors"
+    )[0]
     number = cohort.genes["symbol"].tolist().index(arguments.symbol)
     gene = cohort.genes.iloc[number]
     settings = FeatureSettings(tile_length=store.tile_length)
