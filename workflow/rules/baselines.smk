@@ -13,10 +13,10 @@ rule baselines_elastic_net:
         "<logs>/baselines/elastic_net.log",
     benchmark:
         "<benchmarks>/baselines/elastic_net.tsv"
+    priority: 1
     conda:
         "../../envs/core.yaml"
     threads: 1
-    priority: 1
     resources:
         mem_mb=memory(4000),
         runtime=240,
