@@ -131,13 +131,16 @@ class AlignerData:
 
     def token_edges(self, tokens: int | None) -> list[int]:
         """Borders of at most so many tokens, in tiles; empty: every tile is one."""
-        upstream = int((self._positions[0] < 0).sum())
-        return token_edges(upstream, self.tiles - upstream, tokens)
+        return token_edges(self._upstream, self.tiles - self._upstream, tokens)
 
     def upstream_tokens(self, edges: list[int]) -> int:
         """How many tokens with these borders (empty: tiles) lie before the TSS."""
-        upstream = int((self._positions[0] < 0).sum())
-        return edges.index(upstream) if edges else upstream
+        return edges.index(self._upstream) if edges else self._upstream
+
+    @property
+    def _upstream(self) -> int:
+        """How many tiles lie before the TSS."""
+        return int((self._positions[0] < 0).sum())
 
     def carriers(self, gene: int) -> np.ndarray:
         """(P, 2) int32: the haplotypes of each person; -1 where there is no second one."""

@@ -157,6 +157,11 @@ class Aligner(nn.Module):
         """The scaling of the features."""
         return Scaling(self.feature_mean, self.feature_sd, self.difference_sd)
 
+    @property
+    def pieces(self) -> Pieces:
+        """How the tokens of a window are divided, where distal ones are compressed."""
+        return Pieces(self.config.context_edges, self.config.context_near)
+
     def trained_parameters(self) -> list[nn.Parameter]:
         """What is trained: all weights, but of a compressor not those that are the language model's."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
@@ -174,8 +179,7 @@ class Aligner(nn.Module):
         """
         behind = self.tokens(tiles)
         if self.context_compressor is not None:
-            pieces = Pieces(self.config.context_edges, self.config.context_near)
-            behind = pieces.positions(self.context_compressor.config.memory_tokens)
+            behind = self.pieces.positions(self.context_compressor.config.memory_tokens)
         if self.prompt_compressor is None:
             return prompt + behind
         # The compressor reads the token that begins a text, the prompt and its memory, at whatever positions: all are used.
@@ -254,8 +258,7 @@ class Aligner(nn.Module):
             return read_with_prompt(language_model, tokens, prompts, rows)
         before = self.prompt_memory(language_model, prompts, rows, tokens.device)
         if self.context_compressor is not None:
-            pieces = Pieces(self.config.context_edges, self.config.context_near)
-            tokens, before = compress_context(self.context_compressor, language_model, tokens, pieces, before)
+            tokens, before = compress_context(self.context_compressor, language_model, tokens, self.pieces, before)
         return read_after(language_model, tokens, before)
 
     def prompt_memory(
