@@ -41,6 +41,7 @@ rule compressor_train:
         texts="<results>/compressor/corpus.tsv",
         model=RUN.language_model,
         model_files=RUN.language_model_files("pretrained"),
+        searched=lambda wildcards: RUN.compressor_search(**wildcards),
     output:
         settings="<results>/compressor/runs/{encoder}.n{length}.m{tokens}.lr{rate}.seed{seed}/model/config.json",
         weights="<results>/compressor/runs/{encoder}.n{length}.m{tokens}.lr{rate}.seed{seed}/model/model.safetensors",
@@ -60,12 +61,17 @@ rule compressor_train:
         runtime=1440,
     params:
         folder=subpath(output.account, parent=True),
+        rate=lambda wildcards, input: (
+            ["--learning-rate-of", *(str(Path(path).parent) for path in input.searched)]
+            if input.searched
+            else ["--learning-rate", wildcards.rate]
+        ),
         options=lambda wildcards: RUN.options("compressor", "positions", "steps", "batch", "warm_up", "evaluate_every"),
     message:
         "Training {wildcards.encoder}: {wildcards.length} tokens to {wildcards.tokens}, seed {wildcards.seed}"
     shell:
         "python -m gta compressor train --model {input.model:q} --texts {input.texts:q} --encoder {wildcards.encoder:q}"
-        " --length {wildcards.length:q} --memory-tokens {wildcards.tokens:q} --learning-rate {wildcards.rate:q}"
+        " --length {wildcards.length:q} --memory-tokens {wildcards.tokens:q} {params.rate:q}"
         " --seed {wildcards.seed:q} --threads {threads} {params.options} --out {params.folder:q} &> {log:q}"
 
 

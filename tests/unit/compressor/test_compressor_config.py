@@ -16,6 +16,17 @@ def test_runs_of_the_experiment_are_all_combinations() -> None:
     assert check(BASE, files=False).compressor_runs == []
 
 
+def test_learning_rates_are_tried_with_the_first_seed_and_the_best_is_used_by_the_others() -> None:
+    compressor = {"encoders": ["aoc"], "lengths": [16], "memory_tokens": [4], "learning_rates": [1e-3, 3e-3], "seeds": 3}
+    run = check({**BASE, "compressor": compressor}, files=False)
+    tried = ["aoc.n16.m4.lr0.001.seed1", "aoc.n16.m4.lr0.003.seed1"]
+    assert run.compressor_runs == [*tried, "aoc.n16.m4.lrbest.seed2", "aoc.n16.m4.lrbest.seed3"]
+    assert run.compressor_search("aoc", "16", "4", "best") == [
+        f"results/x/compressor/runs/{name}/training.json" for name in tried
+    ]
+    assert run.compressor_search("aoc", "16", "4", "0.001") == []
+
+
 def test_a_model_with_compressed_prompts_reads_their_cache_and_needs_a_trained_compressor() -> None:
     models = {
         "gta": {},

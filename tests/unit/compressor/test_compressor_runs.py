@@ -144,12 +144,12 @@ def test_metrics_by_hand() -> None:
     assert (longer["prefix_match"], longer["exact"]) == (1, 0)
 
 
-def test_the_summary_takes_the_learning_rate_that_validation_chose() -> None:
+def test_the_summary_takes_the_learning_rate_that_validation_chose_with_the_first_seed() -> None:
     cell = {"encoder": "aoc", "length": 16, "memory_tokens": 4, "trained_weights": 5, "encoder_weights": 6}
     runs = pd.DataFrame(
         [
             {**cell, "learning_rate": 0.1, "seed": 1, "valid_loss": 2.0, "run": 0},
-            {**cell, "learning_rate": 0.1, "seed": 2, "valid_loss": 1.0, "run": 1},
+            {**cell, "learning_rate": 0.1, "seed": 2, "valid_loss": 0.1, "run": 1},
             {**cell, "learning_rate": 0.2, "seed": 1, "valid_loss": 1.4, "run": 2},
             {**cell, "learning_rate": 0.2, "seed": 2, "valid_loss": 1.4, "run": 3},
         ]

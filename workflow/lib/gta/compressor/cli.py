@@ -66,7 +66,15 @@ def add_parser(stages: Any) -> None:
     parser.add_argument("--encoder", required=True, help="encoder: aoc, attention, lora_r64, ...; see config/README.md")
     parser.add_argument("--length", type=settings.whole_number, required=True, metavar="N", help="texts are cut to N tokens")
     parser.add_argument("--memory-tokens", type=settings.whole_number, required=True, metavar="M", help="memory tokens")
-    parser.add_argument("--learning-rate", type=float, default=3e-3, metavar="FLOAT", help="peak learning rate [0.003]")
+    rate = parser.add_mutually_exclusive_group()
+    rate.add_argument("--learning-rate", type=float, default=3e-3, metavar="FLOAT", help="peak learning rate [0.003]")
+    rate.add_argument(
+        "--learning-rate-of",
+        type=Path,
+        nargs="+",
+        metavar="FOLDER",
+        help="trainings with other learning rates: that of the smallest validation loss is taken",
+    )
     settings.add_seed(parser, "weights and batches")
     settings.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
@@ -147,6 +155,7 @@ def run_train(arguments: argparse.Namespace) -> None:
 
     from gta.compressor.corpus import tokenize_corpus
     from gta.compressor.encoder import config_of
+    from gta.compressor.results import best_rate, read_records
     from gta.compressor.scores import interpolate, score_texts
     from gta.compressor.train import train
     from gta.files import atomic_path, require_file
@@ -160,14 +169,16 @@ def run_train(arguments: argparse.Namespace) -> None:
     texts = tokenize_corpus(corpus, tokenizer, arguments.length)
     config = config_of(arguments.encoder, arguments.memory_tokens, chosen.positions, arguments.seed, fingerprint(model))
     checkpoint = arguments.out.with_name(f"{arguments.out.name}.checkpoint.safetensors")
-    compressor, history = train(model, texts, config, chosen, arguments.learning_rate, checkpoint)
+    searched = arguments.learning_rate_of
+    rate = best_rate(read_records(searched)) if searched else arguments.learning_rate
+    compressor, history = train(model, texts, config, chosen, rate, checkpoint)
     scores = score_texts(model, compressor, texts["test"], tokenizer, chosen.batch)
     line = interpolate(model, compressor, texts["test"][0], texts["test"][-1], tokenizer)
     record = {
         "encoder": arguments.encoder,
         "length": arguments.length,
         "memory_tokens": arguments.memory_tokens,
-        "learning_rate": arguments.learning_rate,
+        "learning_rate": rate,
         "seed": arguments.seed,
         "steps": chosen.steps,
         "batch": chosen.batch,

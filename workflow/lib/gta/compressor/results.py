@@ -28,20 +28,32 @@ def read_runs(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
         One row per run: `encoder length memory_tokens learning_rate seed trained_weights encoder_weights valid_loss run`. One row
         per run and test text: `run text` and METRICS; `text` numbers the test texts.
     """
-    runs, texts = [], []
+    texts = []
     for number, folder in enumerate(folders):
-        about = json.loads(require_file(folder / "training.json", "record of a compressor's training").read_text())
-        runs.append({**about, "run": number})
         scores = pd.read_csv(require_file(folder / "texts.tsv", "table of regenerated texts"), sep="\t", keep_default_na=False)
         texts.append(scores[list(METRICS)].apply(pd.to_numeric, errors="coerce").assign(run=number, text=range(len(scores))))
-    columns = [*CELL, "learning_rate", "seed", "trained_weights", "encoder_weights", "valid_loss", "run"]
-    return pd.DataFrame(runs)[columns], pd.concat(texts, ignore_index=True)
+    return read_records(folders), pd.concat(texts, ignore_index=True)
+
+
+def read_records(folders: list[Path]) -> pd.DataFrame:
+    """The first of the tables of `read_runs`."""
+    records = [
+        json.loads(require_file(folder / "training.json", "record of a compressor's training").read_text()) for folder in folders
+    ]
+    columns = [*CELL, "learning_rate", "seed", "trained_weights", "encoder_weights", "valid_loss"]
+    return pd.DataFrame(records)[columns].assign(run=range(len(records)))
+
+
+def best_rate(runs: pd.DataFrame) -> float:
+    """The learning rate with the smallest validation loss among the runs with the first seed (of `read_runs`)."""
+    first = runs[runs["seed"] == runs["seed"].min()]
+    return float(first.loc[first["valid_loss"].idxmin(), "learning_rate"])
 
 
 def summarise(runs: pd.DataFrame, texts: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Test metrics of every encoder, length and number of memory tokens, at its best learning rate.
 
-    The learning rate is the one with the smallest mean validation loss over the seeds. The interval (95 %) resamples test texts,
+    The learning rate is the best one of the first seed (`best_rate`). The interval (95 %) resamples test texts,
     whose metrics were averaged over the seeds; `seed_sd` is the standard deviation of the seeds' means.
 
     Returns:
@@ -56,7 +68,7 @@ def summarise(runs: pd.DataFrame, texts: pd.DataFrame, seed: int) -> pd.DataFram
     rows = []
     generator = np.random.default_rng(seed)
     for cell, of_cell in runs.groupby(CELL, sort=True):
-        rate = of_cell.groupby("learning_rate")["valid_loss"].mean().idxmin()
+        rate = best_rate(of_cell)
         best = of_cell[of_cell["learning_rate"] == rate]
         scores = texts[texts["run"].isin(best["run"])]
         by_text = scores.groupby("text")[list(METRICS)].mean()

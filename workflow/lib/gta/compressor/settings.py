@@ -66,7 +66,10 @@ class CompressorSettings(CorpusSettings, CompressorTrainingSettings):
     lengths: list[int] = setting([96], "Texts of the experiment are cut to so many tokens, one run each.", minimum=2)
     memory_tokens: list[int] = setting([4], "Memory tokens, one run each.", minimum=1)
     learning_rates: list[float] = setting(
-        [3e-3], "Peak learning rates of AdamW, one run each; validation chooses the best for each encoder.", minimum=0
+        [3e-3],
+        "Peak learning rates of AdamW, one run each with the first seed; validation chooses the best of them for each encoder,"
+        " length and number of memory tokens, with which the other seeds run.",
+        minimum=0,
     )
     seeds: int = setting(1, "Runs with different seeds.", minimum=1)
 

@@ -17,6 +17,9 @@ from gta.settings import as_options
 from gta.simulate.names import contig_names
 from gta.workflow.settings import BASELINES, MEAN, SECTIONS, TEXT_SOURCES, TRACK, AlignerSettings, DataSettings, SimulateSettings
 
+#: In the name of a training of a compressor: the best of the learning rates tried, in place of one of them.
+BEST = "best"
+
 #: The keys of `data` that the stage `inputs` reads; the others are read as they are by the stage that needs them.
 INPUT_FILES = ("reference", "genotypes", "genes", "expression", "annotation", "populations")
 
@@ -124,11 +127,24 @@ class Run:
 
     @property
     def compressor_runs(self) -> list[str]:
-        """The trainings of the experiment with compressors, by the name of their folder."""
+        """The trainings of the experiment with compressors, by the name of their folder.
+
+        Each learning rate runs with the first seed, the other seeds with the best of them.
+        """
         chosen = self.sections["compressor"]
-        seeds = range(1, chosen.seeds + 1)
-        cells = itertools.product(chosen.encoders, chosen.lengths, chosen.memory_tokens, chosen.learning_rates, seeds)
-        return [_compressor_run(*cell) for cell in cells]
+        rates = [f"{rate:g}" for rate in chosen.learning_rates]
+        others = rates if len(rates) == 1 else [BEST]
+        runs = [(rate, 1) for rate in rates] + [(rate, seed) for seed in range(2, chosen.seeds + 1) for rate in others]
+        cells = itertools.product(chosen.encoders, chosen.lengths, chosen.memory_tokens, runs)
+        return [_compressor_run(*cell, *run) for *cell, run in cells]
+
+    def compressor_search(self, encoder: str, length: str, tokens: str, rate: str) -> list[str]:
+        """The records of the trainings among which the learning rate `best` is chosen; none for one that is a number."""
+        if rate != BEST:
+            return []
+        rates = [f"{rate:g}" for rate in self.sections["compressor"].learning_rates]
+        runs = [_compressor_run(encoder, int(length), int(tokens), rate, 1) for rate in rates]
+        return [f"{self.results}/compressor/runs/{run}/training.json" for run in runs]
 
     @property
     def corpus_files(self) -> list[str]:
@@ -142,9 +158,8 @@ class Run:
             return []
         chosen = self.sections["compressor"]
         length = self.sections["language"].max_prompt_tokens
-        folder = (
-            f"{self.results}/compressor/runs/{_compressor_run(method, length, int(memory_tokens), chosen.learning_rates[0], 1)}"
-        )
+        run = _compressor_run(method, length, int(memory_tokens), f"{chosen.learning_rates[0]:g}", 1)
+        folder = f"{self.results}/compressor/runs/{run}"
         return [f"{folder}/model/config.json", f"{folder}/model/model.safetensors"]
 
     def tuned_compressor(self, model: str) -> list[str]:
@@ -295,9 +310,9 @@ class Run:
         return chosen.processes if chosen.device == "cuda" else 0
 
 
-def _compressor_run(encoder: str, length: int, memory_tokens: int, learning_rate: float, seed: int) -> str:
+def _compressor_run(encoder: str, length: int, memory_tokens: int, rate: str, seed: int) -> str:
     """The name of the folder of a training."""
-    return f"{encoder}.n{length}.m{memory_tokens}.lr{learning_rate:g}.seed{seed}"
+    return f"{encoder}.n{length}.m{memory_tokens}.lr{rate}.seed{seed}"
 
 
 def _keys_of_workflow(section: str) -> set[str]:
