@@ -333,19 +333,21 @@ def job_of_command(words: list[str]) -> str | None:
     return next((job for job, known in KILLED.items() if words[3] == known[0] and set(known) <= set(words)), None)
 
 
-def kill_a_job_of_every_stage(process: "subprocess.Popen[bytes]", results: Path, finished: Path) -> list[str]:
+def kill_a_job_of_every_stage(process: "subprocess.Popen[bytes]", results: Path, finished: Path) -> pd.DataFrame:
     """Kill the first attempt at each job of `KILLED` at a random moment of its work, while Snakemake runs.
 
     At the moment of each kill, before Snakemake can tidy up, every file that stands in the place of a result must be whole.
 
     Returns:
-        The jobs that were killed; on a fast machine some may have ended before.
+        The jobs that were killed (on a fast machine some may have ended before): `job worked undisturbed`, in seconds, and
+        `whole`, how many results stood there then, each of them whole.
     """
     random = np.random.default_rng(8)
-    moments = {}
+    moments, takes = {}, {}
     for job in KILLED:
         undisturbed = pd.read_csv(finished / "benchmarks" / f"{job}.tsv", sep="\t")
-        moments[job] = random.uniform(0.1, 0.8) * float(undisturbed["s"].iloc[0])
+        takes[job] = float(undisturbed["s"].iloc[0])
+        moments[job] = random.uniform(0.1, 0.8) * takes[job]
     first: dict[str, psutil.Process] = {}
     killed = []
     snakemake = psutil.Process(process.pid)
@@ -357,13 +359,15 @@ def kill_a_job_of_every_stage(process: "subprocess.Popen[bytes]", results: Path,
                 if job is None or first.setdefault(job, child) != child or time.time() < child.create_time() + moments[job]:
                     continue
                 snakemake.suspend()
+                worked = time.time() - child.create_time()
                 child.kill()
-                killed.append(job)
-                for name, path in results_to_compare(results).items():
+                whole = results_to_compare(results)
+                killed.append({"job": job, "worked": round(worked, 1), "undisturbed": takes[job], "whole": len(whole)})
+                for name, path in whole.items():
                     assert path.read_bytes() == (finished / name).read_bytes(), f"{name}, when {job} was killed"
                 snakemake.resume()
         time.sleep(0.1)
-    return killed
+    return pd.DataFrame(killed)
 
 
 def test_run_elsewhere_with_a_kill_in_every_stage_ends_as_an_undisturbed_one(finished: Path, tmp_path: Path) -> None:
@@ -382,7 +386,8 @@ def test_run_elsewhere_with_a_kill_in_every_stage_ends_as_an_undisturbed_one(fin
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0
-    assert len(set(killed)) == len(killed) >= len(KILLED) - 2, killed
+    print(killed.to_string(index=False))
+    assert killed["job"].nunique() == len(killed) >= len(KILLED) - 2
     expected, made = results_to_compare(finished), results_to_compare(results)
     assert set(made) == set(expected)
     assert len(made) > 40

@@ -41,7 +41,9 @@ rule compressor_train:
         texts="<results>/compressor/corpus.tsv",
         model=RUN.language_model,
         model_files=RUN.language_model_files("pretrained"),
-        searched=lambda wildcards: RUN.compressor_search(**wildcards),
+        searched=lambda wildcards: RUN.compressor_search(
+            wildcards.encoder, wildcards.length, wildcards.tokens, wildcards.rate
+        ),
     output:
         settings="<results>/compressor/runs/{encoder}.n{length}.m{tokens}.lr{rate}.seed{seed}/model/config.json",
         weights="<results>/compressor/runs/{encoder}.n{length}.m{tokens}.lr{rate}.seed{seed}/model/model.safetensors",

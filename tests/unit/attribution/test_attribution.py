@@ -51,7 +51,7 @@ class Linear(nn.Module):
 def test_a_linear_model_is_attributed_exactly() -> None:
     store = make_store()
     cohort, model = make_cohort(store), Linear()
-    data = AlignerData(cohort, store, Scaling.fit(list(store.by_gene.values()), np.arange(40)))
+    data = AlignerData(cohort, store, Scaling.fit(store, store.genes, np.arange(40)))
     found = attribute_gene(model, data, NOBODY, 3, limit=100)  # type: ignore[arg-type]
     expected = (data.batch([(3, np.array([0]))]).features[0] @ model.weights).numpy()
     np.testing.assert_allclose(found.gradient_x_input, expected, rtol=1e-4, atol=1e-4)
@@ -78,7 +78,7 @@ def test_most_carried_counts_haplotypes_not_the_absent_and_draws_lots_among_equa
 def test_the_table_stands_in_reference_order() -> None:
     store = make_store()
     cohort, model = make_cohort(store), Linear()
-    data = AlignerData(cohort, store, Scaling.fit(list(store.by_gene.values()), np.arange(40)))
+    data = AlignerData(cohort, store, Scaling.fit(store, store.genes, np.arange(40)))
     table = attribute_cohort([Trained(model, data, NOBODY)] * 2, cohort, store, 8)  # type: ignore[arg-type]
     assert len(table) == len(cohort.genes) * TILES and (table["n_seeds"] == 2).all()
     minus = table[table["gene"] == "G0"]
@@ -89,11 +89,11 @@ def test_the_table_stands_in_reference_order() -> None:
 
 
 def data_mean(store) -> torch.Tensor:
-    return Scaling.fit(list(store.by_gene.values()), np.arange(40)).mean
+    return Scaling.fit(store, store.genes, np.arange(40)).mean
 
 
 def data_sd(store) -> torch.Tensor:
-    return Scaling.fit(list(store.by_gene.values()), np.arange(40)).sd
+    return Scaling.fit(store, store.genes, np.arange(40)).sd
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ class Cubic(nn.Module):
 
 def toy(model: nn.Module) -> Trained:
     store = make_store()
-    data = AlignerData(make_cohort(store), store, Scaling.fit(list(store.by_gene.values()), np.arange(40)))
+    data = AlignerData(make_cohort(store), store, Scaling.fit(store, store.genes, np.arange(40)))
     return Trained(model, data, Reader(None, None, None))  # type: ignore[arg-type]
 
 

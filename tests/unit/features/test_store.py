@@ -1,5 +1,7 @@
 """The feature store: what is written is read back, and de-duplication changes nothing."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -114,8 +116,8 @@ def test_a_run_goes_on_from_its_finished_chunks(made, tmp_path, monkeypatch) -> 
     # As if killed in the second window; the first is marked, to see that it is not read again.
     (parts / "00001.safetensors").unlink()
     first = FeatureStore.load(parts / "00000.safetensors")
-    first.gene("G1").rows[:] = 42.0
-    first.save(parts / "00000.safetensors")
+    marked = dataclasses.replace(first.gene("G1"), rows=np.full_like(first.gene("G1").rows, 42))
+    dataclasses.replace(first, by_gene={"G1": marked}).save(parts / "00000.safetensors")
     resumed, again = build_store(panels, genes, reference, settings, parts=parts)
     assert (resumed.gene("G1").rows == 42).all()
     assert np.array_equal(resumed.gene("G2").rows, undisturbed.gene("G2").rows)

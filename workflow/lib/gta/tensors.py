@@ -31,21 +31,49 @@ def save_arrays(path: Path | str, arrays: dict[str, np.ndarray], about: dict[str
             raise UserError(f"{path} cannot be written ({error}): check the disk and its permissions.") from error
 
 
+class ArrayFile:
+    """What `save_arrays` wrote, mapped into memory: only what is asked for is read."""
+
+    def __init__(self, path: Path | str, what: str, names: tuple[str, ...]):
+        """Open a file.
+
+        Args:
+            path: The file.
+            what: What it should be, for the message: "feature store".
+            names: Arrays that it must hold.
+
+        Raises:
+            UserError: if the file is absent, truncated or something else.
+        """
+        path = require_file(path, what)
+        try:
+            self._handle = safe_open(path, framework="numpy")
+            self.about: dict[str, Any] = json.loads((self._handle.metadata() or {})[KEY])
+            missing = sorted(set(names) - set(self._handle.keys()))
+            if missing:
+                raise KeyError(f"it has no {missing[0]}")
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise UserError(f"{path} is no complete {what} ({error}): remove it and run again.") from error
+
+    def shape(self, name: str) -> list[int]:
+        """The shape of an array."""
+        return list(self._handle.get_slice(name).get_shape())
+
+    def whole(self, name: str) -> np.ndarray:
+        """An array."""
+        return self._handle.get_tensor(name)
+
+    def part(self, name: str, start: int, end: int) -> np.ndarray:
+        """Rows `start` to `end` of an array, half-open."""
+        length = self.shape(name)[0]
+        if not length:
+            return self.whole(name)
+        # safetensors cuts no empty piece: at least one row is read.
+        first = min(int(start), length - 1)
+        return self._handle.get_slice(name)[first : max(int(end), first + 1)][: int(end - start)]
+
+
 def load_arrays(path: Path | str, what: str, names: tuple[str, ...]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Read what `save_arrays` wrote.
-
-    Args:
-        path: The file.
-        what: What it should be, for the message: "feature store".
-        names: Arrays that it must hold.
-
-    Raises:
-        UserError: if the file is absent, truncated or something else.
-    """
-    path = require_file(path, what)
-    try:
-        with safe_open(path, framework="numpy") as handle:
-            about = json.loads((handle.metadata() or {})[KEY])
-            return {name: handle.get_tensor(name) for name in names}, about
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise UserError(f"{path} is no complete {what} ({error}): remove it and run again.") from error
+    """Read what `save_arrays` wrote; arguments and errors as for `ArrayFile`."""
+    file = ArrayFile(path, what, names)
+    return {name: file.whole(name) for name in names}, file.about

@@ -1,6 +1,7 @@
 """What the aligner reads: features, prompts and expression of genes and people, ready for batches."""
 
 import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 from gta.aligner.tokens import token_edges
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
-from gta.features.store import FeatureStore, GeneFeatures
+from gta.features.store import FeatureStore, GeneFeatures, Windows
 from gta.haplotypes.carriers import pairs
 
+#: Scaled features of windows are kept up to about so many bytes; those that were not needed for longest are read anew.
+KEPT_BYTES = 2 * 1024**3
 #: Tile distances are coded at this scale: sign(d) ln(1 + |d| / 1 kb).
 DISTANCE_UNIT = 1000.0
 
@@ -52,17 +55,25 @@ class Scaling:
     difference_sd: torch.Tensor
 
     @classmethod
-    def fit(cls, genes: list[GeneFeatures], people: np.ndarray) -> "Scaling":
+    def fit(cls, store: FeatureStore, genes: list[str], people: np.ndarray) -> "Scaling":
         """Fit on the given (training) genes and the haplotypes of the given (training) people, as numbers."""
-        reference = np.concatenate([gene.haplotype(0) for gene in genes]).astype(np.float64)
-        mean, sd = reference.mean(axis=0), reference.std(axis=0)
+        # Gene by gene, after Chan, Golub and LeVeque (1983), for not all windows need fit into memory.
+        number, mean, deviations = 0, np.zeros(1), np.zeros(1)
+        for gene in genes:
+            reference = store.gene(gene).haplotype(0).astype(np.float64)
+            own, tiles = reference.mean(axis=0), len(reference)
+            step = own - mean
+            deviations = deviations + ((reference - own) ** 2).sum(axis=0) + step**2 * number * tiles / (number + tiles)
+            mean = mean + step * tiles / (number + tiles)
+            number += tiles
+        sd = np.sqrt(deviations / number)
         sd[sd < 1e-6] = 1.0
         squares, counts = np.zeros_like(mean), np.zeros_like(mean)
-        for gene in genes:
-            carried = np.unique(gene.carriers[people])
-            index = gene.index[carried[carried >= 0]]
-            used, tiles = np.unique(np.stack([index.ravel(), np.tile(np.arange(index.shape[1]), len(index))]), axis=1)
-            difference = (gene.rows[used] - gene.haplotype(0)[tiles]).astype(np.float64) / sd
+        for entry in map(store.gene, genes):
+            carried = np.unique(entry.carriers[people])
+            index = entry.index[carried[carried >= 0]]
+            used, tiles_used = np.unique(np.stack([index.ravel(), np.tile(np.arange(index.shape[1]), len(index))]), axis=1)
+            difference = (entry.rows[used] - entry.haplotype(0)[tiles_used]).astype(np.float64) / sd
             squares += (difference**2).sum(axis=0)
             counts += (difference != 0).sum(axis=0)
         difference_sd = np.sqrt(squares / np.maximum(counts, 1))
@@ -88,8 +99,11 @@ def with_random_features(store: FeatureStore, seed: int) -> FeatureStore:
         drawn = [np.random.default_rng([seed, number]).standard_normal(rows.shape[1], np.float32) for number in seeds]
         return np.stack(drawn)
 
-    by_gene = {name: replace(gene, rows=replaced(gene.rows)) for name, gene in store.by_gene.items()}
-    return replace(store, by_gene=by_gene)
+    def read(name: str) -> GeneFeatures:
+        gene = store.gene(name)
+        return replace(gene, rows=replaced(gene.rows))
+
+    return replace(store, by_gene=Windows(store.genes, read))
 
 
 def require_same_people(store: FeatureStore, cohort: Cohort) -> None:
@@ -115,19 +129,31 @@ class AlignerData:
         require_same_people(store, cohort)
         self.genes = cohort.gene_names
         self.people = cohort.people_names
-        entries = [store.gene(gene) for gene in self.genes]
-        self.tiles = entries[0].index.shape[1]
-        self._rows, self._index, self._carriers = [], [], []
-        positions = []
-        for entry in entries:
+        self._store, self._scaling = store, scaling
+        self._kept: OrderedDict[int, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
+        self._kept_bytes = 0
+        self._order, self._carriers, positions = [], [], []
+        for entry in map(store.gene, self.genes):
             order = np.argsort(entry.tile_distance, kind="stable")
-            self._rows.append((torch.from_numpy(entry.rows) - scaling.mean) / scaling.sd)
-            self._index.append(torch.from_numpy(entry.index[:, order].astype(np.int64)))
+            self._order.append(order)
             self._carriers.append(entry.carriers)
             distance = torch.from_numpy(entry.tile_distance[order].copy())
             positions.append(torch.sign(distance) * torch.log1p(distance.abs() / DISTANCE_UNIT))
         self._positions = torch.stack(positions)
-        self._difference_sd = scaling.difference_sd
+        self.tiles = self._positions.shape[1]
+
+    def _window(self, gene: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scaled features of the distinct tiles of a gene's window, (R, F) float32, and its haplotypes' rows, (H, T) int64."""
+        if gene not in self._kept:
+            entry = self._store.gene(self.genes[gene])
+            rows = (torch.from_numpy(entry.rows) - self._scaling.mean) / self._scaling.sd
+            self._kept[gene] = rows, torch.from_numpy(entry.index[:, self._order[gene]].astype(np.int64))
+            self._kept_bytes += sum(part.nbytes for part in self._kept[gene])
+            while len(self._kept) > 1 and self._kept_bytes > KEPT_BYTES:
+                _, dropped = self._kept.popitem(last=False)
+                self._kept_bytes -= sum(part.nbytes for part in dropped)
+        self._kept.move_to_end(gene)
+        return self._kept[gene]
 
     def token_edges(self, tokens: int | None) -> list[int]:
         """Borders of at most so many tokens, in tiles; empty: every tile is one."""
@@ -159,10 +185,10 @@ class AlignerData:
         """
         features, difference, genes = [], [], []
         for gene, haplotypes in requests:
-            index = self._index[gene]
-            chosen = self._rows[gene][index[torch.from_numpy(haplotypes.astype(np.int64))]]
+            rows, index = self._window(gene)
+            chosen = rows[index[torch.from_numpy(haplotypes.astype(np.int64))]]
             features.append(chosen)
-            difference.append((chosen - self._rows[gene][index[0]]) / self._difference_sd)
+            difference.append((chosen - rows[index[0]]) / self._scaling.difference_sd)
             genes.append(torch.full((len(haplotypes),), gene))
         gene_numbers = torch.cat(genes)
         return Batch(torch.cat(features), torch.cat(difference), self._positions[gene_numbers], gene_numbers)

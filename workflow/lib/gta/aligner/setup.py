@@ -113,7 +113,7 @@ def set_up(
     require_same_people(store, cohort)
     if settings.random_features:
         store = with_random_features(store, seed)
-    scaling = Scaling.fit([store.gene(cohort.gene_names[i]) for i in train_genes], cohort.people_numbers("train"))
+    scaling = Scaling.fit(store, [cohort.gene_names[i] for i in train_genes], cohort.people_numbers("train"))
     data = AlignerData(cohort, store, scaling)
     words = word_embeddings(language_model)
     if words.shape[1] % settings.heads:

@@ -1,25 +1,17 @@
 """The feature store: features of distinct tiles, and which of them make up each haplotype."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from gta.errors import UserError
-from gta.tensors import load_arrays, save_arrays
+from gta.tensors import ArrayFile, save_arrays
 
-#: The arrays of a store's file.
-ARRAYS = (
-    "full",
-    "differences",
-    "scale",
-    "row_counts",
-    "index",
-    "haplotype_counts",
-    "carriers",
-    "tile_distance",
-    "tracks",
-)
+#: The small arrays of a store's file, which are read at once, and those that are read window by window.
+SMALL = ("scale", "row_counts", "full_counts", "haplotype_counts", "carriers", "tile_distance", "tracks")
+LARGE = ("full", "differences", "index")
 #: The differences of a feature are scaled by a power of two such that the greatest lies between half of this and this: far from
 #: the smallest numbers of float16, near which it is coarse.
 GREATEST_DIFFERENCE = 2.0**15
@@ -49,6 +41,33 @@ class GeneFeatures:
         return self.rows[self.index[number]]
 
 
+class Windows(Mapping[str, GeneFeatures]):
+    """Windows by gene, each of which is made or read when it is asked for, and not kept."""
+
+    def __init__(self, genes: Iterable[str], read: Callable[[str], GeneFeatures]):
+        """The windows of these genes; `read` gives the one of a gene."""
+        self._genes = dict.fromkeys(genes)
+        self._read = read
+
+    def __getitem__(self, gene: str) -> GeneFeatures:
+        """The window of a gene."""
+        if gene not in self._genes:
+            raise KeyError(gene)
+        return self._read(gene)
+
+    def __contains__(self, gene: object) -> bool:
+        """Whether there is such a window; nothing is read."""
+        return gene in self._genes
+
+    def __iter__(self) -> Iterator[str]:
+        """The genes in order."""
+        return iter(self._genes)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._genes)
+
+
 @dataclass(frozen=True)
 class FeatureStore:
     """The features of all windows of one contig, or of several contigs together.
@@ -58,7 +77,7 @@ class FeatureStore:
         feature_names: (id, name, pool) of each of the F features; the id is that of the matrix for motifs.
         tile_length: Length of a tile, bp; of the shortest, if they differ.
         extractor: Name of the feature extractor.
-        by_gene: The windows, by gene.
+        by_gene: The windows, by gene. Those of a file are read from it whenever they are asked for.
         tile_lengths: Lengths of the T tiles in the gene's direction, bp; empty if all are `tile_length`.
         weights: Fingerprint of the extractor's weights; empty if it has none.
         track_names: Names of the K predictions that the extractor makes of its own.
@@ -69,7 +88,7 @@ class FeatureStore:
     feature_names: list[tuple[str, str, str]]
     tile_length: int
     extractor: str
-    by_gene: dict[str, GeneFeatures]
+    by_gene: Mapping[str, GeneFeatures]
     tile_lengths: list[int] = field(default_factory=list)
     weights: str = ""
     track_names: list[str] = field(default_factory=list)
@@ -122,8 +141,14 @@ class FeatureStore:
             raise UserError("There is no window to store features of.")
         rows = np.concatenate([entry.rows for entry in entries])
         index = np.concatenate([entry.index for entry in entries])
-        base = _reference_rows(entries) if precision == "float16" else np.arange(len(rows))
-        other = base != np.arange(len(rows))
+        if precision == "float16":
+            bases = [_reference_rows(entry.index, len(entry.rows)) for entry in entries]
+        else:
+            bases = [np.arange(len(entry.rows)) for entry in entries]
+        row_counts = np.array([len(entry.rows) for entry in entries], dtype=np.int64)
+        own = [base == np.arange(len(base)) for base in bases]
+        other = ~np.concatenate(own)
+        base = np.concatenate(bases) + np.repeat(np.cumsum(row_counts) - row_counts, row_counts)
         differences = rows[other] - rows[base[other]]
         greatest = np.abs(differences).max(axis=0, initial=0.0)
         _, exponent = np.frexp(greatest / GREATEST_DIFFERENCE)
@@ -132,7 +157,8 @@ class FeatureStore:
             "full": rows[~other],
             "differences": (differences / scale).astype(np.float16),
             "scale": scale,
-            "row_counts": np.array([len(entry.rows) for entry in entries], dtype=np.int64),
+            "row_counts": row_counts,
+            "full_counts": np.array([part.sum() for part in own], dtype=np.int64),
             # Two bytes suffice for nearly every window.
             "index": index.astype(np.uint16) if index.max() < 2**16 else index,
             "haplotype_counts": np.array([len(entry.index) for entry in entries], dtype=np.int64),
@@ -155,36 +181,39 @@ class FeatureStore:
 
     @classmethod
     def load(cls, path: Path | str) -> "FeatureStore":
-        """Read a store; features come out in float32.
+        """Open a store. Its windows are read when they are asked for; features come out in float32.
 
         Raises:
             UserError: if the file is absent, truncated or no feature store.
         """
-        arrays, about = load_arrays(path, "feature store", ARRAYS)
-        row_counts, haplotype_counts = np.cumsum(arrays["row_counts"])[:-1], np.cumsum(arrays["haplotype_counts"])[:-1]
-        index = np.split(arrays["index"].astype(np.int32), haplotype_counts)
-        carriers, distance = arrays["carriers"], arrays["tile_distance"]
-        rows = np.empty((int(arrays["row_counts"].sum()), arrays["full"].shape[1]), dtype=np.float32)
-        by_gene = {
-            gene: GeneFeatures(gene, part, index[i], carriers[i], distance[i])
-            for i, (gene, part) in enumerate(zip(about["genes"], np.split(rows, row_counts), strict=True))
+        file = ArrayFile(path, "feature store", (*SMALL, *LARGE))
+        about, small = file.about, {name: file.whole(name) for name in SMALL}
+        number = {gene: i for i, gene in enumerate(about["genes"])}
+        start = {
+            name: np.concatenate([[0], np.cumsum(small[name])]) for name in ("row_counts", "full_counts", "haplotype_counts")
         }
-        base = np.arange(len(rows))
-        if about["precision"] == "float16":
-            base = _reference_rows(list(by_gene.values()))
-        other = base != np.arange(len(rows))
-        rows[~other] = arrays["full"]
-        rows[other] = rows[base[other]] + arrays["differences"] * arrays["scale"]
+
+        def read(gene: str) -> GeneFeatures:
+            i = number[gene]
+            row, full, haplotype = (start[name][i : i + 2] for name in ("row_counts", "full_counts", "haplotype_counts"))
+            index = file.part("index", *haplotype).astype(np.int32)
+            rows = np.empty((row[1] - row[0], file.shape("full")[1]), dtype=np.float32)
+            base = _reference_rows(index, len(rows)) if about["precision"] == "float16" else np.arange(len(rows))
+            other = base != np.arange(len(rows))
+            rows[~other] = file.part("full", *full)
+            rows[other] = rows[base[other]] + file.part("differences", *(row - full)) * small["scale"]
+            return GeneFeatures(gene, rows, index, small["carriers"][i], small["tile_distance"][i])
+
         names = [(identity, name, pool) for identity, name, pool in about["feature_names"]]
         tracks = {}
         if about["track_names"]:
-            tracks = dict(zip(about["genes"], np.split(arrays["tracks"], haplotype_counts), strict=True))
+            tracks = dict(zip(about["genes"], np.split(small["tracks"], start["haplotype_counts"][1:-1]), strict=True))
         return cls(
             about["people"],
             names,
             about["tile_length"],
             about["extractor"],
-            by_gene,
+            Windows(about["genes"], read),
             about["tile_lengths"],
             about["weights"],
             about["track_names"],
@@ -209,9 +238,10 @@ class FeatureStore:
     @classmethod
     def merge(cls, stores: list["FeatureStore"]) -> "FeatureStore":
         """Stores of the same people and kind of features, but different genes, as one."""
+        owner = {gene: store for store in stores for gene in store.by_gene}
         return replace(
             stores[0],
-            by_gene={gene: entry for store in stores for gene, entry in store.by_gene.items()},
+            by_gene=Windows(owner, lambda gene: owner[gene].by_gene[gene]),
             tracks={gene: tracks for store in stores for gene, tracks in store.tracks.items()},
         )
 
@@ -221,19 +251,19 @@ class FeatureStore:
         return (self.people, self.feature_names, self.tile_length, self.tile_lengths, self.extractor, self.weights)
 
 
-def _reference_rows(entries: list[GeneFeatures]) -> np.ndarray:
-    """For each row of all windows the row of the reference haplotype's tile at its place; for a reference tile its own.
+def _reference_rows(index: np.ndarray, rows: int) -> np.ndarray:
+    """For each row of a window the row of the reference haplotype's tile at its place; for a reference tile its own.
+
+    Args:
+        index: (H, T), as in `GeneFeatures`.
+        rows: How many rows there are, R.
 
     Returns:
-        (sum of R,) int64.
+        (R,) int64.
     """
-    base = np.arange(sum(len(entry.rows) for entry in entries))
-    offset = 0
-    for entry in entries:
-        reference = np.broadcast_to(entry.index[0], entry.index.shape)
-        base[entry.index.ravel() + offset] = reference.ravel() + offset
-        base[entry.index[0] + offset] = entry.index[0] + offset
-        offset += len(entry.rows)
+    base = np.arange(rows)
+    base[index.ravel()] = np.broadcast_to(index[0], index.shape).ravel()
+    base[index[0]] = index[0]
     return base
 
 
