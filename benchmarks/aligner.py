@@ -103,6 +103,7 @@ class Bench:
             extractor="none",
             extractor_weights="",
             tile_length=128,
+            tiles=shape.tiles,
             token_edges=[],
             reference={},
             target_mean=0.0,

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -103,6 +104,10 @@ def test_the_state_of_another_run_or_a_damaged_one_is_left_aside(store: FeatureS
     make_training(cohort, store, model, epochs=1).run(tmp_path)
     changed = Cohort(cohort.people, cohort.genes, cohort.expression + 1)
     make_training(changed, store, model, epochs=1).run(tmp_path)
+    make_training(cohort, store, model, epochs=1, learning_rate=0.01).run(tmp_path)
+    gene = store.gene("G3")
+    swapped = {**store.by_gene, "G3": replace(gene, carriers=gene.carriers[[1, 0, *range(2, len(gene.carriers))]])}
+    make_training(cohort, replace(store, by_gene=swapped), model, epochs=1, learning_rate=0.01).run(tmp_path)
     make_training(cohort, store, model, epochs=1, learning_rate=0.01).run(tmp_path)
     checkpoint = tmp_path / "checkpoint.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:-50])

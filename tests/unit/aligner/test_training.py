@@ -1,5 +1,6 @@
 """Training: losses by hand, planted truth, frozen language model, same seed same weights."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -272,6 +273,11 @@ def test_saved_and_read_back_it_predicts_the_same(store: FeatureStore, tmp_path:
     assert fingerprint(model) == saved.config.language_model_sha256
     assert not any("lm" in name or "layers" in name for name in saved.state_dict())
 
+    shorter = {
+        name: replace(gene, index=gene.index[:, 1:], tile_distance=gene.tile_distance[1:]) for name, gene in store.by_gene.items()
+    }
+    with pytest.raises(UserError, match=r"windows of 6 tiles, the features have 5"):
+        load_trained(folders, cohort, replace(store, by_gene=shorter), tmp_path / "lm", cache)
     make_language_model(seed=9).save_pretrained(tmp_path / "other")
     with pytest.raises(UserError, match="another language model"):
         load_trained(folders, cohort, store, tmp_path / "other", cache)

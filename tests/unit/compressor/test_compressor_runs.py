@@ -172,6 +172,9 @@ def test_compressed_prompts_take_the_place_of_full_ones(llama: PreTrainedModel) 
     ]
     sha256 = fingerprint(llama)
     compressor = AttentionOnlyCompressor(llama, CompressorConfig(memory_tokens=2, positions="continued")).eval()
+    nothing = [Prompt(gene="empty", text="", tokens=[0], cut=0)]
+    assert compress_prompts(llama, nothing, compressor, 2, sha256).lengths.tolist() == [2]
+    assert compress_prompts(llama, nothing, "truncate", 2, sha256).lengths.tolist() == [1]
     cache = compress_prompts(llama, prompts, compressor, 2, sha256)
     assert cache.rows.tolist() == [0, 1, 0]
     assert cache.lengths.tolist() == [2, 2]

@@ -14,7 +14,7 @@ import pytest
 
 from gta.errors import UserError
 from gta.files import sha256
-from gta.language.hub import MINILM_FILES, check_pinned, copy_minilm
+from gta.language.hub import MINILM_FILES, check_pinned, copy_minilm, source_of
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -116,6 +116,7 @@ def test_weights_and_tokenizer_arrive_with_their_checksums_and_nothing_else(endp
     assert all((model / name).read_bytes() == FILES[name] for name in kept)
     lines = (model / "checksums.tsv").read_text().splitlines()
     assert lines[:2] == [f"# lab/good {COMMIT}", "file\tbytes\tsha256"]
+    assert source_of(model) == f"lab/good {COMMIT}" and source_of(tmp_path) == str(tmp_path)
     assert lines[2:] == [f"{name}\t{len(FILES[name])}\t{hashlib.sha256(FILES[name]).hexdigest()}" for name in kept]
 
 

@@ -1,5 +1,6 @@
 """New people: which genotypes, genes and references are taken, and what is predicted of whom."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -57,8 +58,6 @@ def study(tmp_path: Path) -> Path:
 
 
 def save_config(folder: Path, config: dict[str, object]) -> None:
-    import json
-
     (folder / "trained" / "model").mkdir(parents=True, exist_ok=True)
     (folder / "trained" / "model" / "config.json").write_text(json.dumps(config))
 
@@ -147,6 +146,13 @@ def test_a_model_that_does_not_know_its_reference_is_refused(study: Path) -> Non
     config = asdict(make_training(make_cohort(make_store()), make_store(), make_language_model()).aligner.config)
     save_config(study, config)
     with pytest.raises(UserError, match="does not say which reference it was trained with"):
+        prepared(study)
+
+
+def test_a_model_with_shuffled_prompts_predicts_nobody_new(study: Path) -> None:
+    config = json.loads((study / "trained" / "model" / "config.json").read_text())
+    save_config(study, {**config, "prompt": "shuffled"})
+    with pytest.raises(UserError, match="shuffled prompts, a control"):
         prepared(study)
 
 

@@ -102,6 +102,7 @@ def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
     from gta.features.store import FeatureStore
     from gta.haplotypes import open_reference
     from gta.language.cache import PromptCache
+    from gta.language.hub import source_of
     from gta.language.models import load_frozen
     from gta.language.prototypes import load_prototypes
 
@@ -112,7 +113,7 @@ def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
         Cohort.load(arguments.cohort),
         FeatureStore.load_all(arguments.features),
         model,
-        str(arguments.model),
+        source_of(arguments.model),
         PromptCache.load(arguments.cache),
         load_prototypes(arguments.prototypes),
         chosen,

@@ -46,13 +46,14 @@ class AlignerConfig:
         extractor: Name of the feature extractor.
         extractor_weights: Fingerprint of the extractor's weights; empty if it has none.
         tile_length: Length of a tile, bp.
+        tiles: Tiles of a window.
         random_features: Whether random numbers stand in place of the features.
         alignment: What the features are aligned with: kmeans, linear or none.
         token_edges: Borders of the aligned tokens, in tiles; empty: every tile is one.
         reference: SHA-256 of the sequence of every contig of the reference, by name; empty if unknown.
         target_mean: Mean over the training genes of mean expression, natural log.
         target_sd: Standard deviation of the same.
-        language_model_name: Folder of the language model the aligner was trained with.
+        language_model_name: The language model the aligner was trained with: its id and revision on the hub, or its folder.
         language_model_sha256: Fingerprint of its weights.
         prompt_compressor: `CompressorConfig` of the compressor of prompts that is trained with the aligner; empty: none.
         context_compressor: The same of the compressor of distal tokens; empty: none.
@@ -72,6 +73,7 @@ class AlignerConfig:
     extractor: str
     extractor_weights: str
     tile_length: int
+    tiles: int
     random_features: bool
     alignment: str
     token_edges: list[int]

@@ -15,10 +15,10 @@ from gta.aligner.processes import Workers
 from gta.aligner.reading import Reader, make_reader
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
-from gta.features.passes import is_out_of_memory
 from gta.features.store import FeatureStore
 from gta.language.cache import PromptCache
 from gta.language.models import fingerprint, load_frozen
+from gta.memory import is_out_of_memory
 
 #: Haplotypes that are predicted at once, where memory suffices.
 BATCH = 64
@@ -120,6 +120,11 @@ def load_trained(
         aligner = Aligner.from_pretrained(folder / "model", model)
         own = with_random_features(store, config.seed) if config.random_features else store
         data = AlignerData(cohort, own, aligner.scaling)
+        if data.tiles != config.tiles:
+            raise UserError(
+                f"{folder} was trained on windows of {config.tiles} tiles, the features have {data.tiles}: compute them for"
+                " windows of the same length."
+            )
         reader = make_reader(
             model,
             prompts,

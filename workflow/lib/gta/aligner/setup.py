@@ -111,6 +111,7 @@ def set_up(
     gene_mean, gene_sd = expression.mean(axis=1), np.maximum(expression.std(axis=1), 1e-3)
     train_genes = cohort.gene_numbers("train")
     require_same_people(store, cohort)
+    features = store.digest()
     if settings.random_features:
         store = with_random_features(store, seed)
     scaling = Scaling.fit(store, [cohort.gene_names[i] for i in train_genes], cohort.people_numbers("train"))
@@ -141,6 +142,7 @@ def set_up(
         token_edges=token_edges,
         reference=reference or {},
         tile_length=store.tile_length,
+        tiles=data.tiles,
         target_mean=float(gene_mean[train_genes].mean()),
         target_sd=float(max(gene_mean[train_genes].std(), 1e-3)),
         language_model_name=language_model_name,
@@ -165,7 +167,7 @@ def set_up(
         seed,
         language_model_sha256,
     )
-    run = run_fingerprint(settings, cohort, aligner, reader, workers)
+    run = run_fingerprint(settings, cohort, features, aligner, reader, workers)
     aligner.to(workers.device)
     reader = place(reader, workers)
     return Setup(
@@ -185,12 +187,16 @@ def set_up(
     )
 
 
-def run_fingerprint(settings: AlignerSettings, cohort: Cohort, aligner: Aligner, reader: Reader, workers: Workers) -> str:
+def run_fingerprint(
+    settings: AlignerSettings, cohort: Cohort, features: str, aligner: Aligner, reader: Reader, workers: Workers
+) -> str:
     """SHA-256 of everything that decides how a run goes: settings, seed, first weights, language model, prompts and data."""
     chosen = {key: value for key, value in asdict(settings).items() if key not in HARMLESS}
     digest = hashlib.sha256(json.dumps([chosen, asdict(aligner.config)], sort_keys=True).encode())
     digest.update(
-        json.dumps([str(workers.device.type), workers.count, torch.__version__, cohort.gene_names, cohort.people_names]).encode()
+        json.dumps(
+            [str(workers.device.type), workers.count, torch.__version__, cohort.gene_names, cohort.people_names, features]
+        ).encode()
     )
     digest.update(fingerprint(aligner).encode())
     splits = [table["split"].str.cat(sep=",").encode() for table in (cohort.genes, cohort.people)]

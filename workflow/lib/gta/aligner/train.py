@@ -20,7 +20,8 @@ from gta.aligner.setup import Setup
 from gta.aligner.validation import criterion, validate
 from gta.checkpoint import Progress, Weights, load_checkpoint, random_states, save_checkpoint
 from gta.errors import UserError
-from gta.features.passes import is_out_of_memory
+from gta.memory import told_of_memory
+from gta.schedule import one_cycle
 
 #: Columns of the history.
 HISTORY = (
@@ -72,9 +73,7 @@ class Training:
         self.optimiser = torch.optim.AdamW(
             self.aligner.trained_parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, settings.learning_rate, total_steps=self.steps * settings.epochs, pct_start=0.1
-        )
+        self.schedule = one_cycle(self.optimiser, settings.learning_rate, self.steps * settings.epochs, warm_up=0.1)
         if workers.number > 0:
             torch.manual_seed(self.setup.seed + workers.number * PROCESS_SEEDS)
         self.checkpoint = running and running / "checkpoint.safetensors"
@@ -87,6 +86,8 @@ class Training:
             self.generator,
             workers.number,
         )
+        # Nobody goes on before all have read it, for the first process removes it at the end.
+        workers.sum(torch.zeros(1))
         if not progress:
             progress = Progress([], float("inf"), self._weights(), 0)
         self.progress = progress
@@ -197,20 +198,16 @@ class Training:
         totals = torch.zeros(len(LOSSES) + 1, dtype=torch.float64)
         own = requests[self.workers.number :: self.workers.count]
         size = math.ceil(len(own) / self.settings.accumulation) or 1
-        try:
+        with told_of_memory(
+            f"in {where}: raise aligner.accumulation (the same result in more, smaller parts), or lower aligner.genes_per_batch"
+            " or aligner.people_per_gene"
+        ):
             for part in (own[at : at + size] for at in range(0, len(own), size)):
                 mean, pairs = batch_loss(self.setup, part)
                 loss = mean + self.settings.pair_weight * pairs
                 share = len(part) / len(requests)
                 (loss * share).backward()
                 totals[:-1] += torch.tensor([loss.item() * share, mean.item() * share, pairs.item() * share], dtype=torch.float64)
-        except (RuntimeError, MemoryError) as error:
-            if isinstance(error, RuntimeError) and not is_out_of_memory(error):
-                raise
-            raise UserError(
-                f"Memory ran out in {where}: raise aligner.accumulation (the same result in more, smaller parts), or lower"
-                " aligner.genes_per_batch or aligner.people_per_gene."
-            ) from error
         totals[-1] = self.workers.main and time.monotonic() - self.saved >= 60 * self.settings.checkpoint_minutes
         totals = self._sum_gradients(totals)
         *losses, due = totals.tolist()
@@ -218,7 +215,8 @@ class Training:
         if not (math.isfinite(losses[0]) and math.isfinite(norm)):
             what = f"loss became {losses[0]}" if not math.isfinite(losses[0]) else f"gradient became {norm}"
             raise UserError(f"The {what} in {where}: lower aligner.learning_rate or aligner.max_gradient_norm.")
-        self.optimiser.step()
+        with told_of_memory(f"in {where}, for the state of AdamW: take a larger machine, or kmeans for aligner.alignment"):
+            self.optimiser.step()
         self.schedule.step()
         return losses, norm, bool(due)
 

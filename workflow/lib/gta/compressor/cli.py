@@ -173,7 +173,12 @@ def run_train(arguments: argparse.Namespace) -> None:
     rate = best_rate(read_records(searched)) if searched else arguments.learning_rate
     compressor, history = train(model, texts, config, chosen, rate, checkpoint)
     scores = score_texts(model, compressor, texts["test"], tokenizer, chosen.batch)
-    line = interpolate(model, compressor, texts["test"][0], texts["test"][-1], tokenizer)
+    ends = texts["test"][0], texts["test"][-1]
+    if chosen.positions != "prefix":
+        # Their memory stands behind the text: only those of texts of the same length stand at the same positions.
+        shorter = min(map(len, ends))
+        ends = ends[0][:shorter], ends[1][:shorter]
+    line = interpolate(model, compressor, *ends, tokenizer)
     record = {
         "encoder": arguments.encoder,
         "length": arguments.length,

@@ -6,6 +6,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from gta.compressor.encoder import AttentionOnlyCompressor
 from gta.compressor.memory import Memory
+from gta.errors import UserError
 
 #: Label that the loss leaves out.
 IGNORED = -100
@@ -19,22 +20,28 @@ def first_token(language_model: PreTrainedModel) -> int:
 
 
 def last_token(language_model: PreTrainedModel) -> int:
-    """The token that ends a text."""
+    """The token that ends a text.
+
+    Raises:
+        UserError: if the language model has none.
+    """
     end = language_model.config.eos_token_id
+    if end is None:
+        raise UserError("The language model names no token that ends a text: set `eos_token_id` in its config.json.")
     return int(end[0] if isinstance(end, list) else end)
 
 
 def pad_tokens(texts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids of texts of different lengths as (B, N) int64, 0 at the end, and their mask."""
     longest = max(map(len, texts))
-    tokens = torch.tensor([text + [0] * (longest - len(text)) for text in texts])
-    mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts])
+    tokens = torch.tensor([text + [0] * (longest - len(text)) for text in texts], dtype=torch.long)
+    mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts], dtype=torch.long)
     return tokens, mask
 
 
 def embed_prompt(language_model: PreTrainedModel, tokens: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """What an encoder reads of texts: the token that begins a text, then the text; embeddings (B, 1 + N, D) and mask."""
-    begin = torch.full_like(tokens[:, :1], first_token(language_model))
+    begin = tokens.new_full((len(tokens), 1), first_token(language_model))
     embedded = language_model.get_input_embeddings()(torch.cat([begin, tokens], dim=1))
     return embedded, torch.cat([torch.ones_like(begin), mask], dim=1)
 
@@ -86,7 +93,7 @@ def text_logits(
 def labels_of(tokens: torch.Tensor, mask: torch.Tensor, end: int) -> torch.Tensor:
     """(B, N + 1) int64: each text, then its end; IGNORED behind, so that padding is in no loss."""
     lengths = mask.sum(dim=1)
-    labels = torch.cat([tokens.masked_fill(mask == 0, IGNORED), torch.full_like(tokens[:, :1], IGNORED)], dim=1)
+    labels = torch.cat([tokens.masked_fill(mask == 0, IGNORED), tokens.new_full((len(tokens), 1), IGNORED)], dim=1)
     labels[torch.arange(len(tokens), device=tokens.device), lengths] = end
     return labels
 

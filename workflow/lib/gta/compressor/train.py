@@ -82,8 +82,14 @@ def train(
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1 / settings.warm_up, total_iters=settings.warm_up)
     generator = np.random.default_rng(config.seed)
     torch.manual_seed(config.seed)
-    known = json.dumps([asdict(config), asdict(settings), learning_rate, texts, torch.__version__], sort_keys=True)
-    run = hashlib.sha256(known.encode()).hexdigest()
+    known = hashlib.sha256(
+        json.dumps([asdict(config), asdict(settings), learning_rate, torch.__version__], sort_keys=True).encode()
+    )
+    for split, of_split in sorted(texts.items()):
+        known.update(split.encode())
+        for text in of_split:
+            known.update(np.array([len(text), *text], dtype=np.int64).tobytes())
+    run = known.hexdigest()
     progress = checkpoint and load_checkpoint(checkpoint, run, compressor, optimiser, schedule, generator, 0)
     if not progress:
         progress = Progress([], float("inf"), {}, 0)

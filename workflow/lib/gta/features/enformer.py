@@ -29,9 +29,12 @@ def make(settings: FeatureSettings, window_length: int, device: torch.device) ->
 
     path = find_weights(settings)
     try:
-        network = Enformer.from_pretrained(path)
+        network = Enformer.from_pretrained(path, use_safetensors=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UserError(f"features.weights: {path} is no folder of an Enformer of enformer-pytorch ({error}).") from error
+        raise UserError(
+            f"features.weights: {path} is no folder of an Enformer of enformer-pytorch with model.safetensors ({error}); pickled"
+            " weights are not read, docs/features.md says how to convert them."
+        ) from error
     config = network.config
     bin_length = 2**config.num_downsamples
     if window_length % (2 * bin_length):

@@ -7,11 +7,7 @@ import torch
 from tqdm import tqdm
 
 from gta.errors import UserError
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Does an error of PyTorch say that memory is short, on a GPU or on the CPU?"""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+from gta.memory import is_out_of_memory
 
 
 class Passes:

@@ -1,5 +1,6 @@
 """The feature store: features of distinct tiles, and which of them make up each haplotype."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -82,6 +83,7 @@ class FeatureStore:
         weights: Fingerprint of the extractor's weights; empty if it has none.
         track_names: Names of the K predictions that the extractor makes of its own.
         tracks: (H, K) float32 by gene: these predictions for each distinct haplotype; no gene if there are none.
+        sha256: Of the windows in a file, see `digest`; empty if they come from none.
     """
 
     people: list[str]
@@ -93,6 +95,7 @@ class FeatureStore:
     weights: str = ""
     track_names: list[str] = field(default_factory=list)
     tracks: dict[str, np.ndarray] = field(default_factory=dict)
+    sha256: str = ""
 
     @property
     def genes(self) -> list[str]:
@@ -108,6 +111,10 @@ class FeatureStore:
         if name not in self.by_gene:
             raise UserError(f"The features hold no gene {name}: compute them again for the present cohort.")
         return self.by_gene[name]
+
+    def digest(self) -> str:
+        """SHA-256 of all windows: of their features, of who carries what, and of where the tiles stand."""
+        return self.sha256 or _digest(self.by_gene.values())
 
     def tile_bounds(self, gene: str, tss: int, strand: str) -> np.ndarray:
         """Where the tiles of a gene's window stand.
@@ -176,6 +183,7 @@ class FeatureStore:
             "weights": self.weights,
             "track_names": self.track_names,
             "precision": precision,
+            "sha256": _digest(entries, precision),
         }
         save_arrays(path, arrays, about)
 
@@ -218,6 +226,7 @@ class FeatureStore:
             about["weights"],
             about["track_names"],
             tracks,
+            about["sha256"],
         )
 
     @classmethod
@@ -242,6 +251,7 @@ class FeatureStore:
         return replace(
             stores[0],
             by_gene=Windows(owner, lambda gene: owner[gene].by_gene[gene]),
+            sha256=hashlib.sha256("".join(store.digest() for store in stores).encode()).hexdigest(),
             tracks={gene: tracks for store in stores for gene, tracks in store.tracks.items()},
         )
 
@@ -265,6 +275,16 @@ def _reference_rows(index: np.ndarray, rows: int) -> np.ndarray:
     base[index.ravel()] = np.broadcast_to(index[0], index.shape).ravel()
     base[index[0]] = index[0]
     return base
+
+
+def _digest(entries: Iterable[GeneFeatures], precision: str = "float32") -> str:
+    """SHA-256 of windows, their names included, and of the precision that they are rounded to."""
+    digest = hashlib.sha256(precision.encode())
+    for entry in entries:
+        digest.update(entry.gene.encode())
+        for array in (entry.rows, entry.index, entry.carriers, entry.tile_distance):
+            digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _no_tracks(entry: GeneFeatures) -> np.ndarray:

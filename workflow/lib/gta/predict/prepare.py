@@ -116,6 +116,11 @@ def _listed(path: Path, genes: pd.DataFrame) -> list[str]:
 def _check_reference(models: dict[str, AlignerConfig], reference: Reference, contigs: list[str]) -> None:
     checked: list[dict[str, str]] = []
     for name, config in models.items():
+        if config.prompt == "shuffled":
+            raise UserError(
+                f"{name} was trained with shuffled prompts, a control that says nothing of other genes and people: choose another"
+                " model in predict.model."
+            )
         if not config.reference:
             raise UserError(f"{name} does not say which reference it was trained with: train it again with --inputs.")
         if config.reference not in checked:

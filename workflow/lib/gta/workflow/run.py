@@ -136,7 +136,7 @@ class Run:
         others = rates if len(rates) == 1 else [BEST]
         runs = [(rate, 1) for rate in rates] + [(rate, seed) for seed in range(2, chosen.seeds + 1) for rate in others]
         cells = itertools.product(chosen.encoders, chosen.lengths, chosen.memory_tokens, runs)
-        return [_compressor_run(*cell, *run) for *cell, run in cells]
+        return [_compressor_run(encoder, length, tokens, *run) for encoder, length, tokens, run in cells]
 
     def compressor_search(self, encoder: str, length: str, tokens: str, rate: str) -> list[str]:
         """The records of the trainings among which the learning rate `best` is chosen; none for one that is a number."""
