@@ -1,6 +1,10 @@
 """Arrays in files: safetensors with a JSON header of ours, whose bytes are the same in every run."""
 
 import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,8 @@ from safetensors.numpy import save_file
 from gta.errors import UserError
 from gta.files import atomic_path, require_file
 
+#: What safetensors calls types of numpy.
+TYPES = {"float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "uint16": "U16"}
 #: Everything but the arrays stands under one key: safetensors would write several keys in random order.
 KEY = "gta"
 
@@ -29,6 +35,55 @@ def save_arrays(path: Path | str, arrays: dict[str, np.ndarray], about: dict[str
             save_file(contiguous, temporary, metadata={KEY: json.dumps(about, sort_keys=True)})
         except SafetensorError as error:
             raise UserError(f"{path} cannot be written ({error}): check the disk and its permissions.") from error
+
+
+@contextmanager
+def new_arrays(
+    path: Path | str, shapes: dict[str, tuple[type[np.generic], tuple[int, ...]]], about: dict[str, Any]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Write a file like that of `save_arrays` piece by piece, for what does not fit into memory.
+
+    Args:
+        path: File to write, `.safetensors`.
+        shapes: Type and shape of each array, by name.
+        about: Anything that JSON can hold.
+
+    Yields:
+        The arrays, zeros, which are mapped to the file and are to be filled.
+
+    Raises:
+        UserError: if the disk has no room for them.
+    """
+    # Eight bytes with the length of the header, the header, the arrays: https://huggingface.co/docs/safetensors
+    header: dict[str, Any] = {"__metadata__": {KEY: json.dumps(about, sort_keys=True)}}
+    at = 0
+    # The widest types first, so that every array begins at a multiple of its own width.
+    for name in sorted(shapes, key=lambda name: (-np.dtype(shapes[name][0]).itemsize, name)):
+        kind, shape = shapes[name]
+        end = at + math.prod(shape) * np.dtype(kind).itemsize
+        header[name] = {"dtype": TYPES[np.dtype(kind).name], "shape": list(shape), "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with atomic_path(path) as temporary:
+        try:
+            with temporary.open("wb") as file:
+                file.write(len(text).to_bytes(8, "little") + text)
+                # Room is taken now: where a mapped page finds none, the process is killed without a word.
+                if at:
+                    os.posix_fallocate(file.fileno(), 0, 8 + len(text) + at)
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be written, it needs {at:,} bytes ({error}): check the disk and its permissions."
+            ) from error
+        arrays = {}
+        for name, (kind, shape) in shapes.items():
+            start = 8 + len(text) + header[name]["data_offsets"][0]
+            arrays[name] = np.memmap(temporary, kind, "r+", start, shape) if math.prod(shape) else np.zeros(shape, kind)
+        yield arrays
+        for array in arrays.values():
+            if isinstance(array, np.memmap):
+                array.flush()
 
 
 class ArrayFile:

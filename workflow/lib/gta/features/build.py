@@ -122,6 +122,8 @@ def build_store(
                 with atomic_path(table) as temporary:
                     temporary.write_text(json.dumps(account.to_dict("list")))
                 store.save(kept)
+                # From now on it is read from there: not all windows need fit into memory.
+                store = FeatureStore.load(kept)
             stores.append(store)
             accounts.append(account)
     return FeatureStore.merge(stores), pd.concat(accounts, ignore_index=True)

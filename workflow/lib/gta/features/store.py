@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gta.errors import UserError
-from gta.tensors import ArrayFile, save_arrays
+from gta.tensors import ArrayFile, new_arrays
 
 #: The small arrays of a store's file, which are read at once, and those that are read window by window.
 SMALL = ("scale", "row_counts", "full_counts", "haplotype_counts", "carriers", "tile_distance", "tracks")
@@ -114,7 +114,12 @@ class FeatureStore:
 
     def digest(self) -> str:
         """SHA-256 of all windows: of their features, of who carries what, and of where the tiles stand."""
-        return self.sha256 or _digest(self.by_gene.values())
+        if self.sha256:
+            return self.sha256
+        digest = hashlib.sha256(b"float32")
+        for entry in self.by_gene.values():
+            _digest(digest, entry)
+        return digest.hexdigest()
 
     def tile_bounds(self, gene: str, tss: int, strand: str) -> np.ndarray:
         """Where the tiles of a gene's window stand.
@@ -143,35 +148,34 @@ class FeatureStore:
                 differences from the reference tile at their place in float16. What differs between people is so known to
                 0.05 % of the difference, however small it is beside the feature itself.
         """
-        entries = list(self.by_gene.values())
-        if not entries:
+        if not self.by_gene:
             raise UserError("There is no window to store features of.")
-        rows = np.concatenate([entry.rows for entry in entries])
-        index = np.concatenate([entry.index for entry in entries])
-        if precision == "float16":
-            bases = [_reference_rows(entry.index, len(entry.rows)) for entry in entries]
-        else:
-            bases = [np.arange(len(entry.rows)) for entry in entries]
-        row_counts = np.array([len(entry.rows) for entry in entries], dtype=np.int64)
-        own = [base == np.arange(len(base)) for base in bases]
-        other = ~np.concatenate(own)
-        base = np.concatenate(bases) + np.repeat(np.cumsum(row_counts) - row_counts, row_counts)
-        differences = rows[other] - rows[base[other]]
-        greatest = np.abs(differences).max(axis=0, initial=0.0)
+        # Twice window by window, for not all of them need fit into memory: first how large it all becomes.
+        digest, counts, greatest = hashlib.sha256(precision.encode()), [], np.zeros(0, np.float32)
+        highest = 0
+        for entry in self.by_gene.values():
+            _digest(digest, entry)
+            base, other = _bases(entry, precision)
+            counts.append((len(entry.rows), int((~other).sum()), len(entry.index)))
+            differences = np.abs(entry.rows[other] - entry.rows[base[other]]).max(axis=0, initial=0.0)
+            greatest = np.maximum(greatest, differences) if len(greatest) else differences
+            highest = max(highest, int(entry.index.max()))
         _, exponent = np.frexp(greatest / GREATEST_DIFFERENCE)
         scale = np.where(greatest > 0, np.ldexp(np.float32(1), exponent), 1).astype(np.float32)
-        arrays = {
-            "full": rows[~other],
-            "differences": (differences / scale).astype(np.float16),
-            "scale": scale,
-            "row_counts": row_counts,
-            "full_counts": np.array([part.sum() for part in own], dtype=np.int64),
-            # Two bytes suffice for nearly every window.
-            "index": index.astype(np.uint16) if index.max() < 2**16 else index,
-            "haplotype_counts": np.array([len(entry.index) for entry in entries], dtype=np.int64),
-            "carriers": np.stack([entry.carriers for entry in entries]),
-            "tile_distance": np.stack([entry.tile_distance for entry in entries]),
-            "tracks": np.concatenate([self.tracks.get(entry.gene, _no_tracks(entry)) for entry in entries]),
+        rows, full, haplotypes = (sum(numbers) for numbers in zip(*counts, strict=True))
+        genes, tiles = len(self.by_gene), entry.index.shape[1]
+        # Two bytes suffice for nearly every window.
+        shapes: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+            "full": (np.float32, (full, len(scale))),
+            "differences": (np.float16, (rows - full, len(scale))),
+            "scale": (np.float32, scale.shape),
+            "row_counts": (np.int64, (genes,)),
+            "full_counts": (np.int64, (genes,)),
+            "index": (np.uint16 if highest < 2**16 else np.int32, (haplotypes, tiles)),
+            "haplotype_counts": (np.int64, (genes,)),
+            "carriers": (np.int32, (genes, *entry.carriers.shape)),
+            "tile_distance": (np.float32, (genes, tiles)),
+            "tracks": (np.float32, (haplotypes, len(self.track_names))),
         }
         about = {
             "genes": self.genes,
@@ -183,9 +187,24 @@ class FeatureStore:
             "weights": self.weights,
             "track_names": self.track_names,
             "precision": precision,
-            "sha256": _digest(entries, precision),
+            "sha256": digest.hexdigest(),
         }
-        save_arrays(path, arrays, about)
+        with new_arrays(path, shapes, about) as arrays:
+            arrays["scale"][:] = scale
+            arrays["row_counts"][:], arrays["full_counts"][:], arrays["haplotype_counts"][:] = zip(*counts, strict=True)
+            at = {"full": 0, "differences": 0, "index": 0, "tracks": 0}
+            for number, entry in enumerate(self.by_gene.values()):
+                base, other = _bases(entry, precision)
+                parts = {
+                    "full": entry.rows[~other],
+                    "differences": ((entry.rows[other] - entry.rows[base[other]]) / scale).astype(np.float16),
+                    "index": entry.index,
+                    "tracks": self.tracks.get(entry.gene, np.empty((len(entry.index), 0), dtype=np.float32)),
+                }
+                for name, part in parts.items():
+                    arrays[name][at[name] : at[name] + len(part)] = part
+                    at[name] += len(part)
+                arrays["carriers"][number], arrays["tile_distance"][number] = entry.carriers, entry.tile_distance
 
     @classmethod
     def load(cls, path: Path | str) -> "FeatureStore":
@@ -206,11 +225,11 @@ class FeatureStore:
             row, full, haplotype = (start[name][i : i + 2] for name in ("row_counts", "full_counts", "haplotype_counts"))
             index = file.part("index", *haplotype).astype(np.int32)
             rows = np.empty((row[1] - row[0], file.shape("full")[1]), dtype=np.float32)
-            base = _reference_rows(index, len(rows)) if about["precision"] == "float16" else np.arange(len(rows))
-            other = base != np.arange(len(rows))
+            gene_features = GeneFeatures(gene, rows, index, small["carriers"][i], small["tile_distance"][i])
+            base, other = _bases(gene_features, about["precision"])
             rows[~other] = file.part("full", *full)
             rows[other] = rows[base[other]] + file.part("differences", *(row - full)) * small["scale"]
-            return GeneFeatures(gene, rows, index, small["carriers"][i], small["tile_distance"][i])
+            return gene_features
 
         names = [(identity, name, pool) for identity, name, pool in about["feature_names"]]
         tracks = {}
@@ -261,31 +280,26 @@ class FeatureStore:
         return (self.people, self.feature_names, self.tile_length, self.tile_lengths, self.extractor, self.weights)
 
 
-def _reference_rows(index: np.ndarray, rows: int) -> np.ndarray:
-    """For each row of a window the row of the reference haplotype's tile at its place; for a reference tile its own.
+def _bases(entry: GeneFeatures, precision: str) -> tuple[np.ndarray, np.ndarray]:
+    """From which row of a window each row is stored as a difference.
 
     Args:
-        index: (H, T), as in `GeneFeatures`.
-        rows: How many rows there are, R.
+        entry: The window; of its features the number alone counts.
+        precision: `float16`: the row of the reference haplotype's tile at the same place; `float32`: none.
 
     Returns:
-        (R,) int64.
+        (R,) int64, the row itself where it is stored whole; (R,) bool, whether it is a difference.
     """
-    base = np.arange(rows)
-    base[index.ravel()] = np.broadcast_to(index[0], index.shape).ravel()
-    base[index[0]] = index[0]
-    return base
+    own = np.arange(len(entry.rows))
+    base = own.copy()
+    if precision == "float16":
+        base[entry.index.ravel()] = np.broadcast_to(entry.index[0], entry.index.shape).ravel()
+        base[entry.index[0]] = entry.index[0]
+    return base, base != own
 
 
-def _digest(entries: Iterable[GeneFeatures], precision: str = "float32") -> str:
-    """SHA-256 of windows, their names included, and of the precision that they are rounded to."""
-    digest = hashlib.sha256(precision.encode())
-    for entry in entries:
-        digest.update(entry.gene.encode())
-        for array in (entry.rows, entry.index, entry.carriers, entry.tile_distance):
-            digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
-
-def _no_tracks(entry: GeneFeatures) -> np.ndarray:
-    return np.empty((len(entry.index), 0), dtype=np.float32)
+def _digest(digest: "hashlib._Hash", entry: GeneFeatures) -> None:
+    """Add a window, its name included, to a checksum."""
+    digest.update(entry.gene.encode())
+    for array in (entry.rows, entry.index, entry.carriers, entry.tile_distance):
+        digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
