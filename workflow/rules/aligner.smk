@@ -27,7 +27,7 @@ rule aligner_train:
         "../../envs/language.yaml"
     threads: lambda wildcards: RUN.models[wildcards.model].processes
     resources:
-        mem_mb=memory(6000),
+        mem_mb=doubling(6000 + RUN.language_model_mb),
         runtime=480,
         gpu=lambda wildcards: RUN.gpus_of(wildcards.model),
     params:
@@ -67,7 +67,7 @@ rule aligner_predict:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(6000),
+        mem_mb=doubling(6000 + RUN.language_model_mb),
         runtime=240,
         gpu=lambda wildcards: min(1, RUN.gpus_of(wildcards.model)),
     params:

@@ -54,7 +54,7 @@ rule attribution:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(6000),
+        mem_mb=doubling(6000 + RUN.language_model_mb),
         runtime=480,
     params:
         inputs=subpath(input.inputs, parent=True),

@@ -18,7 +18,7 @@ rule baselines_elastic_net:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=240,
     params:
         cohort=subpath(input.cohort, parent=True),
@@ -49,7 +49,7 @@ rule baselines_top_eqtl:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=60,
     params:
         cohort=subpath(input.cohort, parent=True),
@@ -77,7 +77,7 @@ rule baselines_mean:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     params:
         cohort=subpath(input.cohort, parent=True),
@@ -103,7 +103,7 @@ rule baselines_ridge:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=60,
     params:
         cohort=subpath(input.cohort, parent=True),
@@ -131,7 +131,7 @@ rule baselines_track:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=60,
     params:
         cohort=subpath(input.cohort, parent=True),

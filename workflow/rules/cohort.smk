@@ -21,7 +21,7 @@ rule cohort:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=60,
     params:
         inputs=subpath(input.inputs, parent=True),

@@ -13,7 +13,7 @@ rule compressor_corpus:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=60,
     params:
         seed=RUN.seed,
@@ -59,7 +59,7 @@ rule compressor_train:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(6000),
+        mem_mb=doubling(6000 + RUN.language_model_mb),
         runtime=1440,
     params:
         folder=subpath(output.account, parent=True),
@@ -97,7 +97,7 @@ rule compressor_summary:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     params:
         runs=lambda wildcards, input: [str(Path(path).parent) for path in input.account],
@@ -120,7 +120,7 @@ rule compressor_parameters:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     message:
         "Counting the weights of encoders"
@@ -147,7 +147,7 @@ rule compressor_prompts:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000 + RUN.language_model_mb),
         runtime=120,
     params:
         cohort=subpath(input.cohort, parent=True),

@@ -1,8 +1,7 @@
 rule download_fetch:
-    input:
-        manifest=REPOSITORY / "resources" / "manifest.yaml",
     output:
         file="<data>/downloads/{name}",
+        checksum="<data>/downloads/{name}.sha256",
     log:
         "<logs>/download/fetch/{name}.log",
     benchmark:
@@ -14,15 +13,18 @@ rule download_fetch:
         "../../envs/download.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=doubling(1000),
         runtime=1440,
     params:
+        # No input, for then a change of one entry would fetch all files again.
+        manifest=str(REPOSITORY / "resources" / "manifest.yaml"),
         study=RUN.study.name,
+        url=lambda wildcards: RUN.study.named(wildcards.name).url,
     message:
         "Fetching {wildcards.name}"
     shell:
-        "python -m gta download fetch --manifest {input.manifest:q} --study {params.study:q} --name {wildcards.name:q}"
-        " --out {output.file:q} &> {log:q}"
+        "python -m gta download fetch --manifest {params.manifest:q} --study {params.study:q} --name {wildcards.name:q}"
+        " --out {output.file:q} --checksum {output.checksum:q} &> {log:q}"
 
 
 rule download_people:
@@ -40,7 +42,7 @@ rule download_people:
         "../../envs/download.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=doubling(1000),
         runtime=10,
     message:
         "Listing the people of the study"
@@ -64,7 +66,7 @@ rule download_genotypes:
         "../../envs/download.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=480,
     message:
         "Bringing the genotypes of {wildcards.published} into BCF"
@@ -86,7 +88,7 @@ rule download_join:
         "../../envs/download.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=480,
     message:
         "Joining the genotypes of all contigs"
@@ -109,7 +111,7 @@ rule download_expression:
         "../../envs/download.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=60,
     params:
         form=RUN.study.expression_form,
@@ -134,7 +136,7 @@ rule download_annotation:
         "../../envs/download.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=60,
     message:
         "Writing down what is known of every gene"

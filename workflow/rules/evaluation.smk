@@ -21,7 +21,7 @@ rule evaluation_score:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=120,
     params:
         cohort=subpath(input.cohort, parent=True),
@@ -51,7 +51,7 @@ rule evaluation_ablations:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     params:
         model=next(iter(RUN.models)),
@@ -91,7 +91,7 @@ rule evaluation_transfer:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=120,
     params:
         study=subpath(input.study_genes, parent=True),

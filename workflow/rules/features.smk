@@ -20,8 +20,8 @@ rule features:
         else "../../envs/language.yaml"
     threads: 1 if RUN.sections["features"].extractor in ("motif", "xpresso") else 4
     resources:
-        mem_mb=memory(6000),
-        runtime=480,
+        mem_mb=doubling(6000),
+        runtime=doubling(960),
         gpu=RUN.gpus,
     params:
         inputs=subpath(input.inputs, parent=True),

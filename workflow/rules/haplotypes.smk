@@ -15,7 +15,7 @@ rule haplotypes:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=240,
     params:
         inputs=subpath(input.inputs, parent=True),

@@ -17,7 +17,7 @@ rule inputs:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=120,
     params:
         folder=subpath(output.names, parent=True),

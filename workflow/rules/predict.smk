@@ -22,7 +22,7 @@ rule predict_prepare:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=120,
     params:
         inputs=subpath(input.inputs, parent=True),
@@ -129,7 +129,7 @@ rule predict:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(6000),
+        mem_mb=doubling(6000),
         runtime=240,
         gpu=min(1, RUN.gpus_of(RUN.predict_model)),
     params:

@@ -2,6 +2,7 @@
 rule provenance:
     input:
         checksums="<results>/inputs/checksums.tsv",
+        downloads=collect("<data>/downloads/{name}.sha256", name=RUN.study.fetched) if RUN.study else [],
         features=collect(rules.features.output.summary, contig=RUN.contigs),
         compressor=rules.compressor_summary.output if RUN.compressor_runs else [],
         compressor_parameters=rules.compressor_parameters.output if RUN.compressor_runs else [],
@@ -19,7 +20,7 @@ rule provenance:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=doubling(1000),
         runtime=240,
     params:
         results=subpath(output.run, ancestor=2),
@@ -28,4 +29,5 @@ rule provenance:
     message:
         "Writing down what the run was made of"
     shell:
-        "python -m gta provenance --results {params.results:q} --config {params.config:q} --out {params.folder:q} &> {log:q}"
+        "python -m gta provenance --results {params.results:q} --config {params.config:q} --downloads {input.downloads:q}"
+        " --out {params.folder:q} &> {log:q}"

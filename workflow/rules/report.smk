@@ -18,7 +18,7 @@ rule report_cohort:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     params:
         cohort=subpath(input.cohort, parent=True),
@@ -47,7 +47,7 @@ rule report_learning_curves:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     message:
         "Drawing learning curves"
@@ -78,7 +78,7 @@ rule report_across_genes:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=doubling(4000),
         runtime=30,
     params:
         cohort=subpath(input.cohort, parent=True),
@@ -109,7 +109,7 @@ rule report_per_gene:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     message:
         "Drawing correlations across people, gene by gene"
@@ -137,7 +137,7 @@ rule report_cis_signal:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     params:
         models=["elastic_net", "top_eqtl", next(iter(RUN.models))],
@@ -167,7 +167,7 @@ rule report_dependence:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     message:
         "Drawing on which genes models do well"
@@ -210,7 +210,7 @@ rule report_overview:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     params:
         cohort=subpath(input.genes, parent=True),
@@ -246,7 +246,7 @@ rule report_runtimes:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     params:
         benchmarks=f"{RUN.results}/benchmarks",
@@ -278,7 +278,7 @@ rule report_table:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     params:
         title=lambda wildcards: (TABLES | TRANSFER)[wildcards.table].title,

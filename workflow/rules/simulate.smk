@@ -19,7 +19,7 @@ rule simulate:
         "../../envs/simulate.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=doubling(2000),
         runtime=30,
     params:
         folder=subpath(output.reference, parent=True),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import gta
-from gta.workflow.jobs import memory, shell_prefix
+from gta.workflow.jobs import doubling, shell_prefix
 
 LIBRARY = Path(gta.__file__).resolve().parent.parent
 
@@ -53,5 +53,5 @@ def test_a_failing_command_in_a_pipe_fails_the_job(tmp_path: Path) -> None:
     assert shlex.split(shell_prefix(LIBRARY, own_environments=False))[:3] == ["set", "-euo", "pipefail;"]
 
 
-def test_memory_doubles_with_every_attempt() -> None:
-    assert [memory(1500)(None, attempt) for attempt in (1, 2, 3)] == [1500, 3000, 6000]
+def test_a_resource_doubles_with_every_attempt() -> None:
+    assert [doubling(1500)(None, attempt) for attempt in (1, 2, 3)] == [1500, 3000, 6000]

@@ -61,8 +61,12 @@ reads
 def _fetch(arguments: argparse.Namespace) -> None:
     from gta.download.fetch import fetch
     from gta.download.manifest import read_study
+    from gta.files import atomic_path, sha256
 
     fetch(read_study(arguments.manifest, arguments.study).named(arguments.name), arguments.out)
+    if arguments.checksum is not None:
+        with atomic_path(arguments.checksum) as temporary:
+            temporary.write_text(f"{sha256(arguments.out)}  {arguments.out.name}\n", encoding="utf-8")
 
 
 def _people(arguments: argparse.Namespace) -> None:
@@ -130,6 +134,7 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--manifest", **file, help="the manifest")
     parser.add_argument("--study", required=True, metavar="NAME", help="study of the manifest")
     parser.add_argument("--name", required=True, metavar="NAME", help="name of the file: the last part of its URL")
+    parser.add_argument("--checksum", type=Path, metavar="FILE", help="also write its SHA-256, as sha256sum does")
 
     parser = action(
         "people", "who is in the study", _PEOPLE, "--panel p1.panel --expression GD660.txt.gz --out people.tsv", _people

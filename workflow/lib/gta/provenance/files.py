@@ -12,8 +12,8 @@ FOLDERS = (
     *("simulated", "inputs", "cohort", "haplotypes", "features", "language", "compressor", "aligner"),
     *("baselines", "predictions", "evaluation", "attribution"),
 )
-#: Not of the result: times of the jobs, and pictures of what stands in the tables.
-LEFT_OUT = ("runtimes.tsv", ".snakemake_timestamp")
+#: Not of the result: times of the jobs, learning curves, in which times stand, and pictures of what stands in the tables.
+LEFT_OUT = ("runtimes.tsv", "history.tsv", ".snakemake_timestamp")
 PICTURES = "figures"
 HEADER = ("kind", "file", "bytes", "sha256")
 
@@ -63,6 +63,13 @@ def of_inputs(checksums: Path, paths: Mapping[str, str]) -> list[Checksum]:
     lines = require_file(checksums, "table of checksums").read_text(encoding="utf-8").splitlines()[1:]
     rows = [line.split("\t") for line in lines]
     return [Checksum("input", paths.get(name, name), int(size), digest) for name, size, digest in rows]
+
+
+def of_downloads(downloads: list[Path]) -> list[Checksum]:
+    """Checksums of public files as they were when they had been fetched, from `FILE.sha256` beside each of them."""
+    files = [path.with_suffix("") for path in downloads]
+    digests = [require_file(path, "checksum of a download").read_text(encoding="utf-8").split()[0] for path in downloads]
+    return [Checksum("input", str(path), path.stat().st_size, digest) for path, digest in zip(files, digests, strict=True)]
 
 
 def read(path: Path) -> list[Checksum]:

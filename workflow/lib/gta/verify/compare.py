@@ -45,7 +45,7 @@ def verify(results: Path) -> None:
         print(line)
     if found:
         raise UserError(
-            f"{len(found)} files of {results} are not those of its run: run the workflow again, with --forcerun for the steps"
-            " whose files were changed."
+            f"{len(found)} files of {results} are not those of its run: to make changed results again, with all that depends on"
+            f" them, run the workflow with --forcerun and their names below {results}."
         )
     print(f"All files of {results} are those of its run.")

@@ -28,10 +28,10 @@ def shell_prefix(library: Path, own_environments: bool) -> str:
     return " ".join(words).replace("{", "{{").replace("}", "}}") + "; "
 
 
-def memory(megabytes: int) -> Callable[..., int]:
-    """Memory in MB of a rule, which doubles with every further attempt at a job (`retries` in a profile)."""
+def doubling(amount: int) -> Callable[..., int]:
+    """A resource of a rule, MB or minutes, which doubles with every further attempt at a job (`retries` in a profile)."""
 
-    def mem_mb(wildcards: object, attempt: int) -> int:
-        return megabytes * 2 ** (attempt - 1)
+    def wanted(wildcards: object, attempt: int) -> int:
+        return amount * 2 ** (attempt - 1)
 
-    return mem_mb
+    return wanted

@@ -233,6 +233,12 @@ class Run:
         return sorted(str(path) for name in names for path in Path(language.model).glob(name))
 
     @property
+    def language_model_mb(self) -> int:
+        """Memory for the user's language model, MB: its files hold two bytes per weight, which come to four in memory."""
+        files = [Path(path) for path in self.language_model_files("pretrained") if path.endswith(".safetensors")]
+        return 3 * sum(path.stat().st_size for path in files if path.exists()) // 2**20
+
+    @property
     def factor_files(self) -> list[str]:
         """The user's list of transcription factors, if the features are scanned by one."""
         factors = self.sections["features"].factors
