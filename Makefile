@@ -39,6 +39,9 @@ $(STAMP): requirements.txt requirements-dev.txt
 	@echo "Installing into $(VENV): 2 to 10 minutes, 1.5 GB; what pip says is in $(VENV)/install.log."
 	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt > $(VENV)/install.log 2>&1 \
 		|| { tail -n 30 $(VENV)/install.log; echo "The installation failed; the reason is above and in $(VENV)/install.log." >&2; exit 1; }
+	@# The command `gta`, for people; the workflow needs no installation.
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps -e . >> $(VENV)/install.log 2>&1 \
+		|| { tail -n 30 $(VENV)/install.log; echo "The command gta could not be installed; the reason is above." >&2; exit 1; }
 	@touch $@
 
 demo: ## run the demo, make its report and show the headline [CORES, ARGS]

@@ -1,5 +1,6 @@
 """The profile for Slurm on a real, if small, cluster: partitions, GPU, groups, array jobs, memory that grows, cancelled jobs."""
 
+import os
 import re
 import subprocess
 import sys
@@ -14,12 +15,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROFILE = REPOSITORY / "profiles" / "slurm"
 
 
-def command() -> list[str]:
-    """Snakemake with the small workflow and the shipped profile, looking after its jobs sooner than on a large cluster."""
+def command(snakefile: Path, *words: object) -> list[str]:
+    """Snakemake with the shipped profile, looking after its jobs sooner than on a large cluster."""
     return [
-        *(sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "tests" / "slurm" / "Snakefile")),
+        *(sys.executable, "-m", "snakemake", "-s", str(snakefile)),
         *("--profile", str(PROFILE), "--slurm-partition-config", str(PROFILE / "partitions.yaml")),
         *("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "5", "--slurm-array-jobs", "features"),
+        *map(str, words),
     ]
 
 
@@ -43,7 +45,12 @@ def cancel_when_it_runs(process: "subprocess.Popen[str]", started: Path, rule: s
 
 def test_bad_jobs_end_well(folder: Path) -> None:
     log = folder / "said.txt"
-    with log.open("w") as said, subprocess.Popen(command(), cwd=folder, stdout=said, stderr=said, text=True) as process:
+    with (
+        log.open("w") as said,
+        subprocess.Popen(
+            command(REPOSITORY / "tests" / "slurm" / "Snakefile"), cwd=folder, stdout=said, stderr=said, text=True
+        ) as process,
+    ):
         try:
             cancel_when_it_runs(process, folder / "evaluation.started", "evaluation_score")
             assert process.wait(timeout=170) == 0, log.read_text()
@@ -71,3 +78,23 @@ def test_bad_jobs_end_well(folder: Path) -> None:
     assert {row[3] for row in of_rule["aligner_train"]} == {"1000M", "2000M"}
     # Five chromosomes' haplotypes are one job.
     assert len(rows) == 1 + 2 + 2 + 2, rows
+
+
+def test_the_workflow_itself_gives_the_same_on_the_cluster(folder: Path) -> None:
+    tiny = ("--configfile", REPOSITORY / "tests" / "workflow" / "tiny.yaml")
+    here = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "--cores", "2", *map(str, tiny)]
+    wanted = [
+        f"results/tiny/{name}" for name in ("evaluation/summary.tsv", "evaluation/per_gene.tsv", "predictions/gta.seed1.parquet")
+    ]
+    made = []
+    for name, words in (("there", command(REPOSITORY / "Snakefile", *tiny, "--", *wanted)), ("here", [*here, "--", *wanted])):
+        (folder / name).mkdir()
+        began = time.monotonic()
+        done = subprocess.run(words, cwd=folder / name, env=os.environ, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stdout + done.stderr
+        print(f"{name}: {time.monotonic() - began:.0f} s")
+        made.append([(folder / name / path).read_bytes() for path in wanted])
+    assert made[0] == made[1]
+    rows = [row for row in jobs("JobID:20,State:20,TimeUsed:20,Comment:200") if "here" not in row]
+    assert any("aligner_train" in row[3] and row[1] == "COMPLETED" for row in rows), rows
+    print("\n".join(" ".join(row) for row in rows))

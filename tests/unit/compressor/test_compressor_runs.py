@@ -117,6 +117,16 @@ def test_a_training_that_was_killed_ends_like_an_undisturbed_one(
         assert torch.equal(weight, resumed.trained_weights()[name]), name
 
 
+def test_the_weights_are_those_of_the_best_validation(llama: PreTrainedModel) -> None:
+    texts = random_texts()
+    few = {**texts, "train": texts["train"][:2]}
+    settings = dataclasses.replace(QUICK, steps=40, evaluate_every=4)
+    compressor, history = train(llama, few, CompressorConfig(memory_tokens=2), settings, 0.05)
+    losses = history["valid_loss"].tolist()
+    assert min(losses) < losses[-1], "two texts are learnt by heart"
+    assert validate(llama, compressor, few["valid"], 4)[0] == pytest.approx(min(losses), abs=1e-5)
+
+
 def test_the_state_of_another_run_is_not_taken(llama: PreTrainedModel, tmp_path: Path) -> None:
     config, path = CompressorConfig(memory_tokens=2), tmp_path / "state.safetensors"
     train(llama, random_texts(), config, QUICK, 0.01, path)

@@ -13,7 +13,7 @@ actions:
   corpus      writes the texts to compress, divided into training, validation and test: `split text`
   sample      writes a table of texts that the language model itself makes up: texts of a kind that it can model
   train       trains a compressor to let the frozen language model write each text again; writes to --out
-                model/             config.json and model.safetensors: the trained weights only
+                model/             config.json and model.safetensors: the trained weights only, of the best validation
                 history.tsv        losses (nats per token) at every validation
                 texts.tsv          each test text, what was written, its metrics (0..1), and the loss with another text's memory
                 interpolation.tsv  what is written along the line between the memories of two test texts
@@ -190,7 +190,8 @@ def run_train(arguments: argparse.Namespace) -> None:
         "positions": chosen.positions,
         "trained_weights": sum(weight.numel() for weight in compressor.trained_weights().values()),
         "encoder_weights": sum(weight.numel() for weight in compressor.parameters()),
-        "valid_loss": float(history["valid_loss"].iloc[-1]),
+        "valid_loss": float(history["valid_loss"].min()),
+        "best_step": int(history["step"].iloc[int(history["valid_loss"].argmin())]),
         "language_model_sha256": config.language_model_sha256,
     }
     with atomic_path(arguments.out) as folder:

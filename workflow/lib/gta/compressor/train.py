@@ -70,7 +70,8 @@ def train(
         checkpoint: Where the state is kept after each validation; what a run of the same kind left there is gone on from.
 
     Returns:
-        The compressor with its last weights, and its history: `step seconds train_loss valid_loss valid_accuracy` (nats).
+        The compressor with its weights of the best validation, for few texts are soon learnt by heart; and its history:
+        `step seconds train_loss valid_loss valid_accuracy` (nats).
 
     Raises:
         UserError: if the loss is no longer a number.
@@ -103,6 +104,9 @@ def train(
         progress.seconds = time.monotonic() - started
         values = (done, round(progress.seconds, 2), mean, valid_loss, valid_accuracy)
         progress.history.append(dict(zip(HISTORY, values, strict=True)))
+        if valid_loss < progress.best:
+            progress.best = valid_loss
+            progress.best_weights = {name: weight.detach().clone() for name, weight in compressor.state_dict().items()}
         print(
             f"step {done}: train {mean:.4f}, valid {valid_loss:.4f}, accuracy {valid_accuracy:.3f}", file=sys.stderr, flush=True
         )
@@ -111,6 +115,7 @@ def train(
             save_checkpoint(checkpoint, run, progress, compressor, optimiser, schedule, generator.bit_generator.state, random)
     if fingerprint(language_model) != before:
         raise RuntimeError("The frozen language model changed during training.")
+    compressor.load_state_dict(progress.best_weights)
     return compressor.eval(), pd.DataFrame(progress.history, columns=HISTORY)
 
 
