@@ -61,6 +61,7 @@ rule compressor_train:
     resources:
         mem_mb=doubling(6000 + RUN.language_model_mb),
         runtime=1440,
+        gpu=RUN.gpus_of_compressor,
     params:
         folder=subpath(output.account, parent=True),
         rate=lambda wildcards, input: (
@@ -68,7 +69,20 @@ rule compressor_train:
             if input.searched
             else ["--learning-rate", wildcards.rate]
         ),
-        options=lambda wildcards: RUN.options("compressor", "positions", "steps", "batch", "warm_up", "evaluate_every"),
+        options=lambda wildcards: RUN.options(
+            "compressor",
+            *(
+                "positions",
+                "steps",
+                "batch",
+                "warm_up",
+                "evaluate_every",
+                "accumulation",
+                "processes",
+                "device",
+                "precision",
+            ),
+        ),
     message:
         "Training {wildcards.encoder}: {wildcards.length} tokens to {wildcards.tokens}, seed {wildcards.seed}"
     shell:

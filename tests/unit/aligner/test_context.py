@@ -11,7 +11,6 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from gta.aligner.context import Pieces, compress_context, divide
 from gta.aligner.predict import load_trained, predict_cohort
-from gta.aligner.processes import Workers
 from gta.aligner.reading import prompt_memory, read_after
 from gta.aligner.settings import AlignerSettings, check
 from gta.aligner.validation import spearman
@@ -22,6 +21,7 @@ from gta.errors import UserError
 from gta.features.store import FeatureStore
 from gta.language.cache import read_prompts
 from gta.language.prompts import Prompt
+from gta.processes import Workers
 from toy_cohort import make_cohort, make_language_model, make_prompts, make_store, make_training
 
 #: Six tiles: the two next to the TSS are read, the two on either side of them are compressed to one memory token each.

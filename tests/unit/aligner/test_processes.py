@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from gta.aligner.model import Aligner
-from gta.aligner.processes import spawn
 from gta.cli import main
 from gta.errors import UserError
 from gta.features.store import FeatureStore
 from gta.language.prototypes import Prototypes, save_prototypes
+from gta.processes import spawn
 from toy_cohort import make_cohort, make_language_model, make_training, write_cohort
 from toy_process import one_fails
 

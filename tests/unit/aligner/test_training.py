@@ -15,7 +15,6 @@ from gta.aligner.data import Batch
 from gta.aligner.losses import batch_loss, pair_loss, single_loss
 from gta.aligner.model import Aligner
 from gta.aligner.predict import load_trained, predict_cohort, predict_haplotypes
-from gta.aligner.processes import Workers
 from gta.aligner.reading import make_reader, prompt_rows
 from gta.aligner.settings import AlignerSettings
 from gta.aligner.setup import set_up
@@ -26,6 +25,7 @@ from gta.errors import UserError
 from gta.features.store import FeatureStore
 from gta.language.models import fingerprint
 from gta.language.prototypes import Prototypes
+from gta.processes import Workers
 from toy_cohort import make_cohort, make_language_model, make_prompts, make_store, make_training, write_cohort
 
 

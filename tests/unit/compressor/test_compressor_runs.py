@@ -8,10 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from transformers import PreTrainedModel
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from gta import checkpoint
 from gta.aligner.reading import prompt_memory, read_after
+from gta.cli import main
 from gta.compressor.corpus import divide, read_corpus, sample_texts
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig, config_of
 from gta.compressor.memory import mean_pooled
@@ -25,6 +29,7 @@ from gta.errors import UserError
 from gta.language.cache import read_prompts
 from gta.language.models import fingerprint
 from gta.language.prompts import Prompt
+from gta.processes import Workers
 
 QUICK = CompressorTrainingSettings(steps=6, batch=4, warm_up=2, evaluate_every=2)
 
@@ -115,6 +120,54 @@ def test_a_training_that_was_killed_ends_like_an_undisturbed_one(
     assert again["valid_loss"].tolist() == history["valid_loss"].tolist()
     for name, weight in whole.trained_weights().items():
         assert torch.equal(weight, resumed.trained_weights()[name]), name
+
+
+def test_a_batch_in_parts_or_shared_by_two_processes_learns_the_same(llama: PreTrainedModel, tmp_path: Path) -> None:
+    whole, history = train(llama, random_texts(), CompressorConfig(memory_tokens=2), QUICK, 0.01)
+    parts = dataclasses.replace(QUICK, accumulation=3)
+    in_parts, again = train(llama, random_texts(), CompressorConfig(memory_tokens=2), parts, 0.01)
+    np.testing.assert_allclose(again["train_loss"], history["train_loss"], rtol=1e-5)
+    torch.testing.assert_close(in_parts.memory, whole.memory, rtol=1e-3, atol=1e-5)
+
+    llama.save_pretrained(tmp_path / "lm")
+    words = " ".join(f"w{i}" for i in range(40))
+    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate([*words.split(), "[UNK]"])}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(tmp_path / "lm")
+    texts = [" ".join(f"w{i}" for i in text) for texts in random_texts().values() for text in texts]
+    split = ["train"] * 20 + ["valid"] * 5 + ["test"] * 5
+    pd.DataFrame({"split": split, "text": texts}).to_csv(tmp_path / "texts.tsv", sep="\t", index=False)
+    command = ["compressor", "train", "--model", tmp_path / "lm", "--texts", tmp_path / "texts.tsv", "--encoder", "aoc"]
+    command += ["--length", 6, "--memory-tokens", 2, "--steps", 6, "--batch", 5, "--evaluate-every", 2, "--device", "cpu"]
+    for name, processes in (("one", 1), ("two", 2)):
+        assert main([str(word) for word in [*command, "--processes", processes, "--out", tmp_path / name]]) == 0
+    one, two = (pd.read_csv(tmp_path / name / "history.tsv", sep="\t").drop(columns="seconds") for name in ("one", "two"))
+    np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-6)
+
+
+def test_bfloat16_learns_nearly_the_same_and_leaves_the_language_model_frozen() -> None:
+    histories = []
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(
+            LlamaConfig(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, vocab_size=50)
+        )
+        model = model.requires_grad_(False).eval()
+        workers = Workers("cpu", precision)
+        compressor, history = train(model, random_texts(), CompressorConfig(memory_tokens=2), QUICK, 0.01, workers=workers)
+        assert {weight.dtype for weight in compressor.trained_weights().values()} == {torch.float32}
+        histories.append(history)
+    assert next(model.parameters()).dtype == torch.bfloat16
+    np.testing.assert_allclose(histories[1]["valid_loss"], histories[0]["valid_loss"], rtol=0.02)
+
+
+def test_memory_that_runs_out_is_a_clear_message(llama: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("gta.compressor.train.compress_texts", full)
+    with pytest.raises(UserError, match=r"^Memory ran out in a step: raise compressor\.accumulation"):
+        train(llama, random_texts(), CompressorConfig(memory_tokens=2), QUICK, 0.01)
 
 
 def test_the_weights_are_those_of_the_best_validation(llama: PreTrainedModel) -> None:

@@ -77,17 +77,10 @@ def add_parser(stages: Any) -> None:
 
 def run_train(arguments: argparse.Namespace) -> None:
     """Train, in one process or in several."""
-    import os
-
-    from gta.aligner.processes import LOCAL_RANK, spawn
+    from gta.processes import run_in_processes
 
     chosen = settings.from_arguments(AlignerSettings, arguments)
-    # A launcher such as `accelerate launch` has started the processes already.
-    if chosen.processes > 1 and LOCAL_RANK not in os.environ:
-        words = {name: value for name, value in vars(arguments).items() if name != "run"}
-        spawn(_train, chosen.processes, argparse.Namespace(**words), chosen)
-    else:
-        _train(arguments, chosen)
+    run_in_processes(_train, chosen.processes, arguments, chosen)
 
 
 def _train(arguments: argparse.Namespace, chosen: AlignerSettings) -> None:
@@ -133,11 +126,11 @@ def run_predict(arguments: argparse.Namespace) -> None:
     import torch
 
     from gta.aligner.predict import load_trained, predict_cohort
-    from gta.aligner.processes import Workers
     from gta.cohort.tables import Cohort
     from gta.errors import UserError
     from gta.features.store import FeatureStore
     from gta.files import atomic_path
+    from gta.processes import Workers
 
     if len(arguments.trained) != len(arguments.out):
         raise UserError(

@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from gta.aligner.data import AlignerData, with_random_features
 from gta.aligner.model import Aligner, read_config
-from gta.aligner.processes import Workers
 from gta.aligner.reading import Reader, make_reader
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
@@ -19,6 +18,7 @@ from gta.features.store import FeatureStore
 from gta.language.cache import PromptCache
 from gta.language.models import fingerprint, load_frozen
 from gta.memory import is_out_of_memory
+from gta.processes import Workers
 
 #: Haplotypes that are predicted at once, where memory suffices.
 BATCH = 64
@@ -141,15 +141,10 @@ def load_trained(
 
 
 def place(reader: Reader, workers: Workers) -> Reader:
-    """The reader with its language model on the device of this process, in the precision in which it computes there.
-
-    Buffers keep theirs: rounded frequencies of rotary positions would turn cached keys and new queries apart.
-    """
+    """The reader with its language model on the device of this process, in the precision in which it computes there."""
     if reader.language_model is None or reader.rows is None:
         return reader
-    reader.language_model.to(workers.device)  # type: ignore[arg-type]
-    for parameter in reader.language_model.parameters():
-        parameter.data = parameter.data.to(torch.bfloat16 if workers.bfloat16 else torch.float32)
+    workers.place(reader.language_model)
     return replace(reader, rows=reader.rows.to(workers.device))
 
 

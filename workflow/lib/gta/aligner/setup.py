@@ -14,7 +14,6 @@ from gta.aligner.context import Pieces, divide
 from gta.aligner.data import AlignerData, Scaling, require_same_people, with_random_features
 from gta.aligner.model import Aligner, AlignerConfig
 from gta.aligner.predict import place, predict_people
-from gta.aligner.processes import Workers
 from gta.aligner.reading import Reader, make_reader
 from gta.aligner.settings import AlignerSettings, check
 from gta.cohort.tables import Cohort
@@ -24,6 +23,7 @@ from gta.features.store import FeatureStore
 from gta.language.cache import PromptCache
 from gta.language.models import fingerprint, word_embeddings
 from gta.language.prototypes import Prototypes
+from gta.processes import Workers
 
 #: Settings that change nothing in the weights.
 HARMLESS = ("checkpoint_minutes", "tensorboard")

@@ -21,6 +21,7 @@ from gta.aligner.validation import criterion, validate
 from gta.checkpoint import Progress, Weights, load_checkpoint, random_states, save_checkpoint
 from gta.errors import UserError
 from gta.memory import told_of_memory
+from gta.processes import PROCESS_SEEDS
 from gta.schedule import one_cycle
 
 #: Columns of the history.
@@ -28,9 +29,6 @@ HISTORY = (
     *("epoch", "step", "seconds", "train_loss", "train_loss_mean", "train_loss_pairs", "valid_loss", "valid_loss_mean"),
     *("valid_loss_pairs", "valid_spearman_genes", "valid_spearman_people", "learning_rate"),
 )
-
-#: Distance between the seeds of the processes that share a training.
-PROCESS_SEEDS = 1_000_003
 
 #: What a step reports.
 LOSSES = ("train_loss", "train_loss_mean", "train_loss_pairs")
@@ -209,7 +207,7 @@ class Training:
                 (loss * share).backward()
                 totals[:-1] += torch.tensor([loss.item() * share, mean.item() * share, pairs.item() * share], dtype=torch.float64)
         totals[-1] = self.workers.main and time.monotonic() - self.saved >= 60 * self.settings.checkpoint_minutes
-        totals = self._sum_gradients(totals)
+        totals = self.workers.sum_gradients(self.aligner.trained_parameters(), totals)
         *losses, due = totals.tolist()
         norm = float(torch.nn.utils.clip_grad_norm_(self.aligner.trained_parameters(), self.settings.max_gradient_norm))
         if not (math.isfinite(losses[0]) and math.isfinite(norm)):
@@ -219,20 +217,6 @@ class Training:
             self.optimiser.step()
         self.schedule.step()
         return losses, norm, bool(due)
-
-    def _sum_gradients(self, totals: torch.Tensor) -> torch.Tensor:
-        """Sum gradients and totals over the processes: one exchange per step, whatever share of the batch each of them had."""
-        if self.workers.count == 1:
-            return totals
-        parameters = self.aligner.trained_parameters()
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        flat = self.workers.sum(torch.cat([gradient.flatten() for gradient in gradients]))
-        for gradient, summed in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
-            gradient.copy_(summed.view_as(gradient))
-        return self.workers.sum(totals).cpu()
 
     def save(self, history: pd.DataFrame, folder: Path, running: Path | None = None) -> None:
         """Write the trained aligner, its history and what is needed to doubt it.

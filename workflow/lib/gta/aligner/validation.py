@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional
 
 from gta.aligner.losses import people_loss
-from gta.aligner.processes import Workers
 from gta.aligner.settings import AlignerSettings
 from gta.aligner.setup import Setup
+from gta.processes import Workers
 
 
 @torch.no_grad()

@@ -147,7 +147,15 @@ def run_sample(arguments: argparse.Namespace) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> None:
-    """Train and test a compressor."""
+    """Train and test a compressor, in one process or in several."""
+    from gta.processes import run_in_processes
+
+    chosen = settings.from_arguments(CompressorTrainingSettings, arguments)
+    run_in_processes(_train, chosen.processes, arguments, chosen)
+
+
+def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) -> None:
+    """The share of one process in a training."""
     import json
 
     import pandas as pd
@@ -160,10 +168,11 @@ def run_train(arguments: argparse.Namespace) -> None:
     from gta.compressor.train import train
     from gta.files import atomic_path, require_file
     from gta.language.models import fingerprint, load_frozen, load_tokenizer
+    from gta.processes import Workers
 
-    torch.set_num_threads(arguments.threads)
-    chosen = settings.from_arguments(CompressorTrainingSettings, arguments)
-    model = load_frozen(arguments.model, "cuda" if torch.cuda.is_available() else "cpu").float()
+    torch.set_num_threads(max(1, arguments.threads // chosen.processes))
+    workers = Workers(chosen.device, chosen.precision, "compressor")
+    model = load_frozen(arguments.model).float()
     tokenizer = load_tokenizer(arguments.model)
     corpus = pd.read_csv(require_file(arguments.texts, "table of texts"), sep="\t", keep_default_na=False)
     texts = tokenize_corpus(corpus, tokenizer, arguments.length)
@@ -171,14 +180,18 @@ def run_train(arguments: argparse.Namespace) -> None:
     checkpoint = arguments.out.with_name(f"{arguments.out.name}.checkpoint.safetensors")
     searched = arguments.learning_rate_of
     rate = best_rate(read_records(searched)) if searched else arguments.learning_rate
-    compressor, history = train(model, texts, config, chosen, rate, checkpoint)
-    scores = score_texts(model, compressor, texts["test"], tokenizer, chosen.batch)
+    compressor, history = train(model, texts, config, chosen, rate, checkpoint, workers)
+    if not workers.main:
+        return
+    with workers.autocast():
+        scores = score_texts(model, compressor, texts["test"], tokenizer, chosen.batch)
     ends = texts["test"][0], texts["test"][-1]
     if chosen.positions != "prefix":
         # Their memory stands behind the text: only those of texts of the same length stand at the same positions.
         shorter = min(map(len, ends))
         ends = ends[0][:shorter], ends[1][:shorter]
-    line = interpolate(model, compressor, *ends, tokenizer)
+    with workers.autocast():
+        line = interpolate(model, compressor, *ends, tokenizer)
     record = {
         "encoder": arguments.encoder,
         "length": arguments.length,

@@ -51,6 +51,18 @@ class CompressorTrainingSettings:
     batch: int = setting(16, "Texts of a step.", minimum=1)
     warm_up: int = setting(100, "Steps over which the learning rate rises; then it is constant.", minimum=1)
     evaluate_every: int = setting(100, "Steps between two validations, at which the state of the training is kept.", minimum=1)
+    accumulation: int = setting(
+        1, "Parts in which a batch is read, one after the other: the same result with less memory.", minimum=1
+    )
+    processes: int = setting(
+        1, "Processes of one machine that share each batch, one GPU or CPU core each; they learn as one does.", minimum=1
+    )
+    device: str = setting("auto", "auto: a GPU if there is one; cpu; or cuda.", choices=("auto", "cpu", "cuda"))
+    precision: str = setting(
+        "float32",
+        "float32, or bfloat16 for matrix products and the language model: half the memory and faster on a GPU.",
+        choices=("float32", "bfloat16"),
+    )
 
 
 @dataclass(frozen=True)

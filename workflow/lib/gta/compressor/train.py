@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import math
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,8 @@ from gta.compressor.regeneration import (
 from gta.compressor.settings import CompressorTrainingSettings
 from gta.errors import UserError
 from gta.language.models import fingerprint
+from gta.memory import told_of_memory
+from gta.processes import PROCESS_SEEDS, Workers
 
 HISTORY = ["step", "seconds", "train_loss", "valid_loss", "valid_accuracy"]
 
@@ -58,65 +62,100 @@ def train(
     settings: CompressorTrainingSettings,
     learning_rate: float,
     checkpoint: Path | None = None,
+    workers: Workers | None = None,
 ) -> tuple[AttentionOnlyCompressor, pd.DataFrame]:
     """Train a compressor.
 
     Args:
-        language_model: The frozen language model.
+        language_model: The frozen language model; it is brought to the device and precision of the training.
         texts: Token ids by split; `train` and `valid` are used.
         config: What to train.
         settings: How.
         learning_rate: Peak learning rate of AdamW (no weight decay).
         checkpoint: Where the state is kept after each validation; what a run of the same kind left there is gone on from.
+        workers: The processes that share the training; None: this one alone, on the CPU.
 
     Returns:
         The compressor with its weights of the best validation, for few texts are soon learnt by heart; and its history:
         `step seconds train_loss valid_loss valid_accuracy` (nats).
 
     Raises:
-        UserError: if the loss is no longer a number.
+        UserError: if the loss is no longer a number, or memory is short.
         RuntimeError: if the language model was changed by the training, which would be an error of ours.
     """
+    workers = workers or Workers("cpu", section="compressor")
+    # Cut out of the language model as it was read, before that is rounded.
+    compressor = AttentionOnlyCompressor(language_model, config).to(workers.device)
+    workers.place(language_model)
     before = fingerprint(language_model)
-    compressor = AttentionOnlyCompressor(language_model, config).to(language_model.device)
     optimiser = torch.optim.AdamW(compressor.trained_weights().values(), lr=learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1 / settings.warm_up, total_iters=settings.warm_up)
     generator = np.random.default_rng(config.seed)
-    torch.manual_seed(config.seed)
-    known = hashlib.sha256(
-        json.dumps([asdict(config), asdict(settings), learning_rate, torch.__version__], sort_keys=True).encode()
-    )
-    for split, of_split in sorted(texts.items()):
-        known.update(split.encode())
-        for text in of_split:
-            known.update(np.array([len(text), *text], dtype=np.int64).tobytes())
-    run = known.hexdigest()
-    progress = checkpoint and load_checkpoint(checkpoint, run, compressor, optimiser, schedule, generator, 0)
+    torch.manual_seed(config.seed + PROCESS_SEEDS * workers.number)
+    run = _fingerprint_of_run(texts, config, settings, learning_rate, workers)
+    progress = checkpoint and load_checkpoint(checkpoint, run, compressor, optimiser, schedule, generator, workers.number)
+    # Nobody goes on before all have read it, for the first process removes it at the end.
+    workers.sum(torch.zeros(1))
     if not progress:
         progress = Progress([], float("inf"), {}, 0)
     started = time.monotonic() - progress.seconds
     done = int(progress.history[-1]["step"]) if progress.history else 0
+    parts = Parts(workers, settings.batch, settings.accumulation)
     while done < settings.steps:
         steps = min(settings.evaluate_every, settings.steps - done)
-        mean = _train_steps(language_model, compressor, texts["train"], optimiser, schedule, generator, settings.batch, steps)
+        mean = _train_steps(language_model, compressor, texts["train"], optimiser, schedule, generator, parts, steps)
         done += steps
-        valid_loss, valid_accuracy = validate(language_model, compressor, texts["valid"], settings.batch)
+        with workers.autocast():
+            valid_loss, valid_accuracy = validate(language_model, compressor, texts["valid"], settings.batch)
         progress.seconds = time.monotonic() - started
         values = (done, round(progress.seconds, 2), mean, valid_loss, valid_accuracy)
         progress.history.append(dict(zip(HISTORY, values, strict=True)))
         if valid_loss < progress.best:
             progress.best = valid_loss
             progress.best_weights = {name: weight.detach().clone() for name, weight in compressor.state_dict().items()}
-        print(
-            f"step {done}: train {mean:.4f}, valid {valid_loss:.4f}, accuracy {valid_accuracy:.3f}", file=sys.stderr, flush=True
-        )
+        if workers.main:
+            said = f"step {done}: train {mean:.4f}, valid {valid_loss:.4f}, accuracy {valid_accuracy:.3f}"
+            print(said, file=sys.stderr, flush=True)
         if checkpoint:
-            random = {device: state[None] for device, state in random_states(language_model.device).items()}
-            save_checkpoint(checkpoint, run, progress, compressor, optimiser, schedule, generator.bit_generator.state, random)
+            random = {device: workers.gather(state) for device, state in random_states(workers.device).items()}
+            if workers.main:
+                save_checkpoint(checkpoint, run, progress, compressor, optimiser, schedule, generator.bit_generator.state, random)
     if fingerprint(language_model) != before:
         raise RuntimeError("The frozen language model changed during training.")
     compressor.load_state_dict(progress.best_weights)
     return compressor.eval(), pd.DataFrame(progress.history, columns=HISTORY)
+
+
+def _fingerprint_of_run(
+    texts: dict[str, list[list[int]]],
+    config: CompressorConfig,
+    settings: CompressorTrainingSettings,
+    learning_rate: float,
+    workers: Workers,
+) -> str:
+    """SHA-256 of everything that decides how a training goes."""
+    decides = [asdict(config), asdict(settings), learning_rate, workers.device.type, workers.count, torch.__version__]
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())
+    for split, of_split in sorted(texts.items()):
+        digest.update(split.encode())
+        for text in of_split:
+            digest.update(np.array([len(text), *text], dtype=np.int64).tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How the texts of a step are read: by which processes, how many there are, and in how many parts each reads its own."""
+
+    workers: Workers
+    batch: int
+    accumulation: int
+
+    def of(self, chosen: list[list[int]]) -> Iterator[list[list[int]]]:
+        """The parts of this process."""
+        own = chosen[self.workers.number :: self.workers.count]
+        size = math.ceil(len(own) / self.accumulation) or 1
+        yield from (own[at : at + size] for at in range(0, len(own), size))
 
 
 def _train_steps(
@@ -126,26 +165,35 @@ def _train_steps(
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     generator: np.random.Generator,
-    batch: int,
+    parts: Parts,
     steps: int,
 ) -> float:
     """Train some steps; gives the mean loss, nats per token."""
     compressor.train()
+    workers = parts.workers
     weights = list(compressor.trained_weights().values())
     losses = []
-    for _ in tqdm(range(steps), file=sys.stderr, mininterval=10, leave=False):
-        chosen = [texts[int(i)] for i in generator.integers(len(texts), size=batch)]
-        memory = compress_texts(language_model, compressor, chosen)
-        total, _, number = losses_of_texts(language_model, memory, begin_embedding(language_model, compressor), chosen)
-        loss = total.sum() / number.sum()
-        if not torch.isfinite(loss):
-            raise UserError(f"The loss of the compressor became {loss.item()}: lower compressor.learning_rates.")
+    for _ in tqdm(range(steps), file=sys.stderr, mininterval=10, leave=False, disable=not workers.main):
+        chosen = [texts[int(i)] for i in generator.integers(len(texts), size=parts.batch)]
+        tokens = sum(len(text) + 1 for text in chosen)
         optimiser.zero_grad()
-        loss.backward()
+        own = torch.zeros(1, dtype=torch.float64)
+        with told_of_memory("in a step: raise compressor.accumulation (the same result in more, smaller parts)"):
+            for part in parts.of(chosen):
+                with workers.autocast():
+                    memory = compress_texts(language_model, compressor, part)
+                    total, _, _ = losses_of_texts(language_model, memory, begin_embedding(language_model, compressor), part)
+                loss = total.sum() / tokens
+                loss.backward()
+                own += loss.item()
+        loss_of_all = float(workers.sum_gradients(weights, own))
+        if not math.isfinite(loss_of_all):
+            raise UserError(f"The loss of the compressor became {loss_of_all}: lower compressor.learning_rates.")
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
+        with told_of_memory("for the state of AdamW: take a larger machine"):
+            optimiser.step()
         schedule.step()
-        losses.append(loss.item())
+        losses.append(loss_of_all)
     return float(np.mean(losses))
 
 

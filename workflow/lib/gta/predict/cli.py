@@ -67,10 +67,10 @@ def run_people(arguments: argparse.Namespace) -> None:
     import torch
 
     from gta.aligner.predict import load_trained
-    from gta.aligner.processes import Workers
     from gta.features.store import FeatureStore
     from gta.files import staged_files
     from gta.predict.people import new_cohort, predict_new
+    from gta.processes import Workers
 
     torch.set_num_threads(arguments.threads)
     cohort, store = new_cohort(arguments.cohort), FeatureStore.load_all(arguments.features)

@@ -310,6 +310,12 @@ class Run:
         chosen = self.models[model]
         return as_options({"device": chosen.device, "precision": chosen.precision})
 
+    @property
+    def gpus_of_compressor(self) -> int:
+        """How many GPUs a training of a compressor asks a cluster for."""
+        chosen = self.sections["compressor"]
+        return chosen.processes if chosen.device == "cuda" else 0
+
     def gpus_of(self, model: str) -> int:
         """How many GPUs a training of one of the models asks a cluster for: one for each process, if it wants any."""
         chosen = self.models[model]

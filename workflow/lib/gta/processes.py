@@ -1,5 +1,6 @@
 """Where a training computes: one process or several that share each batch, on CPUs or GPUs."""
 
+import argparse
 import contextlib
 import os
 import socket
@@ -11,11 +12,15 @@ from accelerate import PartialState
 from accelerate.utils import gather, reduce
 from torch import multiprocessing
 from torch.multiprocessing.spawn import ProcessExitedException
+from transformers import PreTrainedModel
 
 from gta.errors import UserError
 
 #: The environment variable by which a launcher (ours, `accelerate launch`, `torchrun`) numbers the processes of a machine.
 LOCAL_RANK = "LOCAL_RANK"
+
+#: Distance between the seeds of the processes that share a training.
+PROCESS_SEEDS = 1_000_003
 
 
 class Workers:
@@ -28,19 +33,22 @@ class Workers:
         bfloat16: Whether matrix products are made in bfloat16.
     """
 
-    def __init__(self, device: str = "auto", precision: str = "float32"):
+    def __init__(self, device: str = "auto", precision: str = "float32", section: str = "aligner"):
         """Join the processes that a launcher started, or be the only one.
 
         Args:
             device: `auto` (a GPU if there is one), `cpu` or `cuda`.
             precision: `float32` or `bfloat16`.
+            section: The section of the configuration that says so, for messages.
 
         Raises:
             UserError: if a GPU is wanted and there is none.
         """
         there = torch.cuda.is_available()
         if device == "cuda" and not there:
-            raise UserError("aligner.device: cuda is wanted, but PyTorch sees no GPU: choose auto or cpu, or a node with a GPU.")
+            raise UserError(
+                f"{section}.device: cuda is wanted, but PyTorch sees no GPU: choose auto or cpu, or a node with a GPU."
+            )
         use_gpu = there and device != "cpu"
         self.number, self.count, self.device = 0, 1, torch.device("cuda" if use_gpu else "cpu")
         if LOCAL_RANK in os.environ:
@@ -63,11 +71,60 @@ class Workers:
         """The sum of a tensor over all processes, which must all call this."""
         return tensor if self.count == 1 else reduce(tensor.to(self.device), reduction="sum")
 
+    def sum_gradients(self, parameters: list[torch.nn.Parameter], totals: torch.Tensor) -> torch.Tensor:
+        """Sum gradients and totals over the processes: one exchange per step, whatever share of the batch each of them had.
+
+        Args:
+            parameters: What is trained; `grad` is changed in place.
+            totals: Whatever else is summed, on the CPU.
+
+        Returns:
+            The sums of `totals`, on the CPU.
+        """
+        if self.count == 1:
+            return totals
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        flat = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, summed in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+            gradient.copy_(summed.view_as(gradient))
+        return self.sum(totals).cpu()
+
+    def place(self, language_model: PreTrainedModel) -> None:
+        """Bring a frozen language model to the device of this process, in the precision in which it computes there.
+
+        Buffers keep theirs: rounded frequencies of rotary positions would turn cached keys and new queries apart.
+        """
+        language_model.to(self.device)  # type: ignore[arg-type]
+        for parameter in language_model.parameters():
+            parameter.data = parameter.data.to(torch.bfloat16 if self.bfloat16 else torch.float32)
+
     def gather(self, tensor: torch.Tensor) -> torch.Tensor:
         """The tensors of all processes, (processes, ...), on the CPU."""
         if self.count == 1:
             return tensor[None].cpu()
         return gather(tensor[None].to(self.device)).cpu()
+
+
+def run_in_processes(function: Callable[..., None], processes: int, arguments: argparse.Namespace, chosen: Any) -> None:
+    """Run a command in this process, or in several if that is asked for and no launcher has started them already.
+
+    Args:
+        function: Of a module; it gets the arguments and the settings, and is run by each process.
+        processes: How many.
+        arguments: Of the command line.
+        chosen: The settings.
+
+    Raises:
+        UserError: as `spawn`.
+    """
+    if processes > 1 and LOCAL_RANK not in os.environ:
+        words = {name: value for name, value in vars(arguments).items() if name != "run"}
+        spawn(function, processes, argparse.Namespace(**words), chosen)
+    else:
+        function(arguments, chosen)
 
 
 def spawn(function: Callable[..., None], processes: int, *arguments: Any) -> None:
