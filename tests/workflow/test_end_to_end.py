@@ -292,6 +292,22 @@ def test_result_that_was_cut_short_is_named(name: str, finished: Path, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
+def test_damaged_result_is_found_and_made_again(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(finished.parent.parent, folder, symlinks=True)
+    damaged = folder / "results" / "tiny" / "evaluation" / "summary.tsv"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-100])
+    words = [sys.executable, "-m", "gta", "verify", "results/tiny"]
+    variables = environment() | {"PYTHONPATH": str(REPOSITORY / "workflow" / "lib")}
+    done = subprocess.run(words, cwd=folder, env=variables, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [f"result evaluation/summary.tsv: has {len(whole) - 100:,} bytes, not {len(whole):,}"]
+    name = "results/tiny/evaluation/summary.tsv"
+    run_tiny(folder, "--forcerun", name, "--", name)
+    assert damaged.read_bytes() == whole
+
+
 #: A job of every stage, by the name of its benchmark: its stage and a further word by which its command is known.
 KILLED = {
     "simulate": ("simulate",),
