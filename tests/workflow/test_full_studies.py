@@ -41,6 +41,7 @@ def test_plan_is_small(snakemake: Snakemake, data: Path, name: str, fetched: int
     assert done.returncode == 0, done.stdout + done.stderr
     planned = jobs(done.stdout + done.stderr)
     assert planned["download_fetch"] == fetched
+    assert planned["download_checksums"] == 1
     assert {planned[rule] for rule in ("download_genotypes", "haplotypes", "features")} == {22}
     # However many genes there are; half of it are pages of the report, made where Snakemake runs.
     assert planned["total"] < 200, planned
@@ -71,7 +72,8 @@ def test_features_fit_onto_the_disk_that_the_manifest_asks_for(data: Path) -> No
         assert set(np.diff(edges)[[7, 8]]) == {1}, "next to the TSS a tile is a bin"
         assert features.store == "float16"
         gigabytes = 20_000 * haplotypes * (len(edges) - 1) * 3072 * 2 / 1e9
-        assert gigabytes < 0.95 * studies[name]["disk_gb"] < 1.5 * gigabytes
+        # The parts of a contig, in float32, stay beside its store until that is whole.
+        assert 3 * gigabytes < studies[name]["disk_gb"] < 3.5 * gigabytes
 
 
 def test_trainings_of_the_full_study_ask_for_gpus(data: Path) -> None:

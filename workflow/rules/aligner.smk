@@ -27,7 +27,7 @@ rule aligner_train:
         "../../envs/language.yaml"
     threads: lambda wildcards: RUN.models[wildcards.model].processes
     resources:
-        mem_mb=doubling(6000 + RUN.language_model_mb),
+        mem_mb=doubling(lambda wildcards: (6000 + RUN.language_model_mb) * RUN.models[wildcards.model].processes),
         runtime=480,
         gpu=lambda wildcards: RUN.gpus_of(wildcards.model),
     params:

@@ -57,9 +57,9 @@ rule compressor_train:
         "<benchmarks>/compressor/train/{encoder}.n{length}.m{tokens}.lr{rate}.seed{seed}.tsv"
     conda:
         "../../envs/language.yaml"
-    threads: 1
+    threads: RUN.sections["compressor"].processes
     resources:
-        mem_mb=doubling(6000 + RUN.language_model_mb),
+        mem_mb=doubling((6000 + RUN.language_model_mb) * RUN.sections["compressor"].processes),
         runtime=1440,
         gpu=RUN.gpus_of_compressor,
     params:

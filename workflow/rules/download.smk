@@ -1,7 +1,6 @@
 rule download_fetch:
     output:
         file="<data>/downloads/{name}",
-        checksum="<data>/downloads/{name}.sha256",
     log:
         "<logs>/download/fetch/{name}.log",
     benchmark:
@@ -24,7 +23,30 @@ rule download_fetch:
         "Fetching {wildcards.name}"
     shell:
         "python -m gta download fetch --manifest {params.manifest:q} --study {params.study:q} --name {wildcards.name:q}"
-        " --out {output.file:q} --checksum {output.checksum:q} &> {log:q}"
+        " --out {output.file:q} &> {log:q}"
+
+
+# Not by the rule that fetches: files that are there already stay as they are.
+rule download_checksums:
+    input:
+        files=collect("<data>/downloads/{name}", name=RUN.study.fetched),
+    output:
+        table="<data>/downloads/checksums.tsv",
+    log:
+        "<logs>/download/checksums.log",
+    benchmark:
+        "<benchmarks>/download/checksums.tsv"
+    localrule: True
+    conda:
+        "../../envs/download.yaml"
+    threads: 1
+    resources:
+        mem_mb=doubling(1000),
+        runtime=240,
+    message:
+        "Taking the checksums of what was fetched"
+    shell:
+        "python -m gta download checksums --files {input.files:q} --out {output.table:q} &> {log:q}"
 
 
 rule download_people:

@@ -129,7 +129,7 @@ rule predict:
         "../../envs/language.yaml"
     threads: 1
     resources:
-        mem_mb=doubling(6000),
+        mem_mb=doubling(6000 + RUN.language_model_mb),
         runtime=240,
         gpu=min(1, RUN.gpus_of(RUN.predict_model)),
     params:

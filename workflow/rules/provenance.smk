@@ -2,7 +2,7 @@
 rule provenance:
     input:
         checksums="<results>/inputs/checksums.tsv",
-        downloads=collect("<data>/downloads/{name}.sha256", name=RUN.study.fetched) if RUN.study else [],
+        downloads=rules.download_checksums.output if RUN.study else [],
         features=collect(rules.features.output.summary, contig=RUN.contigs),
         compressor=rules.compressor_summary.output if RUN.compressor_runs else [],
         compressor_parameters=rules.compressor_parameters.output if RUN.compressor_runs else [],
@@ -26,8 +26,9 @@ rule provenance:
         results=subpath(output.run, ancestor=2),
         folder=subpath(output.run, parent=True),
         config=lambda wildcards: RUN.as_json,
+        downloads=lambda wildcards, input: ["--downloads", *input.downloads] if RUN.study else [],
     message:
         "Writing down what the run was made of"
     shell:
-        "python -m gta provenance --results {params.results:q} --config {params.config:q} --downloads {input.downloads:q}"
+        "python -m gta provenance --results {params.results:q} --config {params.config:q} {params.downloads:q}"
         " --out {params.folder:q} &> {log:q}"

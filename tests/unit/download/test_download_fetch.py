@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from gta.cli import main
 from gta.download.fetch import fetch
 from gta.download.manifest import PublicFile
 from gta.errors import UserError
+from gta.provenance.files import of_inputs
 
 CONTENT = bytes(range(256)) * 2_000
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -200,3 +202,17 @@ def test_part_that_is_whole_already(server: Server, tmp_path: Path) -> None:
     server.answers = [answer()]
     get(server, tmp_path / "x")
     only(tmp_path / "x")
+
+
+def test_what_was_fetched_is_summed_up_for_the_provenance(tmp_path: Path) -> None:
+    (tmp_path / "a.gz").write_bytes(b"one")
+    (tmp_path / "b c.gz").write_bytes(b"")
+    words = ["download", "checksums", "--files", tmp_path / "a.gz", tmp_path / "b c.gz", "--out", tmp_path / "checksums.tsv"]
+    assert main([str(word) for word in words]) == 0
+    rows = of_inputs(tmp_path / "checksums.tsv", {})
+    assert [(row.kind, row.file, row.bytes) for row in rows] == [
+        ("input", str(tmp_path / "a.gz"), 3),
+        ("input", str(tmp_path / "b c.gz"), 0),
+    ]
+    assert rows[0].sha256 == hashlib.sha256(b"one").hexdigest()
+    assert main([str(word) for word in [*words[:3], tmp_path / "gone.gz", *words[5:]]]) == 1

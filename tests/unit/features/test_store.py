@@ -72,6 +72,20 @@ def test_saving_and_reading_back(made, tmp_path) -> None:
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "c1.safetensors").read_bytes()
 
 
+def test_who_carries_what_and_where_tiles_stand_is_known_without_reading_a_window(made, tmp_path, monkeypatch) -> None:
+    panels, reference, genes = made
+    store, _ = build_store(panels, genes, reference, FeatureSettings(tile_length=TILE))
+    store.save(tmp_path / "c1.safetensors")
+    back = FeatureStore.load_all([tmp_path / "c1.safetensors"])
+    monkeypatch.setattr("gta.tensors.ArrayFile.part", lambda *arguments: pytest.fail("a window was read"))
+    for gene in back.genes:
+        carriers, distance = back.layout(gene)
+        assert np.array_equal(carriers, store.gene(gene).carriers)
+        assert np.array_equal(distance, store.gene(gene).tile_distance)
+    with pytest.raises(UserError, match="no gene NOPE"):
+        back.layout("NOPE")
+
+
 def test_half_precision_keeps_the_reference_and_the_differences(made, tmp_path) -> None:
     panels, reference, genes = made
     store, _ = build_store(panels, genes, reference, FeatureSettings(tile_length=TILE))

@@ -55,3 +55,4 @@ def test_a_failing_command_in_a_pipe_fails_the_job(tmp_path: Path) -> None:
 
 def test_a_resource_doubles_with_every_attempt() -> None:
     assert [doubling(1500)(None, attempt) for attempt in (1, 2, 3)] == [1500, 3000, 6000]
+    assert doubling(lambda wildcards: 10 * len(str(wildcards)))("abc", 2) == 60

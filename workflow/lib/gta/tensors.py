@@ -81,9 +81,12 @@ def new_arrays(
             start = 8 + len(text) + header[name]["data_offsets"][0]
             arrays[name] = np.memmap(temporary, kind, "r+", start, shape) if math.prod(shape) else np.zeros(shape, kind)
         yield arrays
-        for array in arrays.values():
-            if isinstance(array, np.memmap):
-                array.flush()
+        try:
+            for array in arrays.values():
+                if isinstance(array, np.memmap):
+                    array.flush()
+        except OSError as error:
+            raise UserError(f"{path} cannot be written ({error}): check the disk and its permissions.") from error
 
 
 class ArrayFile:

@@ -59,24 +59,23 @@ class Scaling:
         """Fit on the given (training) genes and the haplotypes of the given (training) people, as numbers."""
         # Gene by gene, after Chan, Golub and LeVeque (1983), for not all windows need fit into memory.
         number, mean, deviations = 0, np.zeros(1), np.zeros(1)
-        for gene in genes:
-            reference = store.gene(gene).haplotype(0).astype(np.float64)
+        squares, counts = np.zeros(1), np.zeros(1, dtype=np.int64)
+        for entry in map(store.gene, genes):
+            reference = entry.haplotype(0).astype(np.float64)
             own, tiles = reference.mean(axis=0), len(reference)
             step = own - mean
             deviations = deviations + ((reference - own) ** 2).sum(axis=0) + step**2 * number * tiles / (number + tiles)
             mean = mean + step * tiles / (number + tiles)
             number += tiles
-        sd = np.sqrt(deviations / number)
-        sd[sd < 1e-6] = 1.0
-        squares, counts = np.zeros_like(mean), np.zeros_like(mean)
-        for entry in map(store.gene, genes):
             carried = np.unique(entry.carriers[people])
             index = entry.index[carried[carried >= 0]]
-            used, tiles_used = np.unique(np.stack([index.ravel(), np.tile(np.arange(index.shape[1]), len(index))]), axis=1)
-            difference = (entry.rows[used] - entry.haplotype(0)[tiles_used]).astype(np.float64) / sd
-            squares += (difference**2).sum(axis=0)
-            counts += (difference != 0).sum(axis=0)
-        difference_sd = np.sqrt(squares / np.maximum(counts, 1))
+            used, places = np.unique(np.stack([index.ravel(), np.tile(np.arange(index.shape[1]), len(index))]), axis=1)
+            difference = (entry.rows[used] - entry.haplotype(0)[places]).astype(np.float64)
+            squares = squares + (difference**2).sum(axis=0)
+            counts = counts + (difference != 0).sum(axis=0)
+        sd = np.sqrt(deviations / number)
+        sd[sd < 1e-6] = 1.0
+        difference_sd = np.sqrt(squares / np.maximum(counts, 1)) / sd
         difference_sd[difference_sd < 1e-6] = 1.0
         return cls(*(torch.from_numpy(array.astype(np.float32)) for array in (mean, sd, difference_sd)))
 
@@ -103,7 +102,7 @@ def with_random_features(store: FeatureStore, seed: int) -> FeatureStore:
         gene = store.gene(name)
         return replace(gene, rows=replaced(gene.rows))
 
-    return replace(store, by_gene=Windows(store.genes, read))
+    return replace(store, by_gene=Windows(store.genes, read, store.layout))
 
 
 def require_same_people(store: FeatureStore, cohort: Cohort) -> None:
@@ -133,11 +132,11 @@ class AlignerData:
         self._kept: OrderedDict[int, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
         self._kept_bytes = 0
         self._order, self._carriers, positions = [], [], []
-        for entry in map(store.gene, self.genes):
-            order = np.argsort(entry.tile_distance, kind="stable")
+        for carriers, tile_distance in map(store.layout, self.genes):
+            order = np.argsort(tile_distance, kind="stable")
             self._order.append(order)
-            self._carriers.append(entry.carriers)
-            distance = torch.from_numpy(entry.tile_distance[order].copy())
+            self._carriers.append(carriers)
+            distance = torch.from_numpy(tile_distance[order].copy())
             positions.append(torch.sign(distance) * torch.log1p(distance.abs() / DISTANCE_UNIT))
         self._positions = torch.stack(positions)
         self.tiles = self._positions.shape[1]

@@ -33,7 +33,7 @@ def attribute_cohort(
         tqdm(cohort.genes.itertuples(), total=len(cohort.genes), desc="genes", file=sys.stderr, mininterval=5)
     ):
         runs = [attribute_gene(one.aligner, one.data, one.reader, number, haplotypes, over) for one in trained]
-        distance = store.gene(str(gene.gene)).tile_distance
+        distance = store.layout(str(gene.gene))[1]
         back = reference_order(distance)
         tiles = np.arange(len(distance))
         bounds = store.tile_bounds(str(gene.gene), int(gene.tss), str(gene.strand))

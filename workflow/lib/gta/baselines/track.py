@@ -37,7 +37,7 @@ def predict_cohort(cohort: Cohort, store: FeatureStore) -> pd.DataFrame:
 
 def _of_people(store: FeatureStore, gene: str) -> np.ndarray:
     """Mean over the haplotypes of each person, (P,) float64."""
-    first, second = pairs(store.gene(gene).carriers).T
+    first, second = pairs(store.layout(gene)[0]).T
     track = store.tracks[gene][:, 0].astype(np.float64)
     mean: np.ndarray = (track[first] + track[second]) / 2
     return mean

@@ -105,8 +105,10 @@ def train(
         steps = min(settings.evaluate_every, settings.steps - done)
         mean = _train_steps(language_model, compressor, texts["train"], optimiser, schedule, generator, parts, steps)
         done += steps
-        with workers.autocast():
-            valid_loss, valid_accuracy = validate(language_model, compressor, texts["valid"], settings.batch)
+        with workers.autocast(), told_of_memory("in a validation: raise compressor.accumulation"):
+            valid_loss, valid_accuracy = validate(language_model, compressor, texts["valid"], parts.size)
+        if not math.isfinite(valid_loss):
+            raise UserError(f"The validation loss of the compressor became {valid_loss}: lower compressor.learning_rates.")
         progress.seconds = time.monotonic() - started
         values = (done, round(progress.seconds, 2), mean, valid_loss, valid_accuracy)
         progress.history.append(dict(zip(HISTORY, values, strict=True)))
@@ -150,6 +152,11 @@ class Parts:
     workers: Workers
     batch: int
     accumulation: int
+
+    @property
+    def size(self) -> int:
+        """Texts that are read at once."""
+        return math.ceil(self.batch / self.accumulation)
 
     def of(self, chosen: list[list[int]]) -> Iterator[list[list[int]]]:
         """The parts of this process."""

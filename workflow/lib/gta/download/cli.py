@@ -13,6 +13,10 @@ reads
   --manifest     resources/manifest.yaml: URL, size and checksum of every file of a study
 """
 
+_CHECKSUMS = """\
+Writes down what was fetched: file, bytes, sha256. Entered into the manifest, they make the next download refuse anything else.
+"""
+
 _PEOPLE = """\
 Writes person and population of everybody who is in the sample panel and in the expression matrix.
 
@@ -61,12 +65,17 @@ reads
 def _fetch(arguments: argparse.Namespace) -> None:
     from gta.download.fetch import fetch
     from gta.download.manifest import read_study
-    from gta.files import atomic_path, sha256
 
     fetch(read_study(arguments.manifest, arguments.study).named(arguments.name), arguments.out)
-    if arguments.checksum is not None:
-        with atomic_path(arguments.checksum) as temporary:
-            temporary.write_text(f"{sha256(arguments.out)}  {arguments.out.name}\n", encoding="utf-8")
+
+
+def _checksums(arguments: argparse.Namespace) -> None:
+    from gta.files import atomic_path, require_file, sha256
+
+    files = [require_file(file, "downloaded file") for file in arguments.files]
+    rows = [("file", "bytes", "sha256"), *((str(file), str(file.stat().st_size), sha256(file)) for file in files)]
+    with atomic_path(arguments.out) as temporary:
+        temporary.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def _people(arguments: argparse.Namespace) -> None:
@@ -134,7 +143,10 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--manifest", **file, help="the manifest")
     parser.add_argument("--study", required=True, metavar="NAME", help="study of the manifest")
     parser.add_argument("--name", required=True, metavar="NAME", help="name of the file: the last part of its URL")
-    parser.add_argument("--checksum", type=Path, metavar="FILE", help="also write its SHA-256, as sha256sum does")
+
+    example = "--files hs37d5.fa.gz gencode.v12.annotation.gtf.gz --out checksums.tsv"
+    parser = action("checksums", "sizes and checksums of files", _CHECKSUMS, example, _checksums)
+    parser.add_argument("--files", nargs="+", **file, help="what was fetched")
 
     parser = action(
         "people", "who is in the study", _PEOPLE, "--panel p1.panel --expression GD660.txt.gz --out people.tsv", _people

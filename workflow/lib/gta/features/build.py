@@ -121,6 +121,7 @@ def build_store(
             if kept is not None and table is not None:
                 with atomic_path(table) as temporary:
                     temporary.write_text(json.dumps(account.to_dict("list")))
+                # Exactly: what is rounded twice is not what is rounded once.
                 store.save(kept)
                 # From now on it is read from there: not all windows need fit into memory.
                 store = FeatureStore.load(kept)

@@ -71,6 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
     with atomic_path(arguments.names) as temporary:
         write_feature_names(store, temporary)
     store.save(arguments.out, chosen.store)
+    # Its windows are mapped from the parts, which a network file system keeps as long as that is so.
+    del store
     remove_parts(arguments.out)
     scanned, without = account["scanned_kb"].sum(), account["scanned_kb_without_deduplication"].sum()
     print(f"{len(account)} windows: {scanned:.0f} kb read instead of {without:.0f} kb ({without / scanned:.0f}x less)")

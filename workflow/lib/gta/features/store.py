@@ -45,10 +45,28 @@ class GeneFeatures:
 class Windows(Mapping[str, GeneFeatures]):
     """Windows by gene, each of which is made or read when it is asked for, and not kept."""
 
-    def __init__(self, genes: Iterable[str], read: Callable[[str], GeneFeatures]):
-        """The windows of these genes; `read` gives the one of a gene."""
+    def __init__(
+        self,
+        genes: Iterable[str],
+        read: Callable[[str], GeneFeatures],
+        layout: Callable[[str], tuple[np.ndarray, np.ndarray]] | None = None,
+    ):
+        """The windows of these genes.
+
+        Args:
+            genes: Names.
+            read: Gives the window of a gene.
+            layout: Gives its `carriers` and `tile_distance` without reading the rest; None: the window is read for them.
+        """
         self._genes = dict.fromkeys(genes)
         self._read = read
+        self._layout = layout
+
+    def layout(self, gene: str) -> tuple[np.ndarray, np.ndarray]:
+        """`carriers` and `tile_distance` of a window."""
+        if self._layout is not None and gene in self._genes:
+            return self._layout(gene)
+        return self[gene].carriers, self[gene].tile_distance
 
     def __getitem__(self, gene: str) -> GeneFeatures:
         """The window of a gene."""
@@ -112,6 +130,16 @@ class FeatureStore:
             raise UserError(f"The features hold no gene {name}: compute them again for the present cohort.")
         return self.by_gene[name]
 
+    def layout(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """`carriers` and `tile_distance` of a gene's window; its features are not read for them.
+
+        Raises:
+            UserError: if the store has no such gene.
+        """
+        if isinstance(self.by_gene, Windows) and name in self.by_gene:
+            return self.by_gene.layout(name)
+        return self.gene(name).carriers, self.gene(name).tile_distance
+
     def digest(self) -> str:
         """SHA-256 of all windows: of their features, of who carries what, and of where the tiles stand."""
         if self.sha256:
@@ -132,7 +160,7 @@ class FeatureStore:
         Returns:
             (T, 2) int64, start and end of each tile on the reference, bp, 0-based half-open, in reference order.
         """
-        distance = self.gene(gene).tile_distance.astype(np.float64)
+        distance = self.layout(gene)[1].astype(np.float64)
         lengths = np.array(self.tile_lengths or [self.tile_length] * len(distance))
         if strand == "-":
             distance, lengths = -distance, lengths[::-1]
@@ -240,7 +268,7 @@ class FeatureStore:
             names,
             about["tile_length"],
             about["extractor"],
-            Windows(about["genes"], read),
+            Windows(about["genes"], read, lambda gene: (small["carriers"][number[gene]], small["tile_distance"][number[gene]])),
             about["tile_lengths"],
             about["weights"],
             about["track_names"],
@@ -269,7 +297,7 @@ class FeatureStore:
         owner = {gene: store for store in stores for gene in store.by_gene}
         return replace(
             stores[0],
-            by_gene=Windows(owner, lambda gene: owner[gene].by_gene[gene]),
+            by_gene=Windows(owner, lambda gene: owner[gene].by_gene[gene], lambda gene: owner[gene].layout(gene)),
             sha256=hashlib.sha256("".join(store.digest() for store in stores).encode()).hexdigest(),
             tracks={gene: tracks for store in stores for gene, tracks in store.tracks.items()},
         )

@@ -27,9 +27,7 @@ def add_parser(stages: Any) -> None:
     )
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="results of the run")
     parser.add_argument("--config", required=True, metavar="JSON", help="the whole configuration")
-    parser.add_argument(
-        "--downloads", type=Path, nargs="*", default=[], metavar="FILE", help="FILE.sha256 of `gta download fetch`"
-    )
+    parser.add_argument("--downloads", type=Path, metavar="FILE", help="table of `gta download checksums`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write into")
     parser.set_defaults(run=run)
 

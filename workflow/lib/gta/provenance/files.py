@@ -65,13 +65,6 @@ def of_inputs(checksums: Path, paths: Mapping[str, str]) -> list[Checksum]:
     return [Checksum("input", paths.get(name, name), int(size), digest) for name, size, digest in rows]
 
 
-def of_downloads(downloads: list[Path]) -> list[Checksum]:
-    """Checksums of public files as they were when they had been fetched, from `FILE.sha256` beside each of them."""
-    files = [path.with_suffix("") for path in downloads]
-    digests = [require_file(path, "checksum of a download").read_text(encoding="utf-8").split()[0] for path in downloads]
-    return [Checksum("input", str(path), path.stat().st_size, digest) for path, digest in zip(files, digests, strict=True)]
-
-
 def read(path: Path) -> list[Checksum]:
     """Read `files.tsv`.
 

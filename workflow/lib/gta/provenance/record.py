@@ -13,7 +13,7 @@ from typing import Any
 from gta import __version__
 from gta.errors import UserError
 from gta.files import staged_files
-from gta.provenance.files import of_downloads, of_inputs, of_results, text_of
+from gta.provenance.files import of_inputs, of_results, text_of
 
 #: Packages whose version can change a number.
 PACKAGES = (
@@ -78,7 +78,7 @@ def flattened(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str,
             yield f"{above}{key}", json.dumps(value, ensure_ascii=False)
 
 
-def write_provenance(results: Path, config: str, downloads: list[Path], out: Path) -> None:
+def write_provenance(results: Path, config: str, downloads: Path | None, out: Path) -> None:
     """Write `run.tsv` (`section what value`) and `files.tsv` (`kind file bytes sha256`).
 
     Neither holds a time, nor the checksum of anything that does.
@@ -86,7 +86,7 @@ def write_provenance(results: Path, config: str, downloads: list[Path], out: Pat
     Args:
         results: Folder of the results, finished.
         config: The checked configuration as JSON, with the paths of the inputs under `data`.
-        downloads: Checksums of the public files that were fetched, `FILE.sha256` beside each of them.
+        downloads: Table of the checksums of the public files that were fetched, if there are any.
         out: Folder to write into.
 
     Raises:
@@ -99,7 +99,7 @@ def write_provenance(results: Path, config: str, downloads: list[Path], out: Pat
     sections = {"code": code(), "software": software(), "hardware": hardware(), "configuration": flattened(values)}
     rows = [("section", "what", "value"), *((name, what, value) for name, pairs in sections.items() for what, value in pairs)]
     paths = {key: path for key, path in values.get("data", {}).items() if path is not None}
-    inputs = of_inputs(results / "inputs" / "checksums.tsv", paths) + of_downloads(downloads)
+    inputs = of_inputs(results / "inputs" / "checksums.tsv", paths) + (of_inputs(downloads, {}) if downloads else [])
     checksums = inputs + of_results(results)
     with staged_files(out) as folder:
         text = "".join("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in rows)

@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def shell_prefix(library: Path, own_environments: bool) -> str:
@@ -28,10 +29,14 @@ def shell_prefix(library: Path, own_environments: bool) -> str:
     return " ".join(words).replace("{", "{{").replace("}", "}}") + "; "
 
 
-def doubling(amount: int) -> Callable[..., int]:
-    """A resource of a rule, MB or minutes, which doubles with every further attempt at a job (`retries` in a profile)."""
+def doubling(amount: int | Callable[[Any], int]) -> Callable[..., int]:
+    """A resource of a rule, MB or minutes, which doubles with every further attempt at a job (`retries` in a profile).
+
+    Args:
+        amount: At the first attempt; or a function of the wildcards that gives it.
+    """
 
     def wanted(wildcards: object, attempt: int) -> int:
-        return amount * 2 ** (attempt - 1)
+        return (amount(wildcards) if callable(amount) else amount) * 2 ** (attempt - 1)
 
     return wanted
