@@ -119,7 +119,9 @@ def draw(summary: pd.DataFrame) -> Figure:
                 label=str(encoder),
             )
         axis.set_xscale("log", base=2)
+        ratios = sorted(summary["ratio"].unique())
+        axis.set_xticks(ratios, [f"{ratio:g}" for ratio in ratios])
         axis.set_xlabel("text tokens per memory token")
         axis.set_title(label)
-    figure.axes[0].legend()
+    figure.axes[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1))
     return figure
