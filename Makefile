@@ -49,7 +49,10 @@ demo: ## run the demo, make its report and show the headline [CORES, ARGS]
 
 run: $(STAMP) ## the same for another configuration [CONFIG, CORES, ARGS]
 	@[ -f $(CONFIG) ] || { echo "There is no configuration $(CONFIG): check the path in CONFIG=..." >&2; exit 1; }
-	@$(SNAKEMAKE) $(ARGS)
+	@$(SNAKEMAKE) $(ARGS) || { \
+		[ -z "$$(ls -A .snakemake/locks 2> /dev/null)" ] \
+			|| echo "The folder is locked: another run works in it. If none does, one was killed: make unlock, then once more." >&2; \
+		exit 1; }
 ifeq ($(filter -n --dry-run,$(ARGS)),)
 	@if [ -n "$$(find $(RESULTS) workflow/report -type f -newer $(REPORT) -print -quit 2>&1)" ]; then \
 		$(MAKE) --no-print-directory report; \
