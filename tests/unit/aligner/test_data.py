@@ -59,7 +59,7 @@ def test_windows_that_do_not_fit_into_memory_are_read_anew(
     store.save(tmp_path / "a.safetensors")
     stored = FeatureStore.load(tmp_path / "a.safetensors")
     read = []
-    counted = replace(stored, by_gene=Windows(stored.genes, lambda gene: read.append(gene) or stored.gene(gene)))  # type: ignore[func-returns-value]
+    counted = replace(stored, by_gene=Windows(stored.genes, lambda gene: read.append(gene) or stored.gene(gene), stored.layout))  # type: ignore[func-returns-value]
     scaling = Scaling.fit(store, store.genes, np.arange(40))
     data, roomy = AlignerData(cohort, counted, scaling), AlignerData(cohort, store, scaling)
     requests = [(0, np.array([0, 3])), (1, np.array([1, 2])), (0, np.array([2]))]

@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -108,3 +108,8 @@ def staged_files(folder: Path | str) -> Iterator[Path]:
         yield holder
         for path in sorted(holder.iterdir()):
             path.replace(folder / path.name)
+
+
+def checksum_rows(paths: Iterable[Path]) -> list[tuple[str, int, str]]:
+    """Rows of a table of checksums: `file bytes sha256` of each file."""
+    return [(str(path), path.stat().st_size, sha256(path)) for path in paths]

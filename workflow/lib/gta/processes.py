@@ -2,10 +2,11 @@
 
 import argparse
 import contextlib
+import math
 import os
 import socket
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import torch
 from accelerate import PartialState
@@ -18,6 +19,8 @@ from gta.errors import UserError
 
 #: The environment variable by which a launcher (ours, `accelerate launch`, `torchrun`) numbers the processes of a machine.
 LOCAL_RANK = "LOCAL_RANK"
+
+Item = TypeVar("Item")
 
 #: Distance between the seeds of the processes that share a training.
 PROCESS_SEEDS = 1_000_003
@@ -66,6 +69,12 @@ class Workers:
         if self.bfloat16:
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return contextlib.nullcontext()
+
+    def parts(self, batch: list[Item], accumulation: int) -> Iterator[list[Item]]:
+        """This process's share of a batch, in up to `accumulation` parts of nearly equal size."""
+        own = batch[self.number :: self.count]
+        size = math.ceil(len(own) / accumulation) or 1
+        yield from (own[at : at + size] for at in range(0, len(own), size))
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum of a tensor over all processes, which must all call this."""

@@ -61,7 +61,8 @@ class Scaling:
         number, mean, deviations = 0, np.zeros(1), np.zeros(1)
         squares, counts = np.zeros(1), np.zeros(1, dtype=np.int64)
         for entry in map(store.gene, genes):
-            reference = entry.haplotype(0).astype(np.float64)
+            stored = entry.haplotype(0)
+            reference = stored.astype(np.float64)
             own, tiles = reference.mean(axis=0), len(reference)
             step = own - mean
             deviations = deviations + ((reference - own) ** 2).sum(axis=0) + step**2 * number * tiles / (number + tiles)
@@ -70,7 +71,7 @@ class Scaling:
             carried = np.unique(entry.carriers[people])
             index = entry.index[carried[carried >= 0]]
             used, places = np.unique(np.stack([index.ravel(), np.tile(np.arange(index.shape[1]), len(index))]), axis=1)
-            difference = (entry.rows[used] - entry.haplotype(0)[places]).astype(np.float64)
+            difference = (entry.rows[used] - stored[places]).astype(np.float64)
             squares = squares + (difference**2).sum(axis=0)
             counts = counts + (difference != 0).sum(axis=0)
         sd = np.sqrt(deviations / number)

@@ -194,13 +194,11 @@ class Training:
         """
         self.optimiser.zero_grad()
         totals = torch.zeros(len(LOSSES) + 1, dtype=torch.float64)
-        own = requests[self.workers.number :: self.workers.count]
-        size = math.ceil(len(own) / self.settings.accumulation) or 1
         with told_of_memory(
             f"in {where}: raise aligner.accumulation (the same result in more, smaller parts), or lower aligner.genes_per_batch"
             " or aligner.people_per_gene"
         ):
-            for part in (own[at : at + size] for at in range(0, len(own), size)):
+            for part in self.workers.parts(requests, self.settings.accumulation):
                 mean, pairs = batch_loss(self.setup, part)
                 loss = mean + self.settings.pair_weight * pairs
                 share = len(part) / len(requests)

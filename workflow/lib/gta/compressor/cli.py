@@ -157,7 +157,6 @@ def run_train(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) -> None:
     """The share of one process in a training."""
     import json
-    import math
 
     import pandas as pd
     import torch
@@ -185,7 +184,7 @@ def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) ->
     if not workers.main:
         return
     with workers.autocast():
-        scores = score_texts(model, compressor, texts["test"], tokenizer, math.ceil(chosen.batch / chosen.accumulation))
+        scores = score_texts(model, compressor, texts["test"], tokenizer, chosen.at_once)
     ends = texts["test"][0], texts["test"][-1]
     if chosen.positions != "prefix":
         # Their memory stands behind the text: only those of texts of the same length stand at the same positions.

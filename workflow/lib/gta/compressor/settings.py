@@ -1,5 +1,6 @@
 """Settings of the compressor stage."""
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -63,6 +64,11 @@ class CompressorTrainingSettings:
         "float32, or bfloat16 for matrix products and the language model: half the memory and faster on a GPU.",
         choices=("float32", "bfloat16"),
     )
+
+    @property
+    def at_once(self) -> int:
+        """Texts that one process reads at once."""
+        return math.ceil(self.batch / self.accumulation)
 
 
 @dataclass(frozen=True)

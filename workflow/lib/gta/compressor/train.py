@@ -5,8 +5,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -100,13 +99,12 @@ def train(
         progress = Progress([], float("inf"), {}, 0)
     started = time.monotonic() - progress.seconds
     done = int(progress.history[-1]["step"]) if progress.history else 0
-    parts = Parts(workers, settings.batch, settings.accumulation)
     while done < settings.steps:
         steps = min(settings.evaluate_every, settings.steps - done)
-        mean = _train_steps(language_model, compressor, texts["train"], optimiser, schedule, generator, parts, steps)
+        mean = _train_steps(language_model, compressor, texts["train"], optimiser, schedule, generator, settings, workers, steps)
         done += steps
         with workers.autocast(), told_of_memory("in a validation: raise compressor.accumulation"):
-            valid_loss, valid_accuracy = validate(language_model, compressor, texts["valid"], parts.size)
+            valid_loss, valid_accuracy = validate(language_model, compressor, texts["valid"], settings.at_once)
         if not math.isfinite(valid_loss):
             raise UserError(f"The validation loss of the compressor became {valid_loss}: lower compressor.learning_rates.")
         progress.seconds = time.monotonic() - started
@@ -145,26 +143,6 @@ def _fingerprint_of_run(
     return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class Parts:
-    """How the texts of a step are read: by which processes, how many there are, and in how many parts each reads its own."""
-
-    workers: Workers
-    batch: int
-    accumulation: int
-
-    @property
-    def size(self) -> int:
-        """Texts that are read at once."""
-        return math.ceil(self.batch / self.accumulation)
-
-    def of(self, chosen: list[list[int]]) -> Iterator[list[list[int]]]:
-        """The parts of this process."""
-        own = chosen[self.workers.number :: self.workers.count]
-        size = math.ceil(len(own) / self.accumulation) or 1
-        yield from (own[at : at + size] for at in range(0, len(own), size))
-
-
 def _train_steps(
     language_model: PreTrainedModel,
     compressor: AttentionOnlyCompressor,
@@ -172,21 +150,21 @@ def _train_steps(
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     generator: np.random.Generator,
-    parts: Parts,
+    settings: CompressorTrainingSettings,
+    workers: Workers,
     steps: int,
 ) -> float:
     """Train some steps; gives the mean loss, nats per token."""
     compressor.train()
-    workers = parts.workers
     weights = list(compressor.trained_weights().values())
     losses = []
     for _ in tqdm(range(steps), file=sys.stderr, mininterval=10, leave=False, disable=not workers.main):
-        chosen = [texts[int(i)] for i in generator.integers(len(texts), size=parts.batch)]
+        chosen = [texts[int(i)] for i in generator.integers(len(texts), size=settings.batch)]
         tokens = sum(len(text) + 1 for text in chosen)
         optimiser.zero_grad()
         own = torch.zeros(1, dtype=torch.float64)
         with told_of_memory("in a step: raise compressor.accumulation (the same result in more, smaller parts)"):
-            for part in parts.of(chosen):
+            for part in workers.parts(chosen, settings.accumulation):
                 with workers.autocast():
                     memory = compress_texts(language_model, compressor, part)
                     total, _, _ = losses_of_texts(language_model, memory, begin_embedding(language_model, compressor), part)

@@ -70,12 +70,11 @@ def _fetch(arguments: argparse.Namespace) -> None:
 
 
 def _checksums(arguments: argparse.Namespace) -> None:
-    from gta.files import atomic_path, require_file, sha256
+    from gta.files import atomic_path, checksum_rows, require_file
 
-    files = [require_file(file, "downloaded file") for file in arguments.files]
-    rows = [("file", "bytes", "sha256"), *((str(file), str(file.stat().st_size), sha256(file)) for file in files)]
+    rows = [("file", "bytes", "sha256"), *checksum_rows(require_file(file, "downloaded file") for file in arguments.files)]
     with atomic_path(arguments.out) as temporary:
-        temporary.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+        temporary.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
 
 
 def _people(arguments: argparse.Namespace) -> None:

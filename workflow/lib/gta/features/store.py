@@ -49,24 +49,18 @@ class Windows(Mapping[str, GeneFeatures]):
         self,
         genes: Iterable[str],
         read: Callable[[str], GeneFeatures],
-        layout: Callable[[str], tuple[np.ndarray, np.ndarray]] | None = None,
+        layout: Callable[[str], tuple[np.ndarray, np.ndarray]],
     ):
         """The windows of these genes.
 
         Args:
             genes: Names.
             read: Gives the window of a gene.
-            layout: Gives its `carriers` and `tile_distance` without reading the rest; None: the window is read for them.
+            layout: Gives its `carriers` and `tile_distance` without reading the rest.
         """
         self._genes = dict.fromkeys(genes)
         self._read = read
-        self._layout = layout
-
-    def layout(self, gene: str) -> tuple[np.ndarray, np.ndarray]:
-        """`carriers` and `tile_distance` of a window."""
-        if self._layout is not None and gene in self._genes:
-            return self._layout(gene)
-        return self[gene].carriers, self[gene].tile_distance
+        self.layout = layout
 
     def __getitem__(self, gene: str) -> GeneFeatures:
         """The window of a gene."""
@@ -138,7 +132,8 @@ class FeatureStore:
         """
         if isinstance(self.by_gene, Windows) and name in self.by_gene:
             return self.by_gene.layout(name)
-        return self.gene(name).carriers, self.gene(name).tile_distance
+        entry = self.gene(name)
+        return entry.carriers, entry.tile_distance
 
     def digest(self) -> str:
         """SHA-256 of all windows: of their features, of who carries what, and of where the tiles stand."""
@@ -298,7 +293,7 @@ class FeatureStore:
         return replace(
             stores[0],
             by_gene=Windows(owner, lambda gene: owner[gene].by_gene[gene], lambda gene: owner[gene].layout(gene)),
-            sha256=hashlib.sha256("".join(store.digest() for store in stores).encode()).hexdigest(),
+            sha256=_joined([store.sha256 for store in stores]),
             tracks={gene: tracks for store in stores for gene, tracks in store.tracks.items()},
         )
 
@@ -324,6 +319,11 @@ def _bases(entry: GeneFeatures, precision: str) -> tuple[np.ndarray, np.ndarray]
         base[entry.index.ravel()] = np.broadcast_to(entry.index[0], entry.index.shape).ravel()
         base[entry.index[0]] = entry.index[0]
     return base, base != own
+
+
+def _joined(digests: list[str]) -> str:
+    """The checksum of several stores by their own; empty, so that it is computed when it is asked for, if one has none."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest() if all(digests) else ""
 
 
 def _digest(digest: "hashlib._Hash", entry: GeneFeatures) -> None:

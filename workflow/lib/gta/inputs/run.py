@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gta.errors import UserError
-from gta.files import require_file, sha256, staged_files
+from gta.files import checksum_rows, require_file, staged_files
 from gta.inputs.expression import Expression, read_expression
 from gta.inputs.genes import COLUMNS as GENE_COLUMNS
 from gta.inputs.genes import read_genes
@@ -230,7 +230,7 @@ def _contig_table(
 
 def _checksums(files: InputFiles) -> pd.DataFrame:
     """Size and SHA-256 of every file, under the name that the user gave."""
-    rows = [(str(path), path.stat().st_size, sha256(path)) for path in files.given().values()]
+    rows = checksum_rows(files.given().values())
     return pd.DataFrame(rows, columns=["file", "bytes", "sha256"])
 
 

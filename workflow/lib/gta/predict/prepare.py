@@ -12,7 +12,7 @@ from gta.aligner.reference import require_reference
 from gta.cohort.tables import read_genes as read_cohort_genes
 from gta.cohort.windows import add_windows
 from gta.errors import UserError
-from gta.files import require_file, sha256, staged_files
+from gta.files import checksum_rows, require_file, staged_files
 from gta.haplotypes import Reference
 from gta.inputs.genotypes import compare_with_reference, contigs_with_records, people_of_bcf, people_of_vcf, place_genotypes
 from gta.inputs.names import examples, match_contigs, match_genes, nearest
@@ -67,7 +67,7 @@ def prepare(settings: PredictSettings, inputs: Path, cohort: Path, trained: list
         table["genotypes_name"] = [ours.get(contig, "") for contig in lengths]
         write_table(table.assign(genes_name="", expression_name=""), folder / "contigs.tsv")
         names = {"reference": reference_name, "genotypes": name}
-        rows = [(str(path), path.stat().st_size, sha256(path)) for path in (given, source)]
+        rows = checksum_rows((given, source))
         write_table(pd.DataFrame(rows, columns=["file", "bytes", "sha256"]), folder / "checksums.tsv")
         (folder / "inputs.json").write_text(json.dumps(names) + "\n")
         write_table(pd.DataFrame({"person": people, "population": "unknown", "split": SPLIT}), tables / "people.tsv")

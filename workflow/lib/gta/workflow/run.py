@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +233,7 @@ class Run:
         names = ("config.json", "tokenizer*", "*.safetensors")
         return sorted(str(path) for name in names for path in Path(language.model).glob(name))
 
-    @property
+    @cached_property
     def language_model_mb(self) -> int:
         """Memory for the user's language model, MB: its files hold two bytes per weight, which come to four in memory."""
         files = [Path(path) for path in self.language_model_files("pretrained") if path.endswith(".safetensors")]
