@@ -29,6 +29,7 @@ DEMO = {
     "evaluation_ablations": 1,
     "attribution": 1,
     "provenance": 1,
+    "compressor_baselines": 1,
     "compressor_corpus": 1,
     "compressor_parameters": 1,
     "compressor_summary": 1,

@@ -91,10 +91,38 @@ rule compressor_train:
         " --seed {wildcards.seed:q} --threads {threads} {params.options} --out {params.folder:q} &> {log:q}"
 
 
+rule compressor_baselines:
+    input:
+        texts="<results>/compressor/corpus.tsv",
+        model=RUN.language_model,
+        model_files=RUN.language_model_files("pretrained"),
+    output:
+        account=collect("<results>/compressor/baselines/{run}/training.json", run=RUN.compressor_baselines),
+        texts=collect("<results>/compressor/baselines/{run}/texts.tsv", run=RUN.compressor_baselines),
+    log:
+        "<logs>/compressor/baselines.log",
+    benchmark:
+        "<benchmarks>/compressor/baselines.tsv"
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=doubling(4000 + RUN.language_model_mb),
+        runtime=240,
+    params:
+        folder=lambda wildcards, output: Path(output.account[0]).parents[1],
+        options=RUN.options("compressor", "lengths", "memory_tokens", "batch"),
+    message:
+        "Regenerating texts from memory that needs no training"
+    shell:
+        "python -m gta compressor baselines --model {input.model:q} --texts {input.texts:q} --threads {threads}"
+        " {params.options} --out {params.folder:q} &> {log:q}"
+
+
 rule compressor_summary:
     input:
-        account=collect("<results>/compressor/runs/{run}/training.json", run=RUN.compressor_runs),
-        texts=collect("<results>/compressor/runs/{run}/texts.tsv", run=RUN.compressor_runs),
+        account=collect("<results>/compressor/{run}/training.json", run=RUN.compressor_cells),
+        texts=collect("<results>/compressor/{run}/texts.tsv", run=RUN.compressor_cells),
     output:
         summary="<results>/compressor/summary.tsv",
         figure=report(

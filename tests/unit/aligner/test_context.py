@@ -152,9 +152,7 @@ def test_a_compressor_of_prompts_begins_where_it_was_and_is_trained_further(stor
     )
     cached = make_prompts(model)
     texts = [[token for token in row if token >= 0] for row in cached.tokens.tolist()]
-    frozen = compress_prompts(
-        model, [Prompt(name, "", texts[row], 0) for row, name in enumerate(cached.genes)], compressor, 2, ""
-    )
+    frozen = compress_prompts(model, [Prompt(name, "", texts[row], 0) for row, name in enumerate(cached.genes)], compressor, "")
     rows = torch.tensor([3, 0, 3])
     made = training.aligner.prompt_memory(
         model, training.setup.reader.prompts, training.setup.reader.rows[rows], torch.device("cpu")

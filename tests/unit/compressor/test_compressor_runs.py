@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,16 +19,16 @@ from gta.aligner.reading import prompt_memory, read_after
 from gta.cli import main
 from gta.compressor.corpus import divide, read_corpus, sample_texts
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig, config_of
-from gta.compressor.memory import mean_pooled
+from gta.compressor.memory import mean_pooled, untrained
 from gta.compressor.prompts import bytes_per_gene, compress_prompts
-from gta.compressor.regeneration import embed_prompt
-from gta.compressor.results import METRICS, summarise
+from gta.compressor.regeneration import begin_embedding, embed_prompt
+from gta.compressor.results import METRICS, read_runs, summarise
 from gta.compressor.scores import text_metrics
 from gta.compressor.settings import CompressorSettings, CompressorTrainingSettings, CorpusSettings, check
-from gta.compressor.train import train, validate
+from gta.compressor.train import compress_texts, losses_of_texts, train, validate
 from gta.errors import UserError
 from gta.language.cache import read_prompts
-from gta.language.models import fingerprint
+from gta.language.models import fingerprint, given_cache
 from gta.language.prompts import Prompt
 from gta.processes import Workers
 
@@ -180,6 +181,27 @@ def test_the_weights_are_those_of_the_best_validation(llama: PreTrainedModel) ->
     assert validate(llama, compressor, few["valid"], 4)[0] == pytest.approx(min(losses), abs=1e-5)
 
 
+def test_a_training_that_diverges_keeps_its_best_weights(
+    llama: PreTrainedModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One learning rate of a search that is too high does not end the search; a training that never had a number does."""
+    config, texts = CompressorConfig(memory_tokens=2), random_texts()
+    undisturbed, _ = train(llama, texts, config, dataclasses.replace(QUICK, steps=2), 0.01)
+    step = iter(range(100))
+
+    def diverging(*arguments: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        total, right, number = losses_of_texts(*arguments)
+        return (total * float("nan") if torch.is_grad_enabled() and next(step) >= 3 else total), right, number
+
+    monkeypatch.setattr("gta.compressor.train.losses_of_texts", diverging)
+    kept, history = train(llama, texts, config, QUICK, 0.01)
+    assert history["step"].tolist() == [2]
+    assert torch.equal(kept.memory, undisturbed.memory)
+    assert "became nan" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"loss of the compressor became nan by step 2: lower compressor\.learning_rates\.$"):
+        train(llama, texts, config, QUICK, 0.01)
+
+
 def test_the_state_of_another_run_is_not_taken(llama: PreTrainedModel, tmp_path: Path) -> None:
     config, path = CompressorConfig(memory_tokens=2), tmp_path / "state.safetensors"
     train(llama, random_texts(), config, QUICK, 0.01, path)
@@ -227,6 +249,32 @@ def test_the_summary_takes_the_learning_rate_that_validation_chose_with_the_firs
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.25, 1.25))
 
 
+def test_baselines_are_tested_and_summarised_as_trainings_are(llama: PreTrainedModel, tmp_path: Path) -> None:
+    llama.save_pretrained(tmp_path / "model")
+    words = [f"w{number}" for number in range(40)]
+    tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}))
+    tokenizer.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(tmp_path / "model")
+    texts = random_texts()
+    rows = [(split, " ".join(words[token] for token in text)) for split, of_split in texts.items() for text in of_split]
+    pd.DataFrame(rows, columns=["split", "text"]).to_csv(tmp_path / "texts.tsv", sep="\t", index=False)
+    given = ["--model", tmp_path / "model", "--texts", tmp_path / "texts.tsv", "--lengths", 4, 6, "--memory-tokens", 2, 7]
+    main(list(map(str, ["compressor", "baselines", *given, "--out", tmp_path / "out"])))
+    folders = sorted((tmp_path / "out").iterdir())
+    assert len(folders) == 8
+    runs, scores = read_runs(folders)
+    assert (runs["trained_weights"] == 0).all()
+    summary = summarise(runs, scores, seed=1).set_index(["encoder", "length", "memory_tokens", "metric"])["value"]
+    # Seven slots hold the token that begins a text and all six of its own; the pieces that are averaged are then one token each.
+    assert summary["truncate", 6, 7, "loss"] == pytest.approx(summary["mean_pool", 6, 7, "loss"], abs=1e-5)
+    begin = begin_embedding(llama, None)
+    total, right, number = losses_of_texts(
+        llama, compress_texts(llama, untrained("truncate", 2), texts["test"]), begin, texts["test"]
+    )
+    assert summary["truncate", 6, 2, "loss"] == pytest.approx(float((total / number).mean()), abs=1e-5)
+    assert summary["truncate", 6, 2, "accuracy"] == pytest.approx(float((right / number).mean()), abs=1e-5)
+
+
 def test_compressed_prompts_take_the_place_of_full_ones(llama: PreTrainedModel) -> None:
     prompts = [
         Prompt(gene="a", text="", tokens=[0, 5, 6, 7, 8, 9, 10, 11], cut=0),
@@ -236,9 +284,9 @@ def test_compressed_prompts_take_the_place_of_full_ones(llama: PreTrainedModel) 
     sha256 = fingerprint(llama)
     compressor = AttentionOnlyCompressor(llama, CompressorConfig(memory_tokens=2, positions="continued")).eval()
     nothing = [Prompt(gene="empty", text="", tokens=[0], cut=0)]
-    assert compress_prompts(llama, nothing, compressor, 2, sha256).lengths.tolist() == [2]
-    assert compress_prompts(llama, nothing, "truncate", 2, sha256).lengths.tolist() == [1]
-    cache = compress_prompts(llama, prompts, compressor, 2, sha256)
+    assert compress_prompts(llama, nothing, compressor, sha256).lengths.tolist() == [2]
+    assert compress_prompts(llama, nothing, untrained("truncate", 2), sha256).lengths.tolist() == [1]
+    cache = compress_prompts(llama, prompts, compressor, sha256)
     assert cache.rows.tolist() == [0, 1, 0]
     assert cache.lengths.tolist() == [2, 2]
     assert cache.next_positions.tolist() == [8 + 2, 2 + 2]
@@ -255,14 +303,14 @@ def test_compressed_prompts_take_the_place_of_full_ones(llama: PreTrainedModel) 
 def test_prompts_shorter_than_the_memory_keep_their_length_without_training(llama: PreTrainedModel) -> None:
     prompts = [Prompt("a", "", [0, 5, 6, 7, 8], 0), Prompt("b", "", [0, 5], 0)]
     full = read_prompts(llama, prompts, "")
-    cut = compress_prompts(llama, prompts, "truncate", 3, "")
+    cut = compress_prompts(llama, prompts, untrained("truncate", 3), "")
     assert cut.lengths.tolist() == cut.next_positions.tolist() == [3, 2]
     assert cut.keys is not None
     assert full.keys is not None
     assert torch.allclose(cut.keys[0], full.keys[0][:, :, :3], atol=1e-5)
     assert torch.allclose(cut.keys[1][:, :, 1:], full.keys[1][:, :, 3:], atol=1e-5)
     assert cut.keys[1][:, :, 0].abs().max() == 0
-    pooled = compress_prompts(llama, prompts, "mean_pool", 3, "")
+    pooled = compress_prompts(llama, prompts, untrained("mean_pool", 3), "")
     embedded = llama.get_input_embeddings()(torch.tensor([[0, 5, 6, 7, 8]]))
     expected = mean_pooled(llama, embedded, torch.ones(1, 5).long(), 3)
     assert pooled.keys is not None
@@ -273,7 +321,7 @@ def test_the_aligner_reads_its_tokens_after_the_memory(llama: PreTrainedModel) -
     """The prompt cache of memory tokens, as the aligner uses it, against the memory itself and positions by hand."""
     prompts = [Prompt("a", "", [0, 5, 6, 7, 8, 9], 0), Prompt("b", "", [0, 5], 0)]
     compressor = AttentionOnlyCompressor(llama, CompressorConfig(memory_tokens=2, positions="continued")).eval()
-    cache = compress_prompts(llama, prompts, compressor, 2, "")
+    cache = compress_prompts(llama, prompts, compressor, "")
     tokens = torch.randn(2, 3, 16, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         read = read_after(llama, tokens, prompt_memory(llama, cache, torch.tensor([0, 1]), tokens.device))
@@ -282,8 +330,8 @@ def test_the_aligner_reads_its_tokens_after_the_memory(llama: PreTrainedModel) -
             inputs_embeds=tokens[:1],
             attention_mask=torch.ones(1, 5).long(),
             position_ids=torch.tensor([[8, 9, 10]]),
-            past_key_values=memory.cache(),
             use_cache=True,
+            **given_cache(llama, memory.cache()),
         ).last_hidden_state
     assert torch.allclose(read[:1], alone, atol=1e-5)
 

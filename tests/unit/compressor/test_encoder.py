@@ -11,7 +11,7 @@ from gta.compressor.blocks import attention_name, copy_encoder, find_blocks
 from gta.compressor.encoder import ENCODERS, AttentionOnlyCompressor, CompressorConfig, place
 from gta.compressor.memory import mean_pooled, read_memory, truncated
 from gta.errors import UserError
-from gta.language.models import fingerprint
+from gta.language.models import fingerprint, given_cache
 
 Texts = tuple[torch.Tensor, torch.Tensor]
 
@@ -32,7 +32,7 @@ def block_outputs(encoder: torch.nn.Module, embeddings: torch.Tensor) -> tuple[l
         getattr(block, attention_name(block)).register_forward_hook(lambda _, args, output: attended.append(first(output)))
         block.register_forward_hook(lambda _, args, output: outputs.append(first(output)))
     mask = torch.ones(embeddings.shape[:2], dtype=torch.long)
-    encoder(inputs_embeds=embeddings, attention_mask=mask, past_key_values=DynamicCache(), use_cache=True)
+    encoder(inputs_embeds=embeddings, attention_mask=mask, use_cache=True, **given_cache(encoder, DynamicCache()))
     return inputs, attended, outputs
 
 
@@ -150,7 +150,8 @@ def test_memory_equals_the_language_models_own_cache_when_nothing_was_removed(ll
     compressor = AttentionOnlyCompressor(llama, CompressorConfig("attention", positions="continued", memory_tokens=3)).eval()
     memory = compressor.memory.expand(2, -1, -1)
     with torch.no_grad():
-        own = llama.base_model(inputs_embeds=torch.cat([texts[0], memory], dim=1), use_cache=True).past_key_values
+        own = DynamicCache()
+        llama.base_model(inputs_embeds=torch.cat([texts[0], memory], dim=1), use_cache=True, **given_cache(llama, own))
         made = compressor(llama, *texts)
     for layer in range(3):
         assert torch.allclose(made.keys[:, layer], own.layers[layer].keys[:, :, 6:], atol=1e-5)
@@ -224,6 +225,7 @@ def test_mean_pooling_by_hand(llama: PreTrainedModel) -> None:
 
 
 def test_truncation_is_the_beginning_of_the_language_models_own_cache(llama: PreTrainedModel, texts: Texts) -> None:
-    own = llama.base_model(inputs_embeds=texts[0], use_cache=True).past_key_values
+    own = DynamicCache()
+    llama.base_model(inputs_embeds=texts[0], use_cache=True, **given_cache(llama, own))
     cut = truncated(llama, *texts, tokens=4)
     assert torch.allclose(cut.keys[:, 2], own.layers[2].keys[:, :, :4], atol=1e-5)

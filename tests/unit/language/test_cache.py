@@ -1,11 +1,14 @@
 """The prompt cache is exact: reading after it equals reading prompt and tokens in one go."""
 
 import resource
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from transformers import (
+    DynamicCache,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
@@ -20,7 +23,7 @@ from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from gta.aligner.reading import prompt_memory, read_after
 from gta.errors import UserError
 from gta.language.cache import PromptCache, read_prompts
-from gta.language.models import load_frozen, load_tokenizer
+from gta.language.models import given_cache, load_frozen, load_tokenizer
 from gta.language.prompts import Prompt, tokenize
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": 50}
@@ -55,6 +58,21 @@ PROMPTS = [
     Prompt("again", "", [3, 14, 15, 9, 2, 6, 5], 0),
     Prompt("middle", "", [1, 30, 30, 4], 0),
 ]
+
+
+def test_the_cache_is_given_by_the_name_that_the_model_knows(model: PreTrainedModel) -> None:
+    """Whatever this release of transformers calls it: the model writes into it, and no argument is deprecated."""
+
+    class Older(nn.Module):
+        def forward(self, input_ids: torch.Tensor, past_key_values: DynamicCache | None = None, **others: object) -> None:
+            assert past_key_values is not None
+
+    cache = DynamicCache()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("error", FutureWarning)
+        model(input_ids=torch.tensor([[3, 4]]), use_cache=True, **given_cache(model, cache))
+    assert cache.get_seq_length() == 2
+    Older()(torch.tensor([[3, 4]]), **given_cache(Older(), cache))
 
 
 def read_after_prompt(model: PreTrainedModel, tokens: torch.Tensor, prompts: PromptCache, rows: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from gta.compressor.memory import Memory
 from gta.errors import UserError
 from gta.language.cache import PromptCache
+from gta.language.models import given_cache
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def read_after(language_model: PreTrainedModel, tokens: torch.Tensor, before: Me
         inputs_embeds=tokens.to(language_model.dtype),
         attention_mask=torch.cat([before.mask, before.mask.new_ones(samples, length)], dim=1),
         position_ids=before.next_positions[:, None] + torch.arange(length, device=tokens.device),
-        past_key_values=before.cache(),
         use_cache=True,
+        **given_cache(language_model.base_model, before.cache()),
     )
     return output.last_hidden_state.to(tokens.dtype)
 

@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass
 
-from gta.compressor.settings import ENCODER_NAME
+from gta.compressor.settings import ENCODER_NAME, UNTRAINED
 from gta.errors import UserError
 from gta.settings import setting
-
-#: Ways of shortening prompts that need no training.
-UNTRAINED = ("truncate", "mean_pool")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from gta.errors import UserError
+from gta.language.cache import keys_and_values
+from gta.language.models import given_cache
 
 #: Names under which the families of transformers keep a block's attention.
 ATTENTION = ("self_attn", "attn", "attention")
@@ -125,20 +127,15 @@ def run(
     Returns:
         Hidden states of the last layer, (B, T, D), and the keys and values of all layers.
     """
+    cache = DynamicCache()
     output = encoder(
         inputs_embeds=embeddings,
         attention_mask=mask,
         position_ids=positions.to(embeddings.device),
-        past_key_values=DynamicCache(),
         use_cache=True,
+        **given_cache(encoder, cache),
     )
-    return output.last_hidden_state, output.past_key_values
-
-
-def keys_and_values(cache: DynamicCache) -> tuple[torch.Tensor, torch.Tensor]:
-    """Keys and values of all layers, each (B, layers, heads, T, head width)."""
-    layers: list[Any] = list(cache.layers)
-    return torch.stack([layer.keys for layer in layers], dim=1), torch.stack([layer.values for layer in layers], dim=1)
+    return output.last_hidden_state, cache
 
 
 def dropouts(module: nn.Module) -> Iterator[nn.Module]:

@@ -19,6 +19,8 @@ actions:
                 interpolation.tsv  what is written along the line between the memories of two test texts
                 training.json      what was run
               if it is killed, the same command goes on after the last validation, which OUT.checkpoint.safetensors holds
+  baselines   the same test without training, from the first tokens (truncate) and from the means of pieces (mean_pool), for every
+              length and number of memory tokens; texts.tsv and training.json in OUT/METHOD.nLENGTH.mTOKENS
   summary     puts runs side by side, each encoder at its best learning rate, with intervals, as a table and a figure
   parameters  writes how many weights each encoder has, for public language models (no weights are read)
   prompts     compresses the prompt of every gene; writes a prompt cache of memory tokens, for `gta aligner`, and its size
@@ -81,8 +83,18 @@ def add_parser(stages: Any) -> None:
     settings.add_arguments(parser, CompressorTrainingSettings)
     parser.set_defaults(run=run_train)
 
+    parser = actions.add_parser("baselines", help="test what needs no training")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the language model")
+    parser.add_argument("--texts", type=Path, required=True, help="table written by `gta compressor corpus`")
+    for option, meaning in {"--lengths": "texts are cut to N tokens", "--memory-tokens": "memory tokens"}.items():
+        parser.add_argument(option, type=settings.whole_number, nargs="+", required=True, metavar="N", help=meaning)
+    parser.add_argument("--batch", type=settings.whole_number, default=16, metavar="N", help="texts at once [16]")
+    settings.add_threads(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.set_defaults(run=run_baselines)
+
     parser = actions.add_parser("summary", help="put runs side by side")
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="folders written by `gta compressor train`")
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="folders written by `train` and `baselines`")
     settings.add_seed(parser, "resampling")
     parser.add_argument("--out", type=Path, required=True, help="table to write, .tsv")
     parser.add_argument("--figure", type=Path, required=True, help="figure to write, .svg")
@@ -163,6 +175,7 @@ def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) ->
 
     from gta.compressor.corpus import tokenize_corpus
     from gta.compressor.encoder import config_of
+    from gta.compressor.regeneration import begin_embedding
     from gta.compressor.results import best_rate, read_records
     from gta.compressor.scores import interpolate, score_texts
     from gta.compressor.train import train
@@ -184,7 +197,8 @@ def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) ->
     if not workers.main:
         return
     with workers.autocast():
-        scores = score_texts(model, compressor, texts["test"], tokenizer, chosen.at_once)
+        begin = begin_embedding(model, compressor)
+        scores = score_texts(model, compressor, begin, texts["test"], tokenizer, chosen.at_once)
     ends = texts["test"][0], texts["test"][-1]
     if chosen.positions != "prefix":
         # Their memory stands behind the text: only those of texts of the same length stand at the same positions.
@@ -219,6 +233,49 @@ def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) ->
     print(", ".join(f"{name} {value:.3f}" for name, value in means.items()))
 
 
+def run_baselines(arguments: argparse.Namespace) -> None:
+    """Test memory that needs no training."""
+    import itertools
+    import json
+
+    import pandas as pd
+    import torch
+
+    from gta.compressor.corpus import tokenize_corpus
+    from gta.compressor.memory import untrained
+    from gta.compressor.regeneration import begin_embedding
+    from gta.compressor.scores import score_texts
+    from gta.compressor.settings import UNTRAINED
+    from gta.files import atomic_path, require_file
+    from gta.language.models import fingerprint, load_frozen, load_tokenizer
+
+    torch.set_num_threads(arguments.threads)
+    model = load_frozen(arguments.model).float()
+    tokenizer = load_tokenizer(arguments.model)
+    begin, sha256 = begin_embedding(model, None), fingerprint(model)
+    corpus = pd.read_csv(require_file(arguments.texts, "table of texts"), sep="\t", keep_default_na=False)
+    for length in arguments.lengths:
+        texts = tokenize_corpus(corpus, tokenizer, length)
+        for method, tokens in itertools.product(UNTRAINED, arguments.memory_tokens):
+            compress = untrained(method, tokens)
+            scores = score_texts(model, compress, begin, texts["test"], tokenizer, arguments.batch)
+            record = {
+                "encoder": method,
+                "length": length,
+                "memory_tokens": tokens,
+                "learning_rate": 0.0,
+                "seed": 1,
+                "trained_weights": 0,
+                "encoder_weights": 0,
+                "valid_loss": None,
+                "language_model_sha256": sha256,
+            }
+            with atomic_path(arguments.out / f"{method}.n{length}.m{tokens}") as folder:
+                folder.mkdir()
+                scores.to_csv(folder / "texts.tsv", sep="\t", index=False, float_format="%.6g")
+                (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
 def run_summary(arguments: argparse.Namespace) -> None:
     """Put runs side by side."""
     from gta.compressor.results import draw, read_runs, summarise
@@ -249,7 +306,9 @@ def run_prompts(arguments: argparse.Namespace) -> None:
 
     from gta.cohort.tables import read_genes
     from gta.compressor.encoder import AttentionOnlyCompressor
-    from gta.compressor.prompts import BASELINES, bytes_per_gene, compress_prompts
+    from gta.compressor.memory import untrained
+    from gta.compressor.prompts import bytes_per_gene, compress_prompts
+    from gta.compressor.settings import UNTRAINED
     from gta.errors import UserError
     from gta.files import staged_files
     from gta.inputs.tables import read_annotation
@@ -262,15 +321,17 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     genes = read_genes(arguments.cohort)
     prompts = make_prompts(complete(read_annotation(arguments.annotation), genes), genes["gene"], chosen)
     model = load_frozen(required_model(chosen))
-    method: AttentionOnlyCompressor | str = arguments.method
-    if arguments.method not in BASELINES:
-        if not arguments.compressor:
-            raise UserError(f"--compressor is needed for {arguments.method}: give the folder of a trained one.")
-        method = AttentionOnlyCompressor.from_pretrained(arguments.compressor[0], model)
-        if method.config.memory_tokens != arguments.memory_tokens:
-            raise UserError(f"The compressor makes {method.config.memory_tokens} memory tokens: give --memory-tokens the same.")
+    if arguments.method in UNTRAINED:
+        compress = untrained(arguments.method, arguments.memory_tokens)
+    elif arguments.compressor:
+        compress = compressor = AttentionOnlyCompressor.from_pretrained(arguments.compressor[0], model)
+        made = compressor.config.memory_tokens
+        if made != arguments.memory_tokens:
+            raise UserError(f"The compressor makes {made} memory tokens: give --memory-tokens the same.")
+    else:
+        raise UserError(f"--compressor is needed for {arguments.method}: give the folder of a trained one.")
     sha256 = fingerprint(model)
-    cache = compress_prompts(model, prompts, method, arguments.memory_tokens, sha256)
+    cache = compress_prompts(model, prompts, compress, sha256)
     own, full = bytes_per_gene(cache), bytes_per_gene(read_prompts(model, prompts, sha256))
     size = {"method": arguments.method, "memory_tokens": arguments.memory_tokens, "bytes_per_gene": own}
     with staged_files(arguments.out) as folder:

@@ -1,11 +1,15 @@
 """Memory: what a compressor hands to the frozen language model in a longer sequence's place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from gta.compressor.blocks import keys_and_values, run
+from gta.compressor.blocks import run
+from gta.compressor.settings import UNTRAINED
+from gta.language.cache import keys_and_values
 
 
 @dataclass(frozen=True)
@@ -110,3 +114,12 @@ def mean_pooled(language_model: PreTrainedModel, embeddings: torch.Tensor, mask:
     weights = member.to(embeddings.dtype)
     means = weights @ embeddings / weights.sum(dim=2, keepdim=True).clamp(min=1)
     return read_memory(language_model, means, member.any(dim=2).long())
+
+
+#: What makes memory of a language model, embeddings (B, N, D) and their mask (B, N): a compressor, or a baseline.
+Compress = Callable[[PreTrainedModel, torch.Tensor, torch.Tensor], Memory]
+
+
+def untrained(method: str, tokens: int) -> Compress:
+    """One of the baselines UNTRAINED with `tokens` memory tokens; a sequence that is shorter has fewer."""
+    return partial(dict(zip(UNTRAINED, (truncated, mean_pooled), strict=True))[method], tokens=tokens)

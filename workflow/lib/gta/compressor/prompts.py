@@ -4,22 +4,17 @@ import torch
 from torch.nn.functional import pad
 from transformers import PreTrainedModel
 
-from gta.compressor.encoder import AttentionOnlyCompressor
-from gta.compressor.memory import Memory, mean_pooled, truncated
+from gta.compressor.memory import Compress, Memory
 from gta.compressor.regeneration import embed_prompt, first_token, pad_tokens
 from gta.language.cache import PromptCache
 from gta.language.prompts import Prompt
-
-#: What needs no training.
-BASELINES = {"truncate": truncated, "mean_pool": mean_pooled}
 
 
 @torch.no_grad()
 def compress_prompts(
     language_model: PreTrainedModel,
     prompts: list[Prompt],
-    method: AttentionOnlyCompressor | str,
-    memory_tokens: int,
+    compress: Compress,
     model_fingerprint: str,
 ) -> PromptCache:
     """Compress each distinct prompt and keep the keys and values of its memory tokens.
@@ -29,8 +24,7 @@ def compress_prompts(
     Args:
         language_model: The frozen language model.
         prompts: One prompt for each gene.
-        method: A trained compressor, or the name of one of BASELINES.
-        memory_tokens: M. A baseline gives fewer for a prompt that is shorter.
+        compress: A trained compressor, or a baseline.
         model_fingerprint: Fingerprint of the language model.
     """
     begin = first_token(language_model)
@@ -41,10 +35,7 @@ def compress_prompts(
         # The token that begins a text is put before every text alike.
         text = list(tokens[1:] if tokens[0] == begin else tokens)
         embedded, mask = embed_prompt(language_model, *(part.to(language_model.device) for part in pad_tokens([text])))
-        if isinstance(method, str):
-            memories.append(BASELINES[method](language_model, embedded, mask, memory_tokens))
-        else:
-            memories.append(method(language_model, embedded, mask))
+        memories.append(compress(language_model, embedded, mask))
     lengths = torch.tensor([int(memory.mask.sum()) for memory in memories])
     longest = int(lengths.max())
     keys, values = zip(*(_padded_in_front(memory, longest) for memory in memories), strict=True)

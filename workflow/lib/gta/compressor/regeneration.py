@@ -7,6 +7,7 @@ from transformers import DynamicCache, PreTrainedModel
 from gta.compressor.encoder import AttentionOnlyCompressor
 from gta.compressor.memory import Memory
 from gta.errors import UserError
+from gta.language.models import given_cache
 
 #: Label that the loss leaves out.
 IGNORED = -100
@@ -83,8 +84,8 @@ def text_logits(
         inputs_embeds=inputs,
         attention_mask=torch.cat([before, own], dim=1),
         position_ids=positions,
-        past_key_values=cache,
         use_cache=True,
+        **given_cache(language_model, cache),
     )
     logits: torch.Tensor = output.logits
     return logits
@@ -132,8 +133,8 @@ def regenerate(
             inputs_embeds=inputs,
             attention_mask=mask,
             position_ids=(position + step)[:, None],
-            past_key_values=cache,
             use_cache=True,
+            **given_cache(language_model, cache),
         ).logits[:, -1]
         chosen = logits.argmax(dim=1).masked_fill(done, end)
         done |= chosen == end

@@ -22,7 +22,7 @@ def read_runs(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The runs and their texts.
 
     Args:
-        folders: Written by `gta compressor train`.
+        folders: Written by `gta compressor train` and `gta compressor baselines`; of the latter `valid_loss` is NaN.
 
     Returns:
         One row per run: `encoder length memory_tokens learning_rate seed trained_weights encoder_weights valid_loss run`. One row
@@ -47,7 +47,7 @@ def read_records(folders: list[Path]) -> pd.DataFrame:
 def best_rate(runs: pd.DataFrame) -> float:
     """The learning rate with the smallest validation loss among the runs with the first seed (of `read_runs`)."""
     first = runs[runs["seed"] == runs["seed"].min()]
-    return float(first.loc[first["valid_loss"].idxmin(), "learning_rate"])
+    return float(first.sort_values("valid_loss", kind="stable")["learning_rate"].iloc[0])
 
 
 def summarise(runs: pd.DataFrame, texts: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from gta.compressor.encoder import AttentionOnlyCompressor
+from gta.compressor.memory import Compress
 from gta.compressor.regeneration import begin_embedding, regenerate
 from gta.compressor.train import compress_texts, losses_of_texts
 
@@ -47,22 +48,30 @@ def word_f1(written: list[str], wanted: list[str]) -> float:
 @torch.no_grad()
 def score_texts(
     language_model: PreTrainedModel,
-    compressor: AttentionOnlyCompressor,
+    compress: Compress,
+    begin: torch.Tensor,
     texts: list[list[int]],
     tokenizer: PreTrainedTokenizerBase,
     batch: int,
 ) -> pd.DataFrame:
     """Regenerate texts and score each.
 
+    Args:
+        language_model: The frozen language model.
+        compress: A trained compressor, or a baseline.
+        begin: (D,) embedding that asks for the text.
+        texts: Token ids without special tokens.
+        tokenizer: Makes words of them.
+        batch: Texts at once.
+
     Returns:
         One row per text: `tokens`, `loss` (nats per token), `accuracy`, the loss under two controls, `loss_other_memory` (the
         memory of another text) and `loss_no_memory`, TEXT_METRICS, and `wanted`, `written`.
     """
-    begin = begin_embedding(language_model, compressor)
     rows = []
     for at in range(0, len(texts), batch):
         part = texts[at : at + batch]
-        memory = compress_texts(language_model, compressor, part)
+        memory = compress_texts(language_model, compress, part)
         total, right, number = losses_of_texts(language_model, memory, begin, part)
         other, _, _ = losses_of_texts(language_model, memory.rolled(), begin, part)
         without, _, _ = losses_of_texts(language_model, None, begin, part)

@@ -11,6 +11,8 @@ from gta.settings import setting
 ENCODER_NAME = re.compile(
     r"(?P<encoder>aoc|attention|lora_aoc|lora|icae)(?P<identity>_identity)?(?:_r(?P<rank>[1-9][0-9]*))?(?P<embeds>_embeds)?"
 )
+#: Baselines that need no training: the first tokens, and the mean embeddings of pieces.
+UNTRAINED = ("truncate", "mean_pool")
 
 
 @dataclass(frozen=True)

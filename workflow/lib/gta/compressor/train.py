@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from gta.checkpoint import Progress, load_checkpoint, random_states, save_checkpoint
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig
-from gta.compressor.memory import Memory
+from gta.compressor.memory import Compress, Memory
 from gta.compressor.regeneration import (
     IGNORED,
     begin_embedding,
@@ -36,11 +36,10 @@ from gta.processes import PROCESS_SEEDS, Workers
 HISTORY = ["step", "seconds", "train_loss", "valid_loss", "valid_accuracy"]
 
 
-def compress_texts(language_model: PreTrainedModel, compressor: AttentionOnlyCompressor, texts: list[list[int]]) -> Memory:
+def compress_texts(language_model: PreTrainedModel, compress: Compress, texts: list[list[int]]) -> Memory:
     """The memory of texts, token ids without special tokens."""
     tokens, mask = (part.to(language_model.device) for part in pad_tokens(texts))
-    memory: Memory = compressor(language_model, *embed_prompt(language_model, tokens, mask))
-    return memory
+    return compress(language_model, *embed_prompt(language_model, tokens, mask))
 
 
 def losses_of_texts(
@@ -79,7 +78,7 @@ def train(
         `step seconds train_loss valid_loss valid_accuracy` (nats).
 
     Raises:
-        UserError: if the loss is no longer a number, or memory is short.
+        UserError: if the loss is no longer a number before the first validation, or memory is short.
         RuntimeError: if the language model was changed by the training, which would be an error of ours.
     """
     workers = workers or Workers("cpu", section="compressor")
@@ -105,8 +104,15 @@ def train(
         done += steps
         with workers.autocast(), told_of_memory("in a validation: raise compressor.accumulation"):
             valid_loss, valid_accuracy = validate(language_model, compressor, texts["valid"], settings.at_once)
-        if not math.isfinite(valid_loss):
-            raise UserError(f"The validation loss of the compressor became {valid_loss}: lower compressor.learning_rates.")
+        if not (math.isfinite(mean) and math.isfinite(valid_loss)):
+            # In a search, a learning rate that is too high is one of several.
+            loss = valid_loss if math.isfinite(mean) else mean
+            said = f"The loss of the compressor became {loss} by step {done}: lower compressor.learning_rates"
+            if not progress.best_weights:
+                raise UserError(f"{said}.")
+            if workers.main:
+                print(f"{said}. The weights of the best validation before are kept.", file=sys.stderr, flush=True)
+            break
         progress.seconds = time.monotonic() - started
         values = (done, round(progress.seconds, 2), mean, valid_loss, valid_accuracy)
         progress.history.append(dict(zip(HISTORY, values, strict=True)))
@@ -154,7 +160,7 @@ def _train_steps(
     workers: Workers,
     steps: int,
 ) -> float:
-    """Train some steps; gives the mean loss, nats per token."""
+    """Train some steps; gives the mean loss, nats per token, or the first one that is no number, at which it stops."""
     compressor.train()
     weights = list(compressor.trained_weights().values())
     losses = []
@@ -173,7 +179,7 @@ def _train_steps(
                 own += loss.item()
         loss_of_all = float(workers.sum_gradients(weights, own))
         if not math.isfinite(loss_of_all):
-            raise UserError(f"The loss of the compressor became {loss_of_all}: lower compressor.learning_rates.")
+            return loss_of_all
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         with told_of_memory("for the state of AdamW: take a larger machine"):
             optimiser.step()

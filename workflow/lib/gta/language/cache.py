@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,7 +18,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from gta.errors import UserError
 from gta.files import atomic_path, require_file
-from gta.language.models import first_position, reads_both_ways
+from gta.language.models import first_position, given_cache, reads_both_ways
 from gta.language.prompts import Prompt
 from gta.tensors import KEY
 
@@ -155,6 +156,12 @@ class PromptCache:
         return {name: tensor.contiguous() for name in names if (tensor := getattr(self, name)) is not None}
 
 
+def keys_and_values(cache: DynamicCache) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys and values of all layers, each (B, layers, heads, T, head width)."""
+    layers: list[Any] = list(cache.layers)
+    return torch.stack([layer.keys for layer in layers], dim=1), torch.stack([layer.values for layer in layers], dim=1)
+
+
 @torch.no_grad()
 def read_prompts(model: PreTrainedModel, prompts: list[Prompt], model_fingerprint: str) -> PromptCache:
     """Let the language model read each distinct prompt and keep the keys and values of every layer.
@@ -170,16 +177,18 @@ def read_prompts(model: PreTrainedModel, prompts: list[Prompt], model_fingerprin
     number = {tokens: row for row, tokens in enumerate(distinct)}
     longest = max(map(len, distinct))
     lengths = torch.tensor([len(tokens) for tokens in distinct])
-    keys, values = [], []
+    keys: list[torch.Tensor] = []
+    values: list[torch.Tensor] = []
     for tokens in [] if reads_both_ways(model) else distinct:
         ids = torch.tensor([tokens], device=model.device)
         # A plain cache keeps all slots of every layer; the model's own would drop those that a window cannot reach.
-        cache = model.base_model(
-            input_ids=ids, attention_mask=torch.ones_like(ids), past_key_values=DynamicCache(), use_cache=True
-        ).past_key_values
+        cache = DynamicCache()
+        model.base_model(
+            input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True, **given_cache(model.base_model, cache)
+        )
         padding = (0, 0, longest - len(tokens), 0)
-        keys.append(torch.stack([pad(layer.keys[0], padding) for layer in cache.layers]).cpu())
-        values.append(torch.stack([pad(layer.values[0], padding) for layer in cache.layers]).cpu())
+        for kept, made in zip((keys, values), keys_and_values(cache), strict=True):
+            kept.append(pad(made[0], padding).cpu())
     return PromptCache(
         genes=[prompt.gene for prompt in prompts],
         rows=torch.tensor([number[tuple(prompt.tokens)] for prompt in prompts]),

@@ -1,16 +1,19 @@
 """Loading a language model so that it stays as it is."""
 
 import hashlib
+import inspect
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
+    DynamicCache,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -33,6 +36,16 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
         raise UserError(
             f"{folder} holds no tokenizer, or a broken config.json ({_first_line(error)}): download the model again."
         ) from error
+
+
+def given_cache(model: nn.Module, cache: DynamicCache) -> dict[str, DynamicCache]:
+    """The argument that gives a model a cache to read from and write to: `cache`; in older releases of transformers 5
+    `past_key_values`.
+
+    An argument of the other name may be taken without a word and forgotten.
+    """
+    name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+    return {name: cache}
 
 
 def load_frozen(folder: Path | str, device: str = "cpu") -> PreTrainedModel:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gta.aligner.settings import UNTRAINED
+from gta.compressor.settings import UNTRAINED
 from gta.download.manifest import Study
 from gta.features.settings import NAMED_FACTORS, ON_GPU, WITH_TRACKS
 from gta.features.weights import weight_files
@@ -138,6 +138,18 @@ class Run:
         runs = [(rate, 1) for rate in rates] + [(rate, seed) for seed in range(2, chosen.seeds + 1) for rate in others]
         cells = itertools.product(chosen.encoders, chosen.lengths, chosen.memory_tokens, runs)
         return [_compressor_run(encoder, length, tokens, *run) for encoder, length, tokens, run in cells]
+
+    @property
+    def compressor_baselines(self) -> list[str]:
+        """The baselines without training of the experiment with compressors, by the name of their folder."""
+        chosen = self.sections["compressor"]
+        cells = itertools.product(UNTRAINED if chosen.encoders else [], chosen.lengths, chosen.memory_tokens)
+        return [f"{method}.n{length}.m{tokens}" for method, length, tokens in cells]
+
+    @property
+    def compressor_cells(self) -> list[str]:
+        """Trainings and baselines of the experiment with compressors, by their folder in `compressor/`."""
+        return [f"runs/{run}" for run in self.compressor_runs] + [f"baselines/{run}" for run in self.compressor_baselines]
 
     def compressor_search(self, encoder: str, length: str, tokens: str, rate: str) -> list[str]:
         """The records of the trainings among which the learning rate `best` is chosen; none for one that is a number."""
