@@ -46,6 +46,7 @@ def jobs(said: str) -> dict[str, int]:
 def test_demo_is_the_default(snakemake: Snakemake, tmp_path: Path) -> None:
     done = snakemake("-n")
     assert done.returncode == 0, done.stderr
+    assert "report_compression" not in done.stdout + done.stderr, "no model compresses anything"
     assert jobs(done.stdout + done.stderr) == DEMO
     assert not (tmp_path / "results").exists()
 
@@ -111,6 +112,7 @@ def test_compressors_are_trained_for_the_models_that_use_them(snakemake: Snakema
     found = jobs(done.stdout + done.stderr)
     made = {name: found[name] for name in ("compressor_train", "compressor_prompts", "language_prompts", "aligner_train")}
     assert made == {"compressor_train": 2, "compressor_prompts": 2, "language_prompts": 1, "aligner_train": 6}
+    assert re.search(r"^report_compression +1$", done.stdout + done.stderr, flags=re.MULTILINE)
     given = re.findall(r"--compressor-weights (\S+) .*--out \S+/(\w)/seed1", done.stdout + done.stderr)
     assert [(Path(folder).parent.name, model) for folder, model in sorted(set(given), key=lambda pair: pair[1])] == [
         ("aoc.n96.m4.lr0.003.seed1", "c"),

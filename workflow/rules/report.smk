@@ -257,6 +257,40 @@ rule report_runtimes:
         " --table {output.table:q} &> {log:q}"
 
 
+rule report_compression:
+    input:
+        summary="<results>/evaluation/summary.tsv",
+        comparisons="<results>/evaluation/comparisons.tsv",
+        training=collect("<results>/aligner/{model}/seed{seed}/training.json", model=RUN.models, seed=RUN.seeds),
+        runtimes="<results>/evaluation/runtimes.tsv",
+    output:
+        figure=report(
+            "<results>/evaluation/figures/compression.svg",
+            caption="../report/compression.rst",
+            category="5 Evaluation",
+            labels={"what": "Compression", "form": "figure"},
+        ),
+        table="<results>/evaluation/compression.tsv",
+    log:
+        "<logs>/report/compression.log",
+    benchmark:
+        "<benchmarks>/report/compression.tsv"
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=doubling(2000),
+        runtime=30,
+    params:
+        evaluation=subpath(input.summary, parent=True),
+    message:
+        "Drawing what compression saves and costs"
+    shell:
+        "python -m gta report compression --training {input.training:q} --runtimes {input.runtimes:q}"
+        " --evaluation {params.evaluation:q} --out {output.figure:q} --table {output.table:q} &> {log:q}"
+
+
 rule report_table:
     input:
         table="<results>/{table}.tsv",

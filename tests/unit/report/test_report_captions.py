@@ -14,7 +14,7 @@ from gta.workflow.tables import report_tables, transfer_tables
 FOLDER = Path(__file__).resolve().parents[3] / "workflow" / "report"
 MINIMAL: dict[str, Any] = {"results": "results/my_run", "data": {"genotypes": "a_b*c/geno_types_.vcf.gz"}}
 SIMULATED: dict[str, Any] = {"results": "results/demo", "simulation": {}}
-TABLES = sorted(report_tables(["chr_22*"], ["gta"], True) | transfer_tables("gta"))
+TABLES = sorted(report_tables(["chr_22*"], ["gta"], True, compresses=True) | transfer_tables("gta"))
 
 
 class Snakemake:

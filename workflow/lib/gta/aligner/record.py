@@ -16,6 +16,7 @@ from gta.aligner.metrics import METRICS
 from gta.aligner.setup import Setup
 from gta.aligner.validation import criterion
 from gta.checkpoint import Weights
+from gta.compressor.prompts import bytes_per_gene
 from gta.files import atomic_path
 from gta.language.models import fingerprint
 
@@ -43,6 +44,7 @@ def write_record(setup: Setup, history: pd.DataFrame, last_weights: Weights, fol
         "seed": setup.seed,
         "trained_weights": sum(p.numel() for p in setup.aligner.trained_parameters()),
         "frozen_weights": frozen,
+        "prompt_bytes_per_gene": _prompt_bytes(setup),
         "language_model_sha256_before": setup.frozen_sha256,
         "language_model_sha256_after": after,
         "best_epoch": int(best["epoch"]),
@@ -64,3 +66,11 @@ def write_record(setup: Setup, history: pd.DataFrame, last_weights: Weights, fol
         (temporary / "training.json").write_text(json.dumps(record, indent=2) + "\n")
     if running:
         shutil.rmtree(running)
+
+
+def _prompt_bytes(setup: Setup) -> float:
+    """Bytes of keys and values that stand before a gene's aligned tokens, averaged over genes."""
+    prompts, compressor = setup.reader.prompts, setup.aligner.prompt_compressor
+    if prompts is None:
+        return 0.0
+    return bytes_per_gene(prompts, compressor.config.memory_tokens if compressor is not None else None)

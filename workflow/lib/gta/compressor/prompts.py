@@ -74,12 +74,17 @@ def embed_cached(
     return language_model.get_input_embeddings()(ids), mask
 
 
-def bytes_per_gene(cache: PromptCache) -> float:
-    """Bytes of keys and values that a gene's prompt takes, padding left out, averaged over genes; 0 for an encoder's prompts."""
+def bytes_per_gene(cache: PromptCache, memory_tokens: int | None = None) -> float:
+    """Bytes of keys and values that a gene's prompt takes, padding left out, averaged over genes; 0 for an encoder's prompts.
+
+    Args:
+        cache: The prompts.
+        memory_tokens: If each of them is compressed to so many tokens where it is used.
+    """
     if cache.keys is None:
         return 0.0
     slot = 2 * cache.keys[0, :, :, 0].numel() * cache.keys.element_size()
-    return slot * float(cache.lengths[cache.rows].double().mean())
+    return slot * (float(cache.lengths[cache.rows].double().mean()) if memory_tokens is None else memory_tokens)
 
 
 def _padded_in_front(memory: Memory, longest: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -83,6 +83,20 @@ writes
 {_FIGURE}
 """
 
+_COMPRESSION = f"""\
+Draws what compressed prompts and windows save (bytes per gene, CPU seconds) beside the correlations, a row per model, and writes
+the same as a table.
+
+reads
+  --training     MODEL/seedN/training.json of every training run, the first model first
+  --runtimes     runtimes.tsv of the run
+  --evaluation   folder with summary.tsv and comparisons.tsv
+writes
+  --out          the figure
+  --table        tab-separated: one row per model and regime, with the difference from the first model and its paired interval
+{_FIGURE}
+"""
+
 _COHORT = f"""\
 Draws how many people and genes are in each split, and where the genes' windows lie: windows of different splits do not overlap.
 
@@ -149,6 +163,12 @@ def _runtimes(arguments: argparse.Namespace) -> None:
     from gta.report.runtimes import runtimes
 
     runtimes(arguments.benchmarks, arguments.out, arguments.table)
+
+
+def _compression(arguments: argparse.Namespace) -> None:
+    from gta.report.compression import compression
+
+    compression(arguments.training, arguments.runtimes, arguments.evaluation, arguments.out, arguments.table)
 
 
 def _cohort(arguments: argparse.Namespace) -> None:
@@ -262,6 +282,19 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--benchmarks", **folder, help="folder of benchmark files")
     parser.add_argument("--table", **file, help="where the table of jobs is written")
+
+    parser = action(
+        "compression",
+        "what compressed prompts and windows save and cost",
+        _COMPRESSION,
+        "--training aligner/*/seed*/training.json --runtimes evaluation/runtimes.tsv --evaluation evaluation \\\n"
+        "      --out compression.svg --table compression.tsv",
+        _compression,
+    )
+    parser.add_argument("--training", nargs="+", **file, help="training.json of every training run")
+    parser.add_argument("--runtimes", **file, help="table of jobs")
+    parser.add_argument("--evaluation", **folder, help="folder of the stage evaluation")
+    parser.add_argument("--table", **file, help="where the table is written")
 
     parser = action(
         "cohort",

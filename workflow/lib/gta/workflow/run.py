@@ -192,6 +192,11 @@ class Run:
         runs, prompts = self.compressor_runs, [f"prompts/{name}/size" for name in self.prompt_compressions]
         return ["summary", "parameters", f"runs/{runs[0]}/interpolation", *prompts] if runs else prompts
 
+    @property
+    def compresses(self) -> bool:
+        """Whether any model shortens its prompts or its windows."""
+        return any((model.compressor, model.context) != ("none", "none") for model in self.models.values())
+
     def prototypes(self, model: str) -> str:
         """The text prototypes of one of the models."""
         return f"{self.results}/language/{self.reads_with(model)}/prototypes.safetensors"

@@ -56,7 +56,7 @@ def transfer_tables(model: str) -> dict[str, Table]:
 
 
 def report_tables(
-    contigs: Sequence[str], models: Sequence[str], ablations: bool, compressor: Sequence[str] = ()
+    contigs: Sequence[str], models: Sequence[str], ablations: bool, compressor: Sequence[str] = (), compresses: bool = False
 ) -> dict[str, Table]:
     """The tables of a run, by their path in the results folder without `.tsv`.
 
@@ -65,6 +65,7 @@ def report_tables(
         models: Models that are attributed.
         compressor: Tables of the experiment with compressors, by their path in `compressor/` without `.tsv`.
         ablations: Whether there are models beside the first one.
+        compresses: Whether any model shortens its prompts or its windows.
     """
     tables = {
         "cohort/summary": Table(
@@ -120,6 +121,12 @@ def report_tables(
             "5 Evaluation",
             "Ablations",
             "The first model minus every other one on the same genes and people, with paired intervals: what each part is worth.",
+        )
+    if compresses:
+        tables["evaluation/compression"] = Table(
+            "5 Evaluation",
+            "Compression",
+            "What every model stores and takes, and how well it predicts: one row per model and regime.",
         )
     tables["evaluation/per_gene"] = Table(
         "5 Evaluation", "Per gene", "Correlation across the held-out people of every gene, model and seed."
