@@ -55,6 +55,12 @@ def test_whole_numbers_are_numbers_but_truth_is_not() -> None:
     assert refused({"deep": 1}).startswith("example.deep: 1 is not boolean")
 
 
+def test_numbers_in_a_list_may_be_text_as_snakemake_gives_them() -> None:
+    assert from_mapping(Example, {"sizes": ["3", 4]}).sizes == [3, 4]
+    assert refused({"sizes": ["three"]}) == "example.sizes: 'three' is not integer; write a value of that type."
+    assert refused({"sizes": ["0"]}).startswith("example.sizes: 0 is below")
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -1,5 +1,6 @@
 """What would run: both shipped configurations, from the root and from elsewhere, quickly."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -99,6 +100,19 @@ def test_all_ablations_over_the_demo(snakemake: Snakemake) -> None:
         "aligner_train": 22,
         "aligner_predict": 11,
     }
+
+
+def test_every_ratio_is_tested_without_training_too(snakemake: Snakemake) -> None:
+    chosen = "compressor={encoders: [aoc, lora_r2], lengths: [8, 16], memory_tokens: [2, 4, 8]}"
+    done = snakemake("-n", "-p", "--configfile", TINY, "--config", chosen, "--", "aoc")
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    found = jobs(said)
+    assert (found["compressor_train"], found["compressor_baselines"]) == (12, 6)
+    given = re.findall(r"compressor baselines .* --length (\d+) +--memory-tokens (\d+) ", said)
+    assert sorted(set(given)) == sorted(itertools.product(["8", "16"], ["2", "4", "8"]))
+    (summary,) = set(re.findall(r"compressor summary --runs (.*) --seed", said))
+    assert len(summary.split()) == 12 + 2 * 6
 
 
 def test_compressors_are_trained_for_the_models_that_use_them(snakemake: Snakemake) -> None:

@@ -337,7 +337,7 @@ def results_to_compare(folder: Path) -> dict[str, Path]:
         str(path.relative_to(folder)): path
         for path in found
         if path.suffix in (".tsv", ".parquet", ".bedgraph", ".npz", ".safetensors", ".fa", ".gtf")
-        and path.name != "runtimes.tsv"
+        and path.name not in ("runtimes.tsv", "compression.tsv")
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     }
 

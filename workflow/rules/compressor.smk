@@ -97,26 +97,29 @@ rule compressor_baselines:
         model=RUN.language_model,
         model_files=RUN.language_model_files("pretrained"),
     output:
-        account=collect("<results>/compressor/baselines/{run}/training.json", run=RUN.compressor_baselines),
-        texts=collect("<results>/compressor/baselines/{run}/texts.tsv", run=RUN.compressor_baselines),
+        account=collect(
+            "<results>/compressor/baselines/{method}.n{{length}}.m{{tokens}}/training.json", method=UNTRAINED
+        ),
+        texts=collect("<results>/compressor/baselines/{method}.n{{length}}.m{{tokens}}/texts.tsv", method=UNTRAINED),
     log:
-        "<logs>/compressor/baselines.log",
+        "<logs>/compressor/baselines/n{length}.m{tokens}.log",
     benchmark:
-        "<benchmarks>/compressor/baselines.tsv"
+        "<benchmarks>/compressor/baselines/n{length}.m{tokens}.tsv"
     conda:
         "../../envs/language.yaml"
     threads: 1
     resources:
         mem_mb=doubling(4000 + RUN.language_model_mb),
-        runtime=240,
+        runtime=480,
+        gpu=min(1, RUN.gpus_of_compressor),
     params:
         folder=lambda wildcards, output: Path(output.account[0]).parents[1],
-        options=RUN.options("compressor", "lengths", "memory_tokens", "batch"),
+        options=RUN.options("compressor", "batch", "accumulation", "device", "precision"),
     message:
-        "Regenerating texts from memory that needs no training"
+        "Regenerating texts of {wildcards.length} tokens from {wildcards.tokens} without training"
     shell:
-        "python -m gta compressor baselines --model {input.model:q} --texts {input.texts:q} --threads {threads}"
-        " {params.options} --out {params.folder:q} &> {log:q}"
+        "python -m gta compressor baselines --model {input.model:q} --texts {input.texts:q} --length {wildcards.length:q}"
+        " --memory-tokens {wildcards.tokens:q} --threads {threads} {params.options} --out {params.folder:q} &> {log:q}"
 
 
 rule compressor_summary:

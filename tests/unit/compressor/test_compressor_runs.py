@@ -181,23 +181,30 @@ def test_the_weights_are_those_of_the_best_validation(llama: PreTrainedModel) ->
     assert validate(llama, compressor, few["valid"], 4)[0] == pytest.approx(min(losses), abs=1e-5)
 
 
+@pytest.mark.parametrize("where", ["training", "validation"])
 def test_a_training_that_diverges_keeps_its_best_weights(
-    llama: PreTrainedModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    where: str, llama: PreTrainedModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """One learning rate of a search that is too high does not end the search; a training that never had a number does."""
-    config, texts = CompressorConfig(memory_tokens=2), random_texts()
+    config, texts, path = CompressorConfig(memory_tokens=2), random_texts(), tmp_path / "state.safetensors"
     undisturbed, _ = train(llama, texts, config, dataclasses.replace(QUICK, steps=2), 0.01)
-    step = iter(range(100))
+    reads = iter(range(100))
 
     def diverging(*arguments: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         total, right, number = losses_of_texts(*arguments)
-        return (total * float("nan") if torch.is_grad_enabled() and next(step) >= 3 else total), right, number
+        trains = torch.is_grad_enabled()
+        # Two steps and the two batches of a validation go well.
+        diverged = trains == (where == "training") and next(reads) >= 2
+        return (total * float("nan") if diverged else total), right, number
 
     monkeypatch.setattr("gta.compressor.train.losses_of_texts", diverging)
-    kept, history = train(llama, texts, config, QUICK, 0.01)
-    assert history["step"].tolist() == [2]
-    assert torch.equal(kept.memory, undisturbed.memory)
-    assert "became nan" in capsys.readouterr().err
+    for _ in ("killed before it had written its results", "resumed"):
+        kept, history = train(llama, texts, config, QUICK, 0.01, path)
+        assert history["step"].tolist() == [2]
+        assert torch.equal(kept.memory, undisturbed.memory)
+        assert (
+            "loss of the compressor became nan by step 4: lower compressor.learning_rates. The weights" in capsys.readouterr().err
+        )
     with pytest.raises(UserError, match=r"loss of the compressor became nan by step 2: lower compressor\.learning_rates\.$"):
         train(llama, texts, config, QUICK, 0.01)
 
@@ -231,19 +238,20 @@ def test_metrics_by_hand() -> None:
 
 def test_the_summary_takes_the_learning_rate_that_validation_chose_with_the_first_seed() -> None:
     cell = {"encoder": "aoc", "length": 16, "memory_tokens": 4, "trained_weights": 5, "encoder_weights": 6}
+    cell |= {"diverged": False}
     runs = pd.DataFrame(
         [
             {**cell, "learning_rate": 0.1, "seed": 1, "valid_loss": 2.0, "run": 0},
             {**cell, "learning_rate": 0.1, "seed": 2, "valid_loss": 0.1, "run": 1},
             {**cell, "learning_rate": 0.2, "seed": 1, "valid_loss": 1.4, "run": 2},
-            {**cell, "learning_rate": 0.2, "seed": 2, "valid_loss": 1.4, "run": 3},
+            {**cell, "learning_rate": 0.2, "seed": 2, "valid_loss": 1.4, "diverged": True, "run": 3},
         ]
     )
     texts = pd.DataFrame(
         [{**dict.fromkeys(METRICS, 0.1 * run + text), "run": run, "text": text} for run in range(4) for text in range(2)]
     )
     row = summarise(runs, texts, seed=1).set_index("metric").loc["loss"]
-    assert (row["learning_rate"], row["n_seeds"], row["n_texts"], row["ratio"]) == (0.2, 2, 2, 4)
+    assert (row["learning_rate"], row["n_seeds"], row["n_diverged"], row["n_texts"], row["ratio"]) == (0.2, 2, 1, 2, 4)
     assert row["value"] == pytest.approx((0.2 + 0.3 + 1.2 + 1.3) / 4)
     assert row["seed_sd"] == pytest.approx(np.std([0.7, 0.8], ddof=1))
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.25, 1.25))
@@ -258,12 +266,13 @@ def test_baselines_are_tested_and_summarised_as_trainings_are(llama: PreTrainedM
     texts = random_texts()
     rows = [(split, " ".join(words[token] for token in text)) for split, of_split in texts.items() for text in of_split]
     pd.DataFrame(rows, columns=["split", "text"]).to_csv(tmp_path / "texts.tsv", sep="\t", index=False)
-    given = ["--model", tmp_path / "model", "--texts", tmp_path / "texts.tsv", "--lengths", 4, 6, "--memory-tokens", 2, 7]
-    main(list(map(str, ["compressor", "baselines", *given, "--out", tmp_path / "out"])))
+    given = ["--model", tmp_path / "model", "--texts", tmp_path / "texts.tsv", "--length", 6, "--out", tmp_path / "out"]
+    for memory_tokens in (2, 7):
+        main(list(map(str, ["compressor", "baselines", *given, "--memory-tokens", memory_tokens])))
     folders = sorted((tmp_path / "out").iterdir())
-    assert len(folders) == 8
+    assert [folder.name for folder in folders] == ["mean_pool.n6.m2", "mean_pool.n6.m7", "truncate.n6.m2", "truncate.n6.m7"]
     runs, scores = read_runs(folders)
-    assert (runs["trained_weights"] == 0).all()
+    assert not runs[["trained_weights", "diverged"]].any(axis=None)
     summary = summarise(runs, scores, seed=1).set_index(["encoder", "length", "memory_tokens", "metric"])["value"]
     # Seven slots hold the token that begins a text and all six of its own; the pieces that are averaged are then one token each.
     assert summary["truncate", 6, 7, "loss"] == pytest.approx(summary["mean_pool", 6, 7, "loss"], abs=1e-5)

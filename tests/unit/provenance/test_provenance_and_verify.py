@@ -18,7 +18,13 @@ def results(tmp_path: Path) -> Path:
     for name in ("cohort/genes.tsv", "features/1.safetensors", "aligner/gta/seed1/model/model.safetensors"):
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text(name)
-    for name in ("logs/cohort.log", "benchmarks/cohort.tsv", "cohort/figures/cohort.svg", "evaluation/runtimes.tsv"):
+    for name in (
+        "logs/cohort.log",
+        "benchmarks/cohort.tsv",
+        "cohort/figures/cohort.svg",
+        "evaluation/runtimes.tsv",
+        "evaluation/compression.tsv",
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("differs from run to run")
     (folder / "inputs").mkdir()

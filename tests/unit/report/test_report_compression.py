@@ -19,7 +19,7 @@ Gta = Callable[..., None]
 def training(tmp_path: Path) -> list[Path]:
     """Records of two seeds of `gta`, and of one seed each of `aoc_2` and `no_prompt`."""
     settings = {"prompt": "full", "compressor": "none", "memory_tokens": 8, "tune_compressor": False, "context": "none"}
-    settings["aligned_tokens"] = 0
+    settings |= {"language_model": "pretrained", "context_memory_tokens": 2, "aligned_tokens": 0}
     models = {
         ("gta", 1): (5000.0, {}),
         ("gta", 2): (5000.0, {}),
@@ -93,6 +93,8 @@ def test_costs_and_scores_stand_side_by_side(
     assert (short["more_than_first"], short["more_low"], short["more_high"]) == (-0.1, -0.18, -0.02)
     assert (none["more_than_first"], none["more_low"], none["more_high"]) == (-0.05, -0.11, 0.01)
     assert none["prompt"] == "none"
+    assert np.isnan(none["memory_tokens"])
+    assert np.isnan(short["context_memory_tokens"])
     assert np.isnan(none["train_cpu_seconds"])
     assert np.isnan(first["more_than_first"])
     assert out.read_bytes().startswith(b"<?xml")
@@ -106,6 +108,21 @@ def test_the_figure_has_a_row_per_model(training: list[Path], runtimes: Path, ev
     assert [bar.get_width() for bar in figure.axes[0].patches] == [5.0, 0.5, 0.05]
     assert [text.get_text() for text in figure.axes[1].texts] == ["110", "50", "not measured"]
     assert_nothing_is_clipped_or_overlaps(figure)
+
+
+def test_intervals_that_leave_their_value_out_and_sizes_that_are_not_known(
+    training: list[Path], runtimes: Path, evaluation: Path
+) -> None:
+    for path in training:
+        record = json.loads(path.read_text())
+        del record["prompt_bytes_per_gene"]
+        path.write_text(json.dumps(record))
+    summary = pd.read_csv(evaluation / "summary.tsv", sep="\t")
+    summary["ci_low"] = summary["value"] + 0.01
+    comparisons = pd.read_csv(evaluation / "comparisons.tsv", sep="\t")
+    table = compression.compression_table(compression.costs(training, pd.read_csv(runtimes, sep="\t")), summary, comparisons)
+    figure = compression.draw(table)
+    assert {text.get_text() for text in figure.axes[0].texts} == {"not measured"}
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "no json", '{"settings": {"prompt": "full"}}'])

@@ -6,6 +6,7 @@ A stage declares a frozen dataclass with `setting(default, help, ...)` for each 
 """
 
 import argparse
+import contextlib
 import dataclasses
 import difflib
 import math
@@ -87,6 +88,14 @@ def _check_value(name: str, value: Any, field: dataclasses.Field[Any], kind: typ
     return value
 
 
+def _number_of_text(item: Any, kind: type) -> Any:
+    """A number that is written as text as a number: Snakemake's --config leaves those in lists as text."""
+    if kind in (int, float) and isinstance(item, str):
+        with contextlib.suppress(ValueError):
+            return kind(item)
+    return item
+
+
 def from_mapping(cls: type[S], values: Mapping[str, Any], where: str = "settings") -> S:
     """An instance of `cls` from a mapping; keys left out take their defaults.
 
@@ -110,7 +119,7 @@ def from_mapping(cls: type[S], values: Mapping[str, Any], where: str = "settings
         elif is_list:
             if not isinstance(value, list | tuple):
                 raise UserError(f"{name}: {value!r} is not a list; write [a, b, ...].")
-            checked[key] = [_check_value(name, item, field, kind) for item in value]
+            checked[key] = [_check_value(name, _number_of_text(item, kind), field, kind) for item in value]
         else:
             checked[key] = _check_value(name, value, field, kind)
     return cls(**checked)

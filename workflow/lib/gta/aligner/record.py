@@ -69,8 +69,8 @@ def write_record(setup: Setup, history: pd.DataFrame, last_weights: Weights, fol
 
 
 def _prompt_bytes(setup: Setup) -> float:
-    """Bytes of keys and values that stand before a gene's aligned tokens, averaged over genes."""
+    """Bytes of the prompt's keys and values that the language model reads with a gene, averaged over genes."""
     prompts, compressor = setup.reader.prompts, setup.aligner.prompt_compressor
-    if prompts is None:
+    if prompts is None or setup.settings.language_model == "attention":
         return 0.0
     return bytes_per_gene(prompts, compressor.config.memory_tokens if compressor is not None else None)

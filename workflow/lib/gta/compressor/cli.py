@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gta import settings
-from gta.compressor.settings import CompressorTrainingSettings, CorpusSettings
+from gta.compressor.settings import CompressorTrainingSettings, CorpusSettings, ReadingSettings
 from gta.language.settings import LanguageSettings, required_model
 
 EPILOG = """\
@@ -19,8 +19,8 @@ actions:
                 interpolation.tsv  what is written along the line between the memories of two test texts
                 training.json      what was run
               if it is killed, the same command goes on after the last validation, which OUT.checkpoint.safetensors holds
-  baselines   the same test without training, from the first tokens (truncate) and from the means of pieces (mean_pool), for every
-              length and number of memory tokens; texts.tsv and training.json in OUT/METHOD.nLENGTH.mTOKENS
+  baselines   tests what needs no training, the first tokens (truncate) and the means of pieces (mean_pool); writes texts.tsv and
+              training.json to OUT/METHOD.nLENGTH.mTOKENS
   summary     puts runs side by side, each encoder at its best learning rate, with intervals, as a table and a figure
   parameters  writes how many weights each encoder has, for public language models (no weights are read)
   prompts     compresses the prompt of every gene; writes a prompt cache of memory tokens, for `gta aligner`, and its size
@@ -86,11 +86,11 @@ def add_parser(stages: Any) -> None:
     parser = actions.add_parser("baselines", help="test what needs no training")
     parser.add_argument("--model", type=Path, required=True, help="folder of the language model")
     parser.add_argument("--texts", type=Path, required=True, help="table written by `gta compressor corpus`")
-    for option, meaning in {"--lengths": "texts are cut to N tokens", "--memory-tokens": "memory tokens"}.items():
-        parser.add_argument(option, type=settings.whole_number, nargs="+", required=True, metavar="N", help=meaning)
-    parser.add_argument("--batch", type=settings.whole_number, default=16, metavar="N", help="texts at once [16]")
+    parser.add_argument("--length", type=settings.whole_number, required=True, metavar="N", help="texts are cut to N tokens")
+    parser.add_argument("--memory-tokens", type=settings.whole_number, required=True, metavar="M", help="memory tokens")
     settings.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    settings.add_arguments(parser, ReadingSettings)
     parser.set_defaults(run=run_baselines)
 
     parser = actions.add_parser("summary", help="put runs side by side")
@@ -170,16 +170,15 @@ def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) ->
     """The share of one process in a training."""
     import json
 
-    import pandas as pd
     import torch
 
-    from gta.compressor.corpus import tokenize_corpus
+    from gta.compressor.corpus import read_texts
     from gta.compressor.encoder import config_of
     from gta.compressor.regeneration import begin_embedding
     from gta.compressor.results import best_rate, read_records
     from gta.compressor.scores import interpolate, score_texts
     from gta.compressor.train import train
-    from gta.files import atomic_path, require_file
+    from gta.files import atomic_path
     from gta.language.models import fingerprint, load_frozen, load_tokenizer
     from gta.processes import Workers
 
@@ -187,8 +186,7 @@ def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) ->
     workers = Workers(chosen.device, chosen.precision, "compressor")
     model = load_frozen(arguments.model).float()
     tokenizer = load_tokenizer(arguments.model)
-    corpus = pd.read_csv(require_file(arguments.texts, "table of texts"), sep="\t", keep_default_na=False)
-    texts = tokenize_corpus(corpus, tokenizer, arguments.length)
+    texts = read_texts(arguments.texts, tokenizer, arguments.length)
     config = config_of(arguments.encoder, arguments.memory_tokens, chosen.positions, arguments.seed, fingerprint(model))
     checkpoint = arguments.out.with_name(f"{arguments.out.name}.checkpoint.safetensors")
     searched = arguments.learning_rate_of
@@ -213,6 +211,7 @@ def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) ->
         "learning_rate": rate,
         "seed": arguments.seed,
         "steps": chosen.steps,
+        "diverged": int(history["step"].iloc[-1]) < chosen.steps,
         "batch": chosen.batch,
         "positions": chosen.positions,
         "trained_weights": sum(weight.numel() for weight in compressor.trained_weights().values()),
@@ -235,45 +234,46 @@ def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) ->
 
 def run_baselines(arguments: argparse.Namespace) -> None:
     """Test memory that needs no training."""
-    import itertools
     import json
 
-    import pandas as pd
     import torch
 
-    from gta.compressor.corpus import tokenize_corpus
+    from gta.compressor.corpus import read_texts
     from gta.compressor.memory import untrained
     from gta.compressor.regeneration import begin_embedding
     from gta.compressor.scores import score_texts
     from gta.compressor.settings import UNTRAINED
-    from gta.files import atomic_path, require_file
+    from gta.files import atomic_path
     from gta.language.models import fingerprint, load_frozen, load_tokenizer
+    from gta.processes import Workers
 
+    chosen = settings.from_arguments(ReadingSettings, arguments)
     torch.set_num_threads(arguments.threads)
+    workers = Workers(chosen.device, chosen.precision, "compressor")
     model = load_frozen(arguments.model).float()
+    sha256 = fingerprint(model)
+    workers.place(model)
     tokenizer = load_tokenizer(arguments.model)
-    begin, sha256 = begin_embedding(model, None), fingerprint(model)
-    corpus = pd.read_csv(require_file(arguments.texts, "table of texts"), sep="\t", keep_default_na=False)
-    for length in arguments.lengths:
-        texts = tokenize_corpus(corpus, tokenizer, length)
-        for method, tokens in itertools.product(UNTRAINED, arguments.memory_tokens):
-            compress = untrained(method, tokens)
-            scores = score_texts(model, compress, begin, texts["test"], tokenizer, arguments.batch)
-            record = {
-                "encoder": method,
-                "length": length,
-                "memory_tokens": tokens,
-                "learning_rate": 0.0,
-                "seed": 1,
-                "trained_weights": 0,
-                "encoder_weights": 0,
-                "valid_loss": None,
-                "language_model_sha256": sha256,
-            }
-            with atomic_path(arguments.out / f"{method}.n{length}.m{tokens}") as folder:
-                folder.mkdir()
-                scores.to_csv(folder / "texts.tsv", sep="\t", index=False, float_format="%.6g")
-                (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")
+    texts = read_texts(arguments.texts, tokenizer, arguments.length)["test"]
+    for method in UNTRAINED:
+        compress = untrained(method, arguments.memory_tokens)
+        with workers.autocast():
+            scores = score_texts(model, compress, begin_embedding(model, None), texts, tokenizer, chosen.at_once)
+        record = {
+            "encoder": method,
+            "length": arguments.length,
+            "memory_tokens": arguments.memory_tokens,
+            "learning_rate": 0.0,
+            "seed": 1,
+            "trained_weights": 0,
+            "encoder_weights": 0,
+            "valid_loss": None,
+            "language_model_sha256": sha256,
+        }
+        with atomic_path(arguments.out / f"{method}.n{arguments.length}.m{arguments.memory_tokens}") as folder:
+            folder.mkdir()
+            scores.to_csv(folder / "texts.tsv", sep="\t", index=False, float_format="%.6g")
+            (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")
 
 
 def run_summary(arguments: argparse.Namespace) -> None:

@@ -94,8 +94,18 @@ def divide(corpus: pd.DataFrame, settings: CorpusSettings, seed: int) -> pd.Data
     return pd.concat([part.assign(split=split) for split, part in parts.items()], ignore_index=True)[["split", "text"]]
 
 
-def tokenize_corpus(corpus: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, length: int) -> dict[str, list[list[int]]]:
-    """Token ids of the texts of each split, without special tokens, cut to `length`."""
+def read_texts(path: Path, tokenizer: PreTrainedTokenizerBase, length: int) -> dict[str, list[list[int]]]:
+    """Token ids of the texts of each split, without special tokens, cut to `length`.
+
+    Args:
+        path: Table of `gta compressor corpus`.
+        tokenizer: The language model's.
+        length: Tokens.
+
+    Raises:
+        UserError: if there is no such file.
+    """
+    corpus = pd.read_csv(require_file(path, "table of texts"), sep="\t", keep_default_na=False)
     encoded = tokenizer(corpus["text"].tolist(), add_special_tokens=False)["input_ids"]
     tokens = pd.Series([list(ids[:length]) for ids in encoded], index=corpus.index)
     return {split: [text for text in tokens[corpus["split"] == split] if text] for split in ("train", "valid", "test")}

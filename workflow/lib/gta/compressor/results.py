@@ -25,8 +25,8 @@ def read_runs(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
         folders: Written by `gta compressor train` and `gta compressor baselines`; of the latter `valid_loss` is NaN.
 
     Returns:
-        One row per run: `encoder length memory_tokens learning_rate seed trained_weights encoder_weights valid_loss run`. One row
-        per run and test text: `run text` and METRICS; `text` numbers the test texts.
+        One row per run: `encoder length memory_tokens learning_rate seed trained_weights encoder_weights valid_loss diverged
+        run`. One row per run and test text: `run text` and METRICS; `text` numbers the test texts.
     """
     texts = []
     for number, folder in enumerate(folders):
@@ -40,8 +40,9 @@ def read_records(folders: list[Path]) -> pd.DataFrame:
     records = [
         json.loads(require_file(folder / "training.json", "record of a compressor's training").read_text()) for folder in folders
     ]
-    columns = [*CELL, "learning_rate", "seed", "trained_weights", "encoder_weights", "valid_loss"]
-    return pd.DataFrame(records)[columns].assign(run=range(len(records)))
+    columns = [*CELL, "learning_rate", "seed", "trained_weights", "encoder_weights", "valid_loss", "diverged"]
+    runs = pd.DataFrame(records, columns=columns)
+    return runs.assign(diverged=runs["diverged"].eq(True), run=range(len(runs)))
 
 
 def best_rate(runs: pd.DataFrame) -> float:
@@ -57,8 +58,8 @@ def summarise(runs: pd.DataFrame, texts: pd.DataFrame, seed: int) -> pd.DataFram
     whose metrics were averaged over the seeds; `seed_sd` is the standard deviation of the seeds' means.
 
     Returns:
-        `encoder length memory_tokens ratio learning_rate n_seeds n_texts trained_weights encoder_weights metric value ci_low
-        ci_high seed_sd`. `ratio`: tokens of the longest text per memory token.
+        `encoder length memory_tokens ratio learning_rate n_seeds n_diverged n_texts trained_weights encoder_weights metric value
+        ci_low ci_high seed_sd`. `ratio`: tokens of the longest text per memory token. `n_diverged`: seeds that stopped early.
 
     Raises:
         UserError: if there are no runs.
@@ -83,6 +84,7 @@ def summarise(runs: pd.DataFrame, texts: pd.DataFrame, seed: int) -> pd.DataFram
                     "ratio": of_cell["length"].iloc[0] / of_cell["memory_tokens"].iloc[0],
                     "learning_rate": rate,
                     "n_seeds": len(best),
+                    "n_diverged": int(best["diverged"].sum()),
                     "n_texts": len(by_text),
                     "trained_weights": best["trained_weights"].iloc[0],
                     "encoder_weights": best["encoder_weights"].iloc[0],

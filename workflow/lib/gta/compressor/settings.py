@@ -41,24 +41,12 @@ class CorpusSettings:
 
 
 @dataclass(frozen=True)
-class CompressorTrainingSettings:
-    """How compressors are trained; the defaults suit language models of a width of about 64."""
+class ReadingSettings:
+    """Where texts are read, and how many at once."""
 
-    positions: str = setting(
-        "prefix",
-        "Positions of memory and text: prefix (memory first, whatever the length of the text), continued (memory after the text),"
-        " or restarted (the published code: memory after the text, then on from the number of memory tokens).",
-        choices=("prefix", "continued", "restarted"),
-    )
-    steps: int = setting(2_000, "Optimiser steps.", minimum=1)
     batch: int = setting(16, "Texts of a step.", minimum=1)
-    warm_up: int = setting(100, "Steps over which the learning rate rises; then it is constant.", minimum=1)
-    evaluate_every: int = setting(100, "Steps between two validations, at which the state of the training is kept.", minimum=1)
     accumulation: int = setting(
         1, "Parts in which a batch is read, one after the other: the same result with less memory.", minimum=1
-    )
-    processes: int = setting(
-        1, "Processes of one machine that share each batch, one GPU or CPU core each; they learn as one does.", minimum=1
     )
     device: str = setting("auto", "auto: a GPU if there is one; cpu; or cuda.", choices=("auto", "cpu", "cuda"))
     precision: str = setting(
@@ -74,6 +62,24 @@ class CompressorTrainingSettings:
 
 
 @dataclass(frozen=True)
+class CompressorTrainingSettings(ReadingSettings):
+    """How compressors are trained; the defaults suit language models of a width of about 64."""
+
+    positions: str = setting(
+        "prefix",
+        "Positions of memory and text: prefix (memory first, whatever the length of the text), continued (memory after the text),"
+        " or restarted (the published code: memory after the text, then on from the number of memory tokens).",
+        choices=("prefix", "continued", "restarted"),
+    )
+    steps: int = setting(2_000, "Optimiser steps.", minimum=1)
+    warm_up: int = setting(100, "Steps over which the learning rate rises; then it is constant.", minimum=1)
+    evaluate_every: int = setting(100, "Steps between two validations, at which the state of the training is kept.", minimum=1)
+    processes: int = setting(
+        1, "Processes of one machine that share each batch, one GPU or CPU core each; they learn as one does.", minimum=1
+    )
+
+
+@dataclass(frozen=True)
 class CompressorSettings(CorpusSettings, CompressorTrainingSettings):
     """Compression of prompts to memory tokens (AOC), and the comparison of encoders by regeneration."""
 
@@ -81,7 +87,7 @@ class CompressorSettings(CorpusSettings, CompressorTrainingSettings):
         [],
         "Encoders of the experiment; empty: no experiment. aoc, attention, lora, lora_aoc or icae; then, where wanted, _identity"
         " (what is left of removed MLPs in the published code), _r16 (rank of LoRA, otherwise 64) and _embeds (hidden states"
-        " handed over in place of keys and values).",
+        " handed over in place of keys and values). What needs no training, truncate and mean_pool, stands beside them.",
     )
     lengths: list[int] = setting([96], "Texts of the experiment are cut to so many tokens, one run each.", minimum=2)
     memory_tokens: list[int] = setting([4], "Memory tokens, one run each.", minimum=1)

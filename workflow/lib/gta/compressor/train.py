@@ -75,7 +75,7 @@ def train(
 
     Returns:
         The compressor with its weights of the best validation, for few texts are soon learnt by heart; and its history:
-        `step seconds train_loss valid_loss valid_accuracy` (nats).
+        `step seconds train_loss valid_loss valid_accuracy` (nats), which ends early if the loss was no longer a number.
 
     Raises:
         UserError: if the loss is no longer a number before the first validation, or memory is short.
@@ -102,11 +102,13 @@ def train(
         steps = min(settings.evaluate_every, settings.steps - done)
         mean = _train_steps(language_model, compressor, texts["train"], optimiser, schedule, generator, settings, workers, steps)
         done += steps
-        with workers.autocast(), told_of_memory("in a validation: raise compressor.accumulation"):
-            valid_loss, valid_accuracy = validate(language_model, compressor, texts["valid"], settings.at_once)
-        if not (math.isfinite(mean) and math.isfinite(valid_loss)):
+        loss = mean
+        if math.isfinite(mean):
+            with workers.autocast(), told_of_memory("in a validation: raise compressor.accumulation"):
+                loss, valid_accuracy = validate(language_model, compressor, texts["valid"], settings.at_once)
+        # All processes stop or none, though each validated alone.
+        if float(workers.sum(torch.tensor([0.0 if math.isfinite(loss) else 1.0]))):
             # In a search, a learning rate that is too high is one of several.
-            loss = valid_loss if math.isfinite(mean) else mean
             said = f"The loss of the compressor became {loss} by step {done}: lower compressor.learning_rates"
             if not progress.best_weights:
                 raise UserError(f"{said}.")
@@ -114,13 +116,13 @@ def train(
                 print(f"{said}. The weights of the best validation before are kept.", file=sys.stderr, flush=True)
             break
         progress.seconds = time.monotonic() - started
-        values = (done, round(progress.seconds, 2), mean, valid_loss, valid_accuracy)
+        values = (done, round(progress.seconds, 2), mean, loss, valid_accuracy)
         progress.history.append(dict(zip(HISTORY, values, strict=True)))
-        if valid_loss < progress.best:
-            progress.best = valid_loss
+        if loss < progress.best:
+            progress.best = loss
             progress.best_weights = {name: weight.detach().clone() for name, weight in compressor.state_dict().items()}
         if workers.main:
-            said = f"step {done}: train {mean:.4f}, valid {valid_loss:.4f}, accuracy {valid_accuracy:.3f}"
+            said = f"step {done}: train {mean:.4f}, valid {loss:.4f}, accuracy {valid_accuracy:.3f}"
             print(said, file=sys.stderr, flush=True)
         if checkpoint:
             random = {device: workers.gather(state) for device, state in random_states(workers.device).items()}

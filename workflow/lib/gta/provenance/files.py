@@ -13,7 +13,7 @@ FOLDERS = (
     *("baselines", "predictions", "evaluation", "attribution"),
 )
 #: Not of the result: times of the jobs, learning curves, in which times stand, and pictures of what stands in the tables.
-LEFT_OUT = ("runtimes.tsv", "history.tsv", ".snakemake_timestamp")
+LEFT_OUT = ("runtimes.tsv", "compression.tsv", "history.tsv", ".snakemake_timestamp")
 PICTURES = "figures"
 HEADER = ("kind", "file", "bytes", "sha256")
 

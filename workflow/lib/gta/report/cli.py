@@ -287,11 +287,11 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "compression",
         "what compressed prompts and windows save and cost",
         _COMPRESSION,
-        "--training aligner/*/seed*/training.json --runtimes evaluation/runtimes.tsv --evaluation evaluation \\\n"
-        "      --out compression.svg --table compression.tsv",
+        "--training aligner/gta/seed*/training.json aligner/aoc_8/seed*/training.json \\\n"
+        "      --runtimes evaluation/runtimes.tsv --evaluation evaluation --out compression.svg --table compression.tsv",
         _compression,
     )
-    parser.add_argument("--training", nargs="+", **file, help="training.json of every training run")
+    parser.add_argument("--training", nargs="+", **file, help="training.json of every training run, the first model first")
     parser.add_argument("--runtimes", **file, help="table of jobs")
     parser.add_argument("--evaluation", **folder, help="folder of the stage evaluation")
     parser.add_argument("--table", **file, help="where the table is written")

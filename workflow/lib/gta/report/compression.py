@@ -20,7 +20,12 @@ from gta.report.findings import DIFFERENCES
 from gta.report.style import GREY, STYLE, model_styles, save
 
 #: Settings of a model that the table repeats.
-SETTINGS = ("prompt", "compressor", "memory_tokens", "tune_compressor", "context", "aligned_tokens")
+SETTINGS = (
+    *("language_model", "prompt", "compressor", "memory_tokens", "tune_compressor"),
+    *("context", "context_memory_tokens", "aligned_tokens"),
+)
+#: Settings that say nothing without another one.
+_ONLY_WITH = {"memory_tokens": "compressor", "context_memory_tokens": "context"}
 COLUMNS = [
     *("model", *SETTINGS, "n_seeds", "prompt_bytes", "train_cpu_seconds", "train_mib", "predict_cpu_seconds", "predict_mib"),
     *("regime", "value", "ci_low", "ci_high", "null_high", "more_than_first", "more_low", "more_high"),
@@ -40,9 +45,9 @@ def costs(training: Sequence[Path], runtimes: pd.DataFrame) -> pd.DataFrame:
         runtimes: Table of jobs of `gta report runtimes`.
 
     Returns:
-        One row per model: the columns of COLUMNS before `regime`. Bytes per gene; CPU seconds per training, means over seeds, and
-        per prediction of every gene of every person with one seed; peaks of resident memory in MiB. NaN for what was too short
-        to be measured.
+        One row per model: the columns of COLUMNS before `regime`. Bytes of the prompt's keys and values per gene; CPU seconds per
+        training of the aligner, means over seeds, and per prediction of every gene of every person with one seed; peaks of
+        resident memory in MiB. NaN for what was too short to be measured, and for what does not apply.
 
     Raises:
         UserError: if a file is absent or of an older version.
@@ -52,11 +57,14 @@ def costs(training: Sequence[Path], runtimes: pd.DataFrame) -> pd.DataFrame:
         try:
             record = json.loads(require_file(path, "account of a training").read_text(encoding="utf-8"))
             settings = {name: record["settings"][name] for name in SETTINGS}
-            rows.append({"model": path.parents[1].name, **settings, "prompt_bytes": float(record["prompt_bytes_per_gene"])})
-        except (ValueError, KeyError, TypeError) as error:
+            settings |= {name: None for name, other in _ONLY_WITH.items() if settings[other] == "none"}
+            # Trainings of older versions have no bytes.
+            size = float(record.get("prompt_bytes_per_gene", "nan"))
+            rows.append({"model": path.parents[1].name, **settings, "prompt_bytes": size})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is no account of a training of this version ({error!r}): train again.") from error
     seeds = pd.DataFrame(rows)
-    models = seeds.groupby("model", sort=False).first().assign(n_seeds=seeds.groupby("model").size())
+    models = seeds.drop_duplicates("model").set_index("model").assign(n_seeds=seeds.groupby("model").size())
     jobs = runtimes.assign(model=runtimes["job"].str.replace(r"\.seed[0-9]+$", "", regex=True))
     trained, predicted = (jobs[jobs["step"] == f"aligner/{step}"].groupby("model") for step in ("train", "predict"))
     models["train_cpu_seconds"] = trained["cpu_seconds"].mean()
@@ -75,7 +83,7 @@ def compression_table(models: pd.DataFrame, summary: pd.DataFrame, comparisons: 
         comparisons: `comparisons.tsv` of the evaluation.
 
     Returns:
-        COLUMNS, one row per model and regime. `value` with its interval over genes and what permuted people give at most
+        COLUMNS, one row per model and regime. `value` with its interval over genes and the upper bound of what permuted data give
         (`null_high`); `more_than_first`: this model minus the first one on the same genes and people, with the paired interval.
     """
     first, *others = models["model"]
@@ -86,9 +94,9 @@ def compression_table(models: pd.DataFrame, summary: pd.DataFrame, comparisons: 
         {
             "model": paired["ablation"],
             "regime": paired["regime"],
-            "more_than_first": -paired["difference"],
-            "more_low": -paired["ci_high"],
-            "more_high": -paired["ci_low"],
+            "more_than_first": 0.0 - paired["difference"],
+            "more_low": 0.0 - paired["ci_high"],
+            "more_high": 0.0 - paired["ci_low"],
         }
     )
     scores = summary[summary["metric"] == summary["regime"].map(HEADLINE_METRICS)].drop(columns="n_seeds")
@@ -108,13 +116,14 @@ def _draw_cost(axis: Axes, models: pd.DataFrame, column: str, label: str) -> Non
 
 
 def _draw_score(axis: Axes, table: pd.DataFrame, models: list[str], regime: str) -> None:
-    """A point with its interval per model, and what permuted people give."""
+    """A point with its interval per model, and the upper bound of what permuted data give."""
     styles = model_styles(models)
     scores = table[table["regime"] == regime].set_index("model")[["value", "ci_low", "ci_high", "null_high"]].reindex(models)
     for place, (model, (value, low, high, null)) in enumerate(zip(models, scores.to_numpy(), strict=True)):
         if np.isnan(value):
             continue
-        error, style = [[value - low], [high - value]], styles[model]
+        # The bounds are quantiles, between which the value need not lie.
+        error, style = np.maximum([[value - low], [high - value]], 0), styles[model]
         axis.errorbar(value, place, xerr=error, marker=style.marker, markersize=5, color=style.colour, capsize=3)
         axis.plot([null] * 2, [place - 0.35, place + 0.35], color="black", linewidth=1.2, linestyle=(0, (2, 1)))
     axis.axvline(0, color=GREY, linewidth=0.6, zorder=0)

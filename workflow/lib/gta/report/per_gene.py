@@ -54,7 +54,7 @@ def _draw_model(axis: Axes, place: float, values: np.ndarray, style: ModelStyle,
     )
     if row is not None and not np.isnan(row["value"]):
         axis.plot([row["null_high"]] * 2, [place - 0.4, place + 0.4], color="black", linewidth=1.2, linestyle=(0, (2, 1)))
-        error = [[row["value"] - row["ci_low"]], [row["ci_high"] - row["value"]]]
+        error = np.maximum([[row["value"] - row["ci_low"]], [row["ci_high"] - row["value"]]], 0)
         axis.errorbar(
             row["value"], place, xerr=error, marker="D", markersize=5, color="black", markerfacecolor="white", capsize=3
         )

@@ -24,7 +24,8 @@ class Table:
 _COMPRESSOR = {
     "summary": (
         "Regeneration",
-        "Test metrics of every encoder at its best learning rate; loss in nats per token, all others 0 to 1.",
+        "Test metrics of every encoder at its best learning rate, and of what needs no training; loss in nats per token, all"
+        " others 0 to 1.",
     ),
     "parameters": (
         "Weights of encoders",
@@ -126,7 +127,7 @@ def report_tables(
         tables["evaluation/compression"] = Table(
             "5 Evaluation",
             "Compression",
-            "What every model stores and takes, and how well it predicts: one row per model and regime.",
+            "What every model reads of prompts, the time it takes, and how well it predicts: one row per model and regime.",
         )
     tables["evaluation/per_gene"] = Table(
         "5 Evaluation", "Per gene", "Correlation across the held-out people of every gene, model and seed."
