@@ -12,6 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 from gta.aligner.context import Pieces, compress_context, divide
 from gta.aligner.predict import load_trained, predict_cohort
 from gta.aligner.reading import prompt_memory, read_after
+from gta.aligner.record import prompt_bytes
 from gta.aligner.settings import AlignerSettings, check
 from gta.aligner.validation import spearman
 from gta.cohort.tables import Cohort
@@ -139,6 +140,22 @@ def test_saved_and_resumed_with_its_trained_weights_alone(encoder: str, store: F
     again = make_training(cohort, store, model, **settings)
     again.run(tmp_path / "running")
     assert all(torch.equal(weight, again.aligner.state_dict()[name]) for name, weight in training.aligner.state_dict().items())
+
+
+def test_the_bytes_of_prompts_are_those_that_are_read_with_a_gene(store: FeatureStore) -> None:
+    cohort, model = make_cohort(store), make_language_model()
+    prompts = make_prompts(model)
+    assert prompts.keys is not None
+    slot = 2 * prompts.keys[0, :, :, 0].numel() * 4
+    full = make_training(cohort, store, model).setup
+    assert prompt_bytes(full) == pytest.approx(slot * np.mean([3 + gene % 4 for gene in range(len(prompts.genes))]))
+    compressor = AttentionOnlyCompressor(
+        model, CompressorConfig(memory_tokens=2, language_model_sha256=full.language_model_sha256)
+    )
+    tuned = make_training(cohort, store, model, tuned=compressor, compressor="aoc", tune_compressor=True, memory_tokens=2)
+    assert prompt_bytes(tuned.setup) == 2 * slot
+    for other in ("none", "attention"):
+        assert prompt_bytes(make_training(cohort, store, model, language_model=other).setup) == 0
 
 
 def test_a_compressor_of_prompts_begins_where_it_was_and_is_trained_further(store: FeatureStore, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def write_record(setup: Setup, history: pd.DataFrame, last_weights: Weights, fol
         "seed": setup.seed,
         "trained_weights": sum(p.numel() for p in setup.aligner.trained_parameters()),
         "frozen_weights": frozen,
-        "prompt_bytes_per_gene": _prompt_bytes(setup),
+        "prompt_bytes_per_gene": prompt_bytes(setup),
         "language_model_sha256_before": setup.frozen_sha256,
         "language_model_sha256_after": after,
         "best_epoch": int(best["epoch"]),
@@ -68,8 +68,11 @@ def write_record(setup: Setup, history: pd.DataFrame, last_weights: Weights, fol
         shutil.rmtree(running)
 
 
-def _prompt_bytes(setup: Setup) -> float:
-    """Bytes of the prompt's keys and values that the language model reads with a gene, averaged over genes."""
+def prompt_bytes(setup: Setup) -> float:
+    """Bytes of the prompt's keys and values that the language model reads with a gene, averaged over genes.
+
+    Without a language model, or with attention in its place, there are none.
+    """
     prompts, compressor = setup.reader.prompts, setup.aligner.prompt_compressor
     if prompts is None or setup.settings.language_model == "attention":
         return 0.0
