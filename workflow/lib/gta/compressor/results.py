@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gta.compressor.scores import TEXT_METRICS
+from gta.compressor.settings import TEXT_METRICS
 from gta.errors import UserError
 from gta.files import require_file
 from gta.report.style import STYLE, model_styles

@@ -11,9 +11,6 @@ from gta.compressor.memory import Compress
 from gta.compressor.regeneration import begin_embedding, regenerate
 from gta.compressor.train import compress_texts, losses_of_texts
 
-#: Metrics of a regenerated text, 0..1.
-TEXT_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "word_f1", "exact", "prefix_match")
-
 
 def text_metrics(written: str, wanted: str) -> dict[str, float]:
     """Metrics of one regenerated text, all 0..1.

@@ -13,6 +13,8 @@ ENCODER_NAME = re.compile(
 )
 #: Baselines that need no training: the first tokens, and the mean embeddings of pieces.
 UNTRAINED = ("truncate", "mean_pool")
+#: Metrics of a regenerated text, 0..1: `gta.compressor.scores.text_metrics`.
+TEXT_METRICS = ("rouge1", "rouge2", "rougeL", "bleu", "word_f1", "exact", "prefix_match")
 
 
 @dataclass(frozen=True)
