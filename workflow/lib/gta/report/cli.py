@@ -84,7 +84,7 @@ writes
 """
 
 _COMPRESSION = f"""\
-Draws what compressed prompts and windows save (bytes per gene, CPU seconds) beside the correlations, a row per model, and writes
+Draws what compressed prompts and windows save (bytes per gene, seconds) beside the correlations, a row per model, and writes
 the same as a table.
 
 reads

@@ -27,7 +27,7 @@ SETTINGS = (
 #: Settings that say nothing without another one.
 _ONLY_WITH = {"memory_tokens": "compressor", "context_memory_tokens": "context"}
 COLUMNS = [
-    *("model", *SETTINGS, "n_seeds", "prompt_bytes", "train_cpu_seconds", "train_mib", "predict_cpu_seconds", "predict_mib"),
+    *("model", *SETTINGS, "n_seeds", "prompt_bytes", "train_seconds", "train_mib", "predict_seconds", "predict_mib"),
     *("regime", "value", "ci_low", "ci_high", "null_high", "more_than_first", "more_low", "more_high"),
 ]
 _SCORES = {
@@ -45,9 +45,10 @@ def costs(training: Sequence[Path], runtimes: pd.DataFrame) -> pd.DataFrame:
         runtimes: Table of jobs of `gta report runtimes`.
 
     Returns:
-        One row per model: the columns of COLUMNS before `regime`. Bytes of the prompt's keys and values per gene; CPU seconds per
-        training of the aligner, means over seeds, and per prediction of every gene of every person with one seed; peaks of
-        resident memory in MiB. NaN for what was too short to be measured, and for what does not apply.
+        One row per model: the columns of COLUMNS before `regime`. Bytes of the prompt's keys and values per gene; seconds of wall
+        clock (CPU time is sampled too seldom for short jobs) per training of the aligner, means over seeds, and per prediction
+        of every gene of every person with one seed; peaks of resident memory in MiB. NaN for what was too short to be
+        measured, and for what does not apply.
 
     Raises:
         UserError: if a file is absent or of an older version.
@@ -67,9 +68,9 @@ def costs(training: Sequence[Path], runtimes: pd.DataFrame) -> pd.DataFrame:
     models = seeds.drop_duplicates("model").set_index("model").assign(n_seeds=seeds.groupby("model").size())
     jobs = runtimes.assign(model=runtimes["job"].str.replace(r"\.seed[0-9]+$", "", regex=True))
     trained, predicted = (jobs[jobs["step"] == f"aligner/{step}"].groupby("model") for step in ("train", "predict"))
-    models["train_cpu_seconds"] = trained["cpu_seconds"].mean()
+    models["train_seconds"] = trained["seconds"].mean()
     models["train_mib"] = trained["max_rss_mib"].max()
-    models["predict_cpu_seconds"] = predicted["cpu_seconds"].mean() / models["n_seeds"]
+    models["predict_seconds"] = predicted["seconds"].mean() / models["n_seeds"]
     models["predict_mib"] = predicted["max_rss_mib"].max()
     return models.reset_index()
 
@@ -143,8 +144,8 @@ def draw(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(11.5, 0.36 * len(names) + 1.3))
     axes = figure.subplots(1, 6, sharey=True, width_ratios=(1, 1, 1, 1.5, 1.5, 1.5))
     _draw_cost(axes[0], models.assign(kb=models["prompt_bytes"] / 1000), "kb", "prompt, kB per gene")
-    _draw_cost(axes[1], models, "train_cpu_seconds", "training, CPU s")
-    _draw_cost(axes[2], models, "predict_cpu_seconds", "prediction, CPU s")
+    _draw_cost(axes[1], models, "train_seconds", "training, s")
+    _draw_cost(axes[2], models, "predict_seconds", "prediction, s")
     for axis, regime in zip(axes[3:], _SCORES, strict=True):
         _draw_score(axis, table, names, regime)
     axes[0].set_yticks(range(len(names)), names)
@@ -154,7 +155,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 def compression(training: Sequence[Path], runtimes: Path, evaluation: Path, out: Path, table: Path) -> None:
     """Read, draw and write the figure and the table."""
-    jobs = read_numbers(runtimes, ("step", "job"), ("cpu_seconds", "max_rss_mib"))
+    jobs = read_numbers(runtimes, ("step", "job"), ("seconds", "max_rss_mib"))
     summary, comparisons = read_summary(evaluation / "summary.tsv"), read_comparisons(evaluation / "comparisons.tsv")
     made = compression_table(costs(training, jobs), summary, comparisons)
     save(draw(made), out)
