@@ -1,7 +1,9 @@
 """Loading a language model so that it stays as it is."""
 
+import functools
 import hashlib
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +46,13 @@ def given_cache(model: nn.Module, cache: DynamicCache) -> dict[str, DynamicCache
 
     An argument of the other name may be taken without a word and forgotten.
     """
-    name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
-    return {name: cache}
+    return {_cache_argument(type(model).forward): cache}
+
+
+@functools.cache
+def _cache_argument(forward: Callable[..., Any]) -> str:
+    """Looked up once: models are called for every token that is written."""
+    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
 
 
 def load_frozen(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
