@@ -52,7 +52,7 @@ def test_what_differs_between_people_tells_the_levels_of_unseen_genes() -> None:
     settings = {"language_model": "none", "epochs": 25, "patience": 25, "learning_rate": 1e-2}
     training = make_training(cohort, store, make_language_model(), **settings)
     training.run()
-    predicted = [float(training.setup.predict(int(gene), people)[0].mean()) for gene in others]
+    predicted = [float(mean.mean()) for mean in training.setup.predict(others.tolist(), people)[0]]
     assert spearman(np.array(predicted), observed) == pytest.approx(1.0)
     assert training.aligner.additive is not None
     assert int(training.aligner.additive.weight.abs().argmax()) == 2

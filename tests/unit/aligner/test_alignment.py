@@ -64,8 +64,8 @@ def test_trained_saved_and_read_back_it_predicts_the_same(
     loaded = load_trained([tmp_path / "trained"], cohort, store, tmp_path / "lm", tmp_path / "cache.safetensors")[0]
     people = np.arange(len(cohort.people))
     for gene in (0, 1, 11):
-        expected = training.setup.predict(gene, people)
-        found = predict.predict_people(loaded.aligner, loaded.data, loaded.reader, gene, people)
+        expected = training.setup.predict([gene], people)
+        found = predict.predict_people(loaded.aligner, loaded.data, loaded.reader, [gene], people)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 

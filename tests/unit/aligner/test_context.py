@@ -101,7 +101,7 @@ def test_a_planted_rule_is_learnt_through_memory(encoder: str) -> None:
     training.run()
     test = cohort.people_numbers("test")
     found = [
-        spearman(training.setup.predict(int(gene), test)[1].detach().numpy(), cohort.expression[gene, test])
+        spearman(training.setup.predict([int(gene)], test)[1][0].numpy(), cohort.expression[gene, test])
         for gene in cohort.gene_numbers("train")
     ]
     assert np.mean(found) > 0.6
@@ -122,7 +122,7 @@ def test_saved_and_resumed_with_its_trained_weights_alone(encoder: str, store: F
     assert not any(".mlp." in name for name in saved)
     (read,) = load_trained([tmp_path / "trained"], cohort, store, tmp_path / "lm", tmp_path / "cache.safetensors")
     table = predict_cohort(read, cohort)
-    mean, _ = training.setup.predict(0, np.arange(len(cohort.people)))
+    mean = training.setup.predict([0], np.arange(len(cohort.people)))[0][0]
     np.testing.assert_allclose(table["mean"][table["gene"] == "G0"], mean.detach(), rtol=1e-5)
     # Broken off in the second epoch.
     broken = make_training(cohort, store, model, **settings)
@@ -187,7 +187,7 @@ def test_a_compressor_of_prompts_begins_where_it_was_and_is_trained_further(stor
     training.setup.reader.prompts.save(tmp_path / "cache.safetensors")
     (read,) = load_trained([tmp_path / "trained"], cohort, store, tmp_path / "lm", tmp_path / "cache.safetensors")
     np.testing.assert_allclose(
-        predict_cohort(read, cohort)["mean"][:40], training.setup.predict(0, np.arange(40))[0].detach(), rtol=1e-5
+        predict_cohort(read, cohort)["mean"][:40], training.setup.predict([0], np.arange(40))[0][0], rtol=1e-5
     )
 
 
@@ -232,7 +232,7 @@ def test_learned_positions_suffice_or_it_is_said(
     settings = {"compressor": "aoc", "tune_compressor": True, "memory_tokens": 2}
     make = partial(make_training, cohort, store, model, tuned=AttentionOnlyCompressor(model, given), **settings)
     if enough:
-        make().setup.predict(3, np.arange(4))
+        make().setup.predict([3], np.arange(4))
     else:
         with pytest.raises(UserError, match=rf"take {room + 1} positions, but the language model has {room}"):
             make()
@@ -255,7 +255,7 @@ def test_several_seeds_that_share_the_language_model_predict_in_their_precision(
     for seed in (1, 2):
         training = make_training(cohort, store, make_language_model(), seed=seed, **settings)
         training.save(training.run(), tmp_path / f"seed{seed}")
-        expected.append(training.setup.predict(0, np.arange(5))[0].detach())
+        expected.append(training.setup.predict([0], np.arange(5))[0][0])
     model.save_pretrained(tmp_path / "lm")
     make_prompts(model).save(tmp_path / "cache.safetensors")
     folders = [tmp_path / "seed1", tmp_path / "seed2"]

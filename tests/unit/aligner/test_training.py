@@ -56,7 +56,7 @@ def test_a_planted_rule_is_learnt_for_unseen_people_and_genes(use: str) -> None:
     test = cohort.people_numbers("test")
     for split in ("train", "test"):
         found = [
-            spearman(training.setup.predict(int(gene), test)[1].detach().numpy(), cohort.expression[gene, test])
+            spearman(training.setup.predict([int(gene)], test)[1][0].numpy(), cohort.expression[gene, test])
             for gene in cohort.gene_numbers(split)
         ]
         assert np.mean(found) > 0.8, split
@@ -128,7 +128,7 @@ def test_the_loss_on_single_people_is_used_and_warned_of(cohort: Cohort, store: 
     gene, people = 3, np.arange(4)
     observed = cohort.expression[gene, people]
     setup = training.setup
-    error = (setup.predict(gene, people)[1].numpy() - (observed - setup.gene_mean[gene])) / setup.gene_sd[gene]
+    error = (setup.predict([gene], people)[1][0].numpy() - (observed - setup.gene_mean[gene])) / setup.gene_sd[gene]
     expected = np.where(np.abs(error) < 1, error**2 / 2, np.abs(error) - 0.5).mean()
     assert batch_loss(setup, [(gene, people)])[1].item() == pytest.approx(expected, rel=1e-5)
 
@@ -146,7 +146,8 @@ def test_running_out_of_memory_is_a_clear_message(cohort: Cohort, store: Feature
 
 def test_prediction_goes_on_with_fewer_haplotypes_at_once_where_memory_is_short(cohort: Cohort, store: FeatureStore) -> None:
     training = make_training(cohort, store, make_language_model())
-    whole = predict_haplotypes(training.aligner, training.setup.data, training.setup.reader, 0, np.arange(9))
+    requests = [(0, np.arange(4)), (3, np.arange(5))]
+    whole = predict_haplotypes(training.aligner, training.setup.data, training.setup.reader, requests)
     sizes = []
 
     def short_of_memory(_: torch.nn.Module, inputs: tuple[Batch, ...]) -> None:
@@ -154,7 +155,7 @@ def test_prediction_goes_on_with_fewer_haplotypes_at_once_where_memory_is_short(
         torch.empty(2**60 if sizes[-1] > 4 else 1)
 
     training.aligner.register_forward_pre_hook(short_of_memory)
-    parts = predict_haplotypes(training.aligner, training.setup.data, training.setup.reader, 0, np.arange(9))
+    parts = predict_haplotypes(training.aligner, training.setup.data, training.setup.reader, requests)
     assert sizes == [9, 9, 9, 8, 4, 4, 1]  # 64, 32, 16, 8 at once, and then 4
     for part, values in zip(parts, whole, strict=True):
         torch.testing.assert_close(part, values, atol=1e-6, rtol=1e-6)
@@ -206,7 +207,7 @@ def test_bfloat16_learns_nearly_the_same_and_leaves_the_model_frozen(cohort: Coh
     make_language_model().save_pretrained(tmp_path / "lm")
     training.setup.reader.prompts.save(tmp_path / "cache.safetensors")
     people = np.arange(len(cohort.people))
-    expected = training.setup.predict(3, people)[1]
+    expected = training.setup.predict([3], people)[1][0]
     load = partial(load_trained, [tmp_path / "bfloat16"], cohort, store, tmp_path / "lm", tmp_path / "cache.safetensors")
     assert torch.equal(load(Workers("cpu", "bfloat16"))[0].predict_people(3, people)[1], expected)
     coarse = load()[0].predict_people(3, people)[1] - expected
@@ -264,7 +265,7 @@ def test_saved_and_read_back_it_predicts_the_same(store: FeatureStore, tmp_path:
     train = cohort.people_numbers("train")
     for number in (0, 11):
         rows = table[table["gene"] == f"G{number}"]
-        mean, deviation = training.setup.predict(number, np.arange(len(cohort.people)))
+        mean, deviation = (values[0] for values in training.setup.predict([number], np.arange(len(cohort.people))))
         np.testing.assert_allclose(rows["mean"], mean.detach(), rtol=1e-5)
         np.testing.assert_allclose(rows["deviation"], (deviation - deviation[train].mean()).detach(), atol=1e-5)
         assert rows["deviation"].to_numpy()[train].mean() == pytest.approx(0, abs=1e-9)

@@ -203,8 +203,9 @@ class Aligner(nn.Module):
         """What the tokens say in the language model's space, (B, N, D): what they find among the prototypes, or a linear map."""
         if self.map is not None:
             return self.map(queries)
-        words = self.prototype_norm(self.text_prototypes()).expand(len(queries), -1, -1)
-        return self.attention(queries, words, words, need_weights=False)[0]
+        # All tokens ask the same words: as one long sequence, keys and values are computed once and not for every sample.
+        words = self.prototype_norm(self.text_prototypes())[None]
+        return self.attention(queries.reshape(1, -1, queries.shape[2]), words, words, need_weights=False)[0].view_as(queries)
 
     def text_prototypes(self) -> torch.Tensor:
         """The text prototypes, (K, D): given, or Time-LLM's learnt linear map over the vocabulary (arXiv:2310.01728)."""

@@ -1,7 +1,9 @@
 """Predicting haplotypes and people with an aligner."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -43,12 +45,13 @@ class Trained:
     def predict_haplotypes(self, gene: int, haplotypes: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Predicted mean and deviation of haplotypes of one gene, each (h,)."""
         with self.workers.autocast():
-            return predict_haplotypes(self.aligner, self.data, self.reader, gene, haplotypes)
+            return predict_haplotypes(self.aligner, self.data, self.reader, [(gene, haplotypes)])
 
     def predict_people(self, gene: int, people: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Predicted mean and deviation of people for one gene, each (n,), averaged over their haplotypes."""
         with self.workers.autocast():
-            return predict_people(self.aligner, self.data, self.reader, gene, people)
+            mean, deviation = predict_people(self.aligner, self.data, self.reader, [gene], people)
+            return mean[0], deviation[0]
 
 
 def predict_cohort(trained: Trained, cohort: Cohort) -> pd.DataFrame:
@@ -150,25 +153,29 @@ def place(reader: Reader, workers: Workers) -> Reader:
 
 @torch.no_grad()
 def predict_haplotypes(
-    aligner: Aligner, data: AlignerData, reader: Reader, gene: int, haplotypes: np.ndarray
+    aligner: Aligner, data: AlignerData, reader: Reader, requests: Sequence[tuple[int, np.ndarray]]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Predicted mean and deviation of haplotypes of one gene.
+    """Predicted mean and deviation of haplotypes of genes.
 
     Args:
         aligner: The aligner.
         data: Its data.
         reader: Language model and prompts.
-        gene: Number of the gene.
-        haplotypes: (h,) numbers of the haplotypes.
+        requests: Numbers of genes, and of the haplotypes of each.
 
     Returns:
-        Two (h,) float32 tensors on the CPU, natural log.
+        Two (h,) float32 tensors on the CPU, natural log: of all haplotypes in the order of the requests.
     """
     device = next(aligner.parameters()).device
+    genes = np.repeat([gene for gene, _ in requests], [len(haplotypes) for _, haplotypes in requests])
+    every = np.concatenate([haplotypes for _, haplotypes in requests])
     parts, at, size = [], 0, BATCH
-    while at < len(haplotypes):
+    while at < len(every):
+        some = slice(at, at + size)
+        borders = np.flatnonzero(np.diff(genes[some])) + 1
+        of_genes = zip(np.split(genes[some], borders), np.split(every[some], borders), strict=True)
         try:
-            batch = data.batch([(gene, haplotypes[at : at + size])]).to(device)
+            batch = data.batch([(int(gene[0]), haplotypes) for gene, haplotypes in of_genes]).to(device)
             parts.append(aligner(batch, reader.language_model, reader.prompts, reader.rows))
         except RuntimeError as error:
             if size == 1 or not is_out_of_memory(error):
@@ -181,20 +188,25 @@ def predict_haplotypes(
 
 
 def predict_people(
-    aligner: Aligner, data: AlignerData, reader: Reader, gene: int, people: np.ndarray
+    aligner: Aligner, data: AlignerData, reader: Reader, genes: Sequence[int], people: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Predicted mean and deviation of people for one gene.
+    """Predicted mean and deviation of people for some genes, which share batches.
 
     Args:
         aligner: The aligner.
         data: Its data.
         reader: Language model and prompts.
-        gene: Number of the gene.
+        genes: (g,) numbers of the genes.
         people: (n,) numbers of the people.
 
     Returns:
-        Two (n,) float32 tensors, natural log, the mean over each person's haplotypes.
+        Two (g, n) float32 tensors, natural log, the mean over each person's haplotypes.
     """
-    carried = data.haplotypes(gene, people)
-    mean, deviation = predict_haplotypes(aligner, data, reader, gene, carried)
-    return data.person_means(gene, people, carried, mean), data.person_means(gene, people, carried, deviation)
+    carried = [data.haplotypes(gene, people) for gene in genes]
+    predicted = predict_haplotypes(aligner, data, reader, list(zip(genes, carried, strict=True)))
+    sizes = [len(haplotypes) for haplotypes in carried]
+    mean, deviation = (
+        torch.stack([data.person_means(*each) for each in zip(genes, repeat(people), carried, values.split(sizes))])
+        for values in predicted
+    )
+    return mean, deviation

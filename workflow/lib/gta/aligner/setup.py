@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,10 +67,10 @@ class Setup:
     frozen_sha256: str
     fingerprint: str
 
-    def predict(self, gene: int, people: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Predicted mean and deviation of people for one gene, each (n,), averaged over their haplotypes."""
+    def predict(self, genes: Sequence[int], people: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Predicted mean and deviation of people for some genes, each (g, n), averaged over their haplotypes."""
         with self.workers.autocast():
-            return predict_people(self.aligner, self.data, self.reader, gene, people)
+            return predict_people(self.aligner, self.data, self.reader, genes, people)
 
 
 def set_up(

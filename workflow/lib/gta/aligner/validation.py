@@ -24,23 +24,26 @@ def validate(setup: Setup) -> dict[str, float]:
     cohort = setup.cohort
     people = cohort.people_numbers("valid")
     valid_genes, train_genes = cohort.gene_numbers("valid"), cohort.gene_numbers("train")
-    levels = _of_genes(valid_genes, lambda gene: [float(setup.predict(gene, people)[0].mean())], setup.workers)[:, 0]
+    (levels,) = _of_genes(valid_genes, 1, lambda genes: [setup.predict(genes, people)[0].mean(dim=1).tolist()], setup.workers)
     error = torch.from_numpy((levels - setup.gene_mean[valid_genes]) / setup.aligner.config.target_sd)
     mean_loss = float(functional.huber_loss(error, torch.zeros_like(error)))
 
-    def loss_and_correlation(gene: int) -> list[float]:
-        change, observed = setup.predict(gene, people)[1], cohort.expression[gene, people]
-        loss = people_loss(setup, gene, change, torch.from_numpy(observed).float())
-        return [float(loss), spearman(change.numpy(), observed)]
+    def losses_and_correlations(genes: list[int]) -> list[list[float]]:
+        changes, observed = setup.predict(genes, people)[1], cohort.expression[np.ix_(genes, people)]
+        losses = [
+            float(people_loss(setup, gene, change, torch.from_numpy(row).float()))
+            for gene, change, row in zip(genes, changes, observed, strict=True)
+        ]
+        return [losses, [spearman(change, row) for change, row in zip(changes.numpy(), observed, strict=True)]]
 
-    of_people = _of_genes(train_genes, loss_and_correlation, setup.workers)
-    pairs = float(np.mean(of_people[:, 0]))
+    losses, correlations = _of_genes(train_genes, 2, losses_and_correlations, setup.workers)
+    pairs = float(losses.mean())
     return {
         "valid_loss": selection_loss(setup.settings, mean_loss, pairs),
         "valid_loss_mean": mean_loss,
         "valid_loss_pairs": pairs,
         "valid_spearman_genes": spearman(levels, setup.gene_mean[valid_genes]),
-        "valid_spearman_people": float(np.median(of_people[:, 1])),
+        "valid_spearman_people": float(np.median(correlations)),
     }
 
 
@@ -67,13 +70,12 @@ def spearman(first: np.ndarray, second: np.ndarray) -> float:
     return float(scipy.stats.spearmanr(first, second).statistic)
 
 
-def _of_genes(genes: np.ndarray, function: Callable[[int], list[float]], workers: Workers) -> np.ndarray:
-    """Numbers of each gene, (genes, ...), each gene's made by one of the processes."""
-    own = genes[workers.number :: workers.count]
-    values = np.array([function(int(gene)) for gene in own])
-    if workers.count == 1:
-        return values
-    width = torch.tensor(values.shape[1] if len(values) else 0)
-    every = torch.zeros(len(genes), int(workers.gather(width).max()), dtype=torch.float64)
-    every[workers.number :: workers.count] = torch.from_numpy(values.reshape(len(own), every.shape[1]))
+def _of_genes(
+    genes: np.ndarray, numbers: int, function: Callable[[list[int]], list[list[float]]], workers: Workers
+) -> np.ndarray:
+    """So many numbers of each gene, (numbers, genes) float64, each gene's made by one of the processes."""
+    own = genes[workers.number :: workers.count].tolist()
+    every = torch.zeros(numbers, len(genes), dtype=torch.float64)
+    if own:
+        every[:, workers.number :: workers.count] = torch.tensor(function(own), dtype=torch.float64)
     return workers.sum(every).cpu().numpy()

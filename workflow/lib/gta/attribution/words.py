@@ -63,7 +63,8 @@ def prototype_attention(trained: Trained, gene: int, over: str, limit: int) -> n
         hook.remove()
     ((queries, keys, values),) = asked
     _, shares = attention(queries, keys, values, need_weights=True)
-    averaged = np.asarray(np.tensordot(weights, shares.double().numpy(), axes=1))
+    # The tokens of all haplotypes ask in one sequence: (1, haplotypes * N, K).
+    averaged = np.tensordot(weights, shares.double().numpy().reshape(len(weights), -1, shares.shape[2]), axes=1)
     edges = trained.aligner.config.token_edges
     return np.repeat(averaged, np.diff(edges), axis=0) if edges else averaged
 

@@ -98,9 +98,9 @@ def parameter_table(models: dict[str, PretrainedConfig], encoders: list[str], me
     """
     rows = []
     for name, config in models.items():
-        # Blocks are alike, so two and three of them tell what all of them have; many take a minute to build.
-        few, more = (_counts(_with_layers(config, layers), encoders, memory_tokens, lora_rank) for layers in (2, 3))
-        counted = few + (config.num_hidden_layers - 2) * (more - few)
+        # Blocks are alike but for the last one, of which keys and values alone are read: one and two tell what all of them have.
+        few, more = (_counts(_with_layers(config, layers), encoders, memory_tokens, lora_rank) for layers in (1, 2))
+        counted = few + (config.num_hidden_layers - 1) * (more - few)
         whole, blocks = int(counted[0, 0]), int(counted[0, 2])
         for encoder, (total, own, kept, trained) in zip(["(language model)", *encoders], counted.tolist(), strict=True):
             rows.append((name, encoder, total, own, kept, trained, 1 - total / whole, 1 - kept / blocks))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from sklearn.cluster import KMeans
 from transformers import PreTrainedModel
 
 from gta.errors import UserError
@@ -40,6 +39,9 @@ def kmeans_prototypes(model: PreTrainedModel, number: int, seed: int) -> Prototy
     Raises:
         UserError: if there are more prototypes than words.
     """
+    # Imported where it is needed: every training reads prototypes, one job makes them.
+    from sklearn.cluster import KMeans
+
     words = word_embeddings(model).numpy()
     if number > len(words):
         raise UserError(f"language.prototypes: {number} is more than the {len(words)} words of the vocabulary; ask for fewer.")
