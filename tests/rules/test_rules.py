@@ -10,12 +10,12 @@ from rules import REPOSITORY, Rule, read_rules
 
 RULES = read_rules()
 #: Parameters that hold several words, which were quoted when they were made.
-QUOTED_BEFORE = {"params.options", "params.files", "params.elements"}
+QUOTED_BEFORE = {"params.options", "params.files", "params.elements", "params.tables"}
 
 
 def test_the_rules_are_found() -> None:
     names = {rule.name for rule in RULES}
-    assert {"simulate", "cohort", "aligner_train", "report_table"} <= names
+    assert {"simulate", "cohort", "aligner_train", "report_tables"} <= names
     text = "".join(file.read_text() for file in (REPOSITORY / "workflow" / "rules").glob("*.smk"))
     assert len(RULES) == len(names) == len(re.findall("^rule ", text, flags=re.MULTILINE)) == text.count("shell:")
 
@@ -66,6 +66,8 @@ def test_command_exists_and_has_its_options(rule: Rule) -> None:
     needed = {option for option, action in known.items() if action.required}
     if "{params.files}" in words:
         needed -= {"--reference", "--genotypes", "--genes", "--expression", "--annotation"}
+    if "{params.tables}" in words:
+        needed -= {"--table"}
     assert needed <= used, needed - used
     if "--threads" in known:
         assert "--threads" in used, "the command would use one thread, whatever the rule reserves"

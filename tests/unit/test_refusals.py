@@ -17,9 +17,9 @@ from gta.tensors import load_arrays, save_arrays
 
 
 def test_a_file_in_the_place_of_the_folder_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").write_text("gene\tvalue\nG1\t0.5\n")
-    table = str(tmp_path / "file")
-    assert main(["report", "table", "--tsv", table, "--title", "T", "--description", "D", "--out", f"{table}/inside.html"]) == 1
+    (tmp_path / "file.tsv").write_text("gene\tvalue\nG1\t0.5\n")
+    words = ["--results", str(tmp_path), "--table", "file", "T", "D", "--out", str(tmp_path / "file.tsv" / "inside")]
+    assert main(["report", "tables", *words]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("error: The system refused") and "file" in said and "check the path" in said
 

@@ -291,22 +291,21 @@ rule report_compression:
         " --evaluation {params.evaluation:q} --out {output.figure:q} --table {output.table:q} &> {log:q}"
 
 
-rule report_table:
+rule report_tables:
     input:
-        table="<results>/{table}.tsv",
+        tables=collect("<results>/{table}.tsv", table=TABLES),
     output:
-        page=report(
-            "<results>/report/{table}.html",
+        pages=report(
+            directory("<results>/report/tables"),
+            patterns=["{table}.html"],
             caption="../report/table.rst",
-            category=lambda wildcards: (TABLES | TRANSFER)[wildcards.table].category,
-            labels=lambda wildcards: {"what": (TABLES | TRANSFER)[wildcards.table].title, "form": "table"},
+            category=lambda wildcards: TABLES[wildcards.table].category,
+            labels=lambda wildcards: {"what": TABLES[wildcards.table].title, "form": "table"},
         ),
     log:
-        "<logs>/report/{table}.log",
+        "<logs>/report/tables.log",
     benchmark:
-        "<benchmarks>/report/{table}.tsv"
-    wildcard_constraints:
-        table="|".join(map(re.escape, TABLES | TRANSFER)),
+        "<benchmarks>/report/tables.tsv"
     localrule: True
     conda:
         "../../envs/core.yaml"
@@ -315,10 +314,33 @@ rule report_table:
         mem_mb=doubling(2000),
         runtime=30,
     params:
-        title=lambda wildcards: (TABLES | TRANSFER)[wildcards.table].title,
-        description=lambda wildcards: (TABLES | TRANSFER)[wildcards.table].description,
+        results=subpath(output.pages, ancestor=2),
+        tables=table_options(TABLES),
     message:
-        "Making a page of the table {wildcards.table}"
+        "Making a page of every table"
     shell:
-        "python -m gta report table --tsv {input.table:q} --title {params.title:q} --description {params.description:q}"
-        " --out {output.page:q} &> {log:q}"
+        "python -m gta report tables --results {params.results:q} {params.tables} --out {output.pages:q} &> {log:q}"
+
+
+if TRANSFER:
+
+    use rule report_tables as report_transfer with:
+        input:
+            tables=collect("<results>/{table}.tsv", table=TRANSFER),
+        output:
+            pages=report(
+                directory("<results>/report/transfer"),
+                patterns=["{table}.html"],
+                caption="../report/table.rst",
+                category=lambda wildcards: TRANSFER[wildcards.table].category,
+                labels=lambda wildcards: {"what": TRANSFER[wildcards.table].title, "form": "table"},
+            ),
+        log:
+            "<logs>/report/transfer.log",
+        benchmark:
+            "<benchmarks>/report/transfer.tsv"
+        params:
+            results=subpath(output.pages, ancestor=2),
+            tables=table_options(TRANSFER),
+        message:
+            "Making a page of every table about the second cohort"

@@ -29,7 +29,7 @@ def validate(setup: Setup) -> dict[str, float]:
     mean_loss = float(functional.huber_loss(error, torch.zeros_like(error)))
 
     def losses_and_correlations(genes: list[int]) -> list[list[float]]:
-        changes, observed = setup.predict(genes, people)[1], cohort.expression[np.ix_(genes, people)]
+        changes, observed = setup.predict(genes, people)[1], cohort.expression[genes][:, people]
         losses = [
             float(people_loss(setup, gene, change, torch.from_numpy(row).float()))
             for gene, change, row in zip(genes, changes, observed, strict=True)

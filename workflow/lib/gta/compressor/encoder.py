@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -205,6 +203,8 @@ class AttentionOnlyCompressor(nn.Module):
 
     def merge(self) -> None:
         """Add LoRA to the weights it adapts: the same memory, and as fast as without LoRA. For use only, not for training."""
+        from peft.tuners.lora import LoraLayer
+
         for part in self.encoder.modules():
             if isinstance(part, LoraLayer):
                 part.merge()
@@ -293,6 +293,9 @@ def hands_over_embeddings(config: CompressorConfig) -> bool:
 
 def add_lora(encoder: nn.Module, rank: int) -> nn.Module:
     """The encoder with LoRA on queries, keys, values and output of every attention."""
+    # peft takes a second to import, in every job that knows of compressors, and only the encoders with LoRA need it.
+    from peft import LoraConfig, inject_adapter_in_model
+
     names = attention_projections(encoder)
     modules = dict(encoder.named_modules())
     adapters = LoraConfig(

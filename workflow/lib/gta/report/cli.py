@@ -105,11 +105,14 @@ reads
 {_FIGURE}
 """
 
-_TABLE = """\
-Writes a table as one HTML page that sorts, searches and needs no network. Decimal numbers are rounded to four digits.
+_TABLES = """\
+Writes tables as HTML pages, one each, that sort, search and need no network. Decimal numbers are rounded to four digits.
 
 reads
-  --tsv          any tab-separated table with a header line
+  --table        any tab-separated table with a header line: its path in --results without .tsv
+
+writes
+  --out          a folder with a page per table: evaluation/summary.html for evaluation/summary.tsv
 """
 
 
@@ -177,14 +180,14 @@ def _cohort(arguments: argparse.Namespace) -> None:
     cohort(arguments.cohort, arguments.out)
 
 
-def _table(arguments: argparse.Namespace) -> None:
-    from gta.report.table import table
+def _tables(arguments: argparse.Namespace) -> None:
+    from gta.report.tables import tables
 
-    table(arguments.tsv, arguments.title, arguments.description, arguments.out, arguments.max_rows)
+    tables(arguments.results, arguments.table, arguments.out, arguments.max_rows)
 
 
 def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `report` with one action per figure, and `table`."""
+    """Add `report` with one action per figure, and `tables`."""
     stage = stages.add_parser("report", help="draw the figures and tables of the report")
     actions = stage.add_subparsers(dest="action", metavar="ACTION", required=True)
 
@@ -306,13 +309,19 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--cohort", **folder, help="folder of the stage cohort")
 
     parser = action(
-        "table",
-        "a table as a self-contained HTML page",
-        _TABLE,
-        "--tsv evaluation/summary.tsv --title Summary --description 'One row per model, regime and metric.' --out summary.html",
-        _table,
+        "tables",
+        "tables as self-contained HTML pages",
+        _TABLES,
+        "--results results/demo --table evaluation/summary Summary 'One row per model, regime and metric.' --out pages",
+        _tables,
     )
-    parser.add_argument("--tsv", **file, help="the table")
-    parser.add_argument("--title", required=True, metavar="TEXT", help="heading of the page")
-    parser.add_argument("--description", required=True, metavar="TEXT", help="what the table holds, in a sentence or two")
+    parser.add_argument("--results", **folder, help="folder of the tables")
+    parser.add_argument(
+        "--table",
+        nargs=3,
+        action="append",
+        required=True,
+        metavar=("NAME", "TITLE", "TEXT"),
+        help="a table, the heading of its page, and what it holds in a sentence or two; once for each table",
+    )
     parser.add_argument("--max-rows", type=whole_number, default=20_000, metavar="N", help="longest table shown whole [20000]")

@@ -1,6 +1,7 @@
 """The tables that the report shows, and what it says of them."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,11 @@ _COMPRESSOR = {
     ),
     "size": ("Compressed prompts", "Bytes of keys and values per gene, and of the full prompt."),
 }
+
+
+def table_options(tables: Mapping[str, Table]) -> str:
+    """The options of `gta report tables` that ask for these tables, quoted for a shell."""
+    return shlex.join(word for name, table in tables.items() for word in ("--table", name, table.title, table.description))
 
 
 def transfer_tables(model: str) -> dict[str, Table]:

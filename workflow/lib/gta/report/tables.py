@@ -1,10 +1,11 @@
-"""A table as one self-contained HTML page: sortable, searchable, and without any need of a network.
+"""Tables as self-contained HTML pages: sortable, searchable, and without any need of a network.
 
 The rows are data inside the page, and a short script shows those that are wanted: a page is hardly larger than its table.
 """
 
 import html
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -157,12 +158,20 @@ def page(table: pd.DataFrame, title: str, description: str, max_rows: int) -> st
     )
 
 
-def table(tsv: Path, title: str, description: str, out: Path, max_rows: int) -> None:
-    """Read a tab-separated table and write it as an HTML page.
+def tables(results: Path, wanted: Sequence[tuple[str, str, str]], out: Path, max_rows: int) -> None:
+    """Read tab-separated tables and write each as an HTML page.
+
+    Args:
+        results: Folder of the tables.
+        wanted: Of each table its path in that folder without `.tsv`, its title, and what it holds.
+        out: Folder of the pages, which have the paths of the tables.
+        max_rows: As in `page`.
 
     Raises:
-        UserError: if the file is absent, empty or no table.
+        UserError: if a file is absent, empty or no table; no page is written then.
     """
-    text = page(read_table(tsv, ()), title, description, max_rows)
-    with atomic_path(out) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    with atomic_path(out) as folder:
+        for name, title, description in wanted:
+            path = folder / f"{name}.html"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(page(read_table(results / f"{name}.tsv", ()), title, description, max_rows), encoding="utf-8")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from gta.errors import UserError
-from gta.report.table import page, rounded
+from gta.report.tables import page, rounded
 
 Gta = Callable[..., None]
 
@@ -52,9 +52,8 @@ def test_only_decimal_numbers_are_rounded() -> None:
 
 
 def test_the_page_fetches_nothing(gta: Gta, tsv: Path, tmp_path: Path) -> None:
-    out = tmp_path / "t.html"
-    gta("report", "table", "--tsv", tsv, "--title", "A < B", "--description", "1 < 2 & so on.", "--out", out)
-    text = out.read_text()
+    gta("report", "tables", "--results", tmp_path, "--table", tsv.stem, "A < B", "1 < 2 & so on.", "--out", tmp_path / "pages")
+    text = (tmp_path / "pages" / "table.html").read_text()
     parser = Fetches()
     parser.feed(text)
     assert parser.found == []
@@ -65,9 +64,8 @@ def test_the_page_fetches_nothing(gta: Gta, tsv: Path, tmp_path: Path) -> None:
 
 
 def test_the_page_shows_title_description_and_cells_as_text(tsv: Path, gta: Gta, tmp_path: Path) -> None:
-    out = tmp_path / "t.html"
-    gta("report", "table", "--tsv", tsv, "--title", "A < B", "--description", "1 < 2 & so on.", "--out", out)
-    text = out.read_text()
+    gta("report", "tables", "--results", tmp_path, "--table", tsv.stem, "A < B", "1 < 2 & so on.", "--out", tmp_path / "pages")
+    text = (tmp_path / "pages" / "table.html").read_text()
     assert "<h1>A &lt; B</h1>" in text
     assert "1 &lt; 2 &amp; so on." in text
     assert "0.1235" in text
@@ -76,8 +74,22 @@ def test_the_page_shows_title_description_and_cells_as_text(tsv: Path, gta: Gta,
 
 def test_the_same_table_gives_the_same_bytes(tsv: Path, gta: Gta, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        gta("report", "table", "--tsv", tsv, "--title", "T", "--description", "D", "--out", tmp_path / name)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+        gta("report", "tables", "--results", tmp_path, "--table", tsv.stem, "T", "D", "--out", tmp_path / name)
+    one, two = ((tmp_path / name / "table.html").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+def test_every_table_has_a_page_in_its_place(gta: Gta, tmp_path: Path) -> None:
+    for name, cell in (("summary", "1"), ("genes/per.contig", "2")):
+        path = tmp_path / "results" / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"n\n{cell}\n")
+    wanted = ["--table", "summary", "First", "D", "--table", "genes/per.contig", "Second", "D"]
+    gta("report", "tables", "--results", tmp_path / "results", *wanted, "--out", tmp_path / "pages")
+    pages = {str(path.relative_to(tmp_path / "pages")): path.read_text() for path in (tmp_path / "pages").rglob("*.html")}
+    assert set(pages) == {"summary.html", "genes/per.contig.html"}
+    assert "<h1>First</h1>" in pages["summary.html"] and '"rows":[["1"]]' in pages["summary.html"]
+    assert "<h1>Second</h1>" in pages["genes/per.contig.html"] and '"rows":[["2"]]' in pages["genes/per.contig.html"]
 
 
 def test_a_long_table_is_cut_and_says_so() -> None:
@@ -97,8 +109,8 @@ def test_a_table_of_thousands_of_rows_is_whole() -> None:
 
 def test_a_table_with_a_header_only(tmp_path: Path, gta: Gta) -> None:
     (tmp_path / "t.tsv").write_text("a\tb\n")
-    gta("report", "table", "--tsv", tmp_path / "t.tsv", "--title", "T", "--description", "D", "--out", tmp_path / "t.html")
-    text = (tmp_path / "t.html").read_text()
+    gta("report", "tables", "--results", tmp_path, "--table", "t", "T", "D", "--out", tmp_path / "pages")
+    text = (tmp_path / "pages" / "t.html").read_text()
     assert ">a</button>" in text
     assert '"rows":[]' in text
 
@@ -137,8 +149,9 @@ def test_a_browser_sorts_and_searches(tmp_path: Path) -> None:
     assert body == "10 9  0.001|0.001 9 10 |10 9 0.001 | 10 0.001 9|10 0.001|no row"
 
 
-def test_an_empty_file_leaves_nothing_behind(tmp_path: Path, gta: Gta) -> None:
+def test_an_empty_file_leaves_nothing_behind(tsv: Path, tmp_path: Path, gta: Gta) -> None:
     (tmp_path / "t.tsv").write_text("")
+    wanted = ["--table", tsv.stem, "T", "D", "--table", "t", "T", "D"]
     with pytest.raises(UserError, match=r"t\.tsv"):
-        gta("report", "table", "--tsv", tmp_path / "t.tsv", "--title", "T", "--description", "D", "--out", tmp_path / "o")
+        gta("report", "tables", "--results", tmp_path, *wanted, "--out", tmp_path / "o")
     assert not (tmp_path / "o").exists()
