@@ -23,6 +23,7 @@ rule aligner_train:
         "<logs>/aligner/train/{model}.seed{seed}.log",
     benchmark:
         "<benchmarks>/aligner/train/{model}.seed{seed}.tsv"
+    priority: 3
     conda:
         "../../envs/language.yaml"
     threads: lambda wildcards: RUN.models[wildcards.model].processes
@@ -63,6 +64,7 @@ rule aligner_predict:
         "<logs>/aligner/predict/{model}.log",
     benchmark:
         "<benchmarks>/aligner/predict/{model}.tsv"
+    priority: 2
     conda:
         "../../envs/language.yaml"
     threads: 1

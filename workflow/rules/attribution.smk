@@ -50,6 +50,7 @@ rule attribution:
         "<logs>/attribution/{model}.log",
     benchmark:
         "<benchmarks>/attribution/{model}.tsv"
+    priority: 1
     conda:
         "../../envs/language.yaml"
     threads: 1

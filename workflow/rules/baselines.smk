@@ -1,4 +1,3 @@
-# The elastic net is the longest of the baselines and all scores wait for it: it goes first.
 rule baselines_elastic_net:
     input:
         cohort="<results>/cohort/genes.tsv",
@@ -13,7 +12,7 @@ rule baselines_elastic_net:
         "<logs>/baselines/elastic_net.log",
     benchmark:
         "<benchmarks>/baselines/elastic_net.tsv"
-    priority: 1
+    priority: 2
     conda:
         "../../envs/core.yaml"
     threads: 1

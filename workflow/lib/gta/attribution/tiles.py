@@ -119,20 +119,20 @@ def _gradient_x_input(aligner: Aligner, data: AlignerData, reader: Reader, gene:
 @torch.no_grad()
 def _deletion(aligner: Aligner, reader: Reader, reference: Batch) -> np.ndarray:
     tiles = reference.features.shape[1]
-    whole, _ = _read(aligner, reader, reference)
-    without = []
-    for at in range(0, tiles, BATCH):
-        deleted = torch.arange(at, min(at + BATCH, tiles))
-        features = reference.features.repeat(len(deleted), 1, 1)
-        features[torch.arange(len(deleted)), deleted] = 0.0
+    # The whole window is the last sample; the others lack a tile each.
+    features = reference.features.repeat(tiles + 1, 1, 1)
+    features[torch.arange(tiles), torch.arange(tiles)] = 0.0
+    means = []
+    for part in features.split(BATCH):
         batch = Batch(
-            features,
-            reference.difference.expand(len(deleted), -1, -1),
-            reference.position.expand(len(deleted), -1),
-            reference.gene.expand(len(deleted)),
+            part,
+            reference.difference.expand(len(part), -1, -1),
+            reference.position.expand(len(part), -1),
+            reference.gene.expand(len(part)),
         )
-        without.append(_read(aligner, reader, batch)[0])
-    return (whole - torch.cat(without)).double().numpy()
+        means.append(_read(aligner, reader, batch)[0])
+    mean = torch.cat(means)
+    return (mean[-1] - mean[:-1]).double().numpy()
 
 
 def _personal(aligner: Aligner, data: AlignerData, reader: Reader, gene: int, limit: int) -> np.ndarray:

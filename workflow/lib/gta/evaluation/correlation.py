@@ -6,7 +6,6 @@ and scaling once, then multiplying, makes a thousand permutations cheap.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +27,10 @@ def unit_rows(values: Floats) -> Floats:
 
 def unit_ranks(values: Floats) -> Floats:
     """Ranks along the last axis (ties share their average rank) as by `unit_rows`. Shape as given."""
-    return unit_rows(stats.rankdata(values, axis=-1).astype(np.float64))
+    # Here and below: figures import this module for its names alone, and scipy.stats takes a second.
+    from scipy.stats import rankdata
+
+    return unit_rows(rankdata(values, axis=-1).astype(np.float64))
 
 
 def dot_rows(first: Floats, second: Floats) -> Floats:
@@ -66,7 +68,9 @@ def p_values(spearman: Floats, n: int) -> Floats:
     The approximation of `scipy.stats.spearmanr`: it takes the pairs as independent, which people of one population structure are
     not. Conclusions rest on the permutation nulls of the summary.
     """
+    from scipy.stats import t as student
+
     degrees = n - 2
     with np.errstate(divide="ignore"):
         t = spearman * np.sqrt(degrees / ((1.0 - spearman) * (1.0 + spearman)))
-    return np.asarray(2.0 * stats.t.sf(np.abs(t), degrees))
+    return np.asarray(2.0 * student.sf(np.abs(t), degrees))
