@@ -50,7 +50,7 @@ rule attribution:
         "<logs>/attribution/{model}.log",
     benchmark:
         "<benchmarks>/attribution/{model}.tsv"
-    priority: 3
+    priority: 4
     conda:
         "../../envs/language.yaml"
     threads: 1

@@ -97,23 +97,32 @@ def attribute_gene(
         over: `reference` or `personal`: the haplotypes whose gradient x input is averaged.
     """
     reference = data.batch([(gene, np.array([0]))])
-    return TileAttribution(
-        gradient_x_input=_gradient_x_input(aligner, data, reader, gene, limit, over),
-        deletion=_deletion(aligner, reader, reference),
-        personal=_personal(aligner, data, reader, gene, limit),
-    )
+    gradient_x_input, personal = _by_gradients(aligner, data, reader, gene, limit, over)
+    return TileAttribution(gradient_x_input, _deletion(aligner, reader, reference), personal)
 
 
-def _gradient_x_input(aligner: Aligner, data: AlignerData, reader: Reader, gene: int, limit: int, over: str) -> np.ndarray:
-    numbers, weights = haplotypes_of(data, gene, over, limit)
-    total = np.zeros(data.tiles)
+def _by_gradients(
+    aligner: Aligner, data: AlignerData, reader: Reader, gene: int, limit: int, over: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient x input of the mean, and what tells people apart, each (T,): one backward pass, for samples are independent."""
+    of_mean, weights = haplotypes_of(data, gene, over, limit)
+    carried, counts = most_carried(data.carriers(gene), limit)
+    reference = data.batch([(gene, np.array([0]))])
+    numbers, asks_mean = np.concatenate([of_mean, carried]), np.arange(len(of_mean) + len(carried)) < len(of_mean)
+    inputs, changes = [], []
     for at in range(0, len(numbers), BATCH):
         batch = data.batch([(gene, numbers[at : at + BATCH])])
-        features = batch.features.clone().requires_grad_()
-        mean, _ = _read(aligner, reader, Batch(features, batch.difference, batch.position, batch.gene))
-        (gradient,) = torch.autograd.grad(mean.sum(), features)
-        total += weights[at : at + BATCH] @ (gradient * batch.features).sum(dim=2).double().numpy()
-    return total
+        features, difference = batch.features.clone().requires_grad_(), batch.difference.clone().requires_grad_()
+        mean, deviation = _read(aligner, reader, Batch(features, difference, batch.position, batch.gene))
+        asked = torch.where(torch.from_numpy(asks_mean[at : at + BATCH]), mean, deviation)
+        by_features, by_difference = torch.autograd.grad(asked.sum(), (features, difference))
+        inputs.append((by_features * batch.features).sum(dim=2))
+        change = by_features * (batch.features - reference.features) + by_difference * batch.difference
+        changes.append(change.sum(dim=2).abs())
+    return (
+        weights @ torch.cat(inputs).double().numpy()[asks_mean],
+        counts @ torch.cat(changes).double().numpy()[~asks_mean] / max(1, counts.sum()),
+    )
 
 
 @torch.no_grad()
@@ -133,17 +142,3 @@ def _deletion(aligner: Aligner, reader: Reader, reference: Batch) -> np.ndarray:
         means.append(_read(aligner, reader, batch)[0])
     mean = torch.cat(means)
     return (mean[-1] - mean[:-1]).double().numpy()
-
-
-def _personal(aligner: Aligner, data: AlignerData, reader: Reader, gene: int, limit: int) -> np.ndarray:
-    numbers, counts = most_carried(data.carriers(gene), limit)
-    reference = data.batch([(gene, np.array([0]))])
-    total = np.zeros(data.tiles)
-    for at in range(0, len(numbers), BATCH):
-        batch = data.batch([(gene, numbers[at : at + BATCH])])
-        features, difference = batch.features.clone().requires_grad_(), batch.difference.clone().requires_grad_()
-        _, deviation = _read(aligner, reader, Batch(features, difference, batch.position, batch.gene))
-        by_features, by_difference = torch.autograd.grad(deviation.sum(), (features, difference))
-        change = by_features * (batch.features - reference.features) + by_difference * batch.difference
-        total += counts[at : at + BATCH] @ change.sum(dim=2).abs().double().numpy()
-    return total / max(1, counts.sum())

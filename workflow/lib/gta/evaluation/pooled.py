@@ -106,6 +106,6 @@ def _binned_spearman(x: NDArray[np.intp], y: NDArray[np.intp], counts: Singles) 
         rank = np.cumsum(margin, axis=0) - (margin + margin.sum(axis=0)) / 2.0
         ranks.append(rank)
         squares.append((margin * rank**2).sum(axis=0))
-    covariance = np.einsum("xyb,xb,yb->b", cells, ranks[0], ranks[1], optimize=True)
+    covariance = (np.einsum("xyb,yb->xb", cells, ranks[1]) * ranks[0]).sum(axis=0)
     scale = np.sqrt(squares[0] * squares[1])
     return np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
