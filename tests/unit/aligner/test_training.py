@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 import torch
 from transformers import PreTrainedModel
 
@@ -40,6 +41,13 @@ def test_single_loss_by_hand() -> None:
     predicted, observed = torch.tensor([0.0, 2.0, -6.0]), torch.tensor([5.0, 4.0, 5.0])
     # Deviations observed 1 0 1, errors in units of sd 2: -.5 1 -3.5; Huber: .125 .5 3.
     assert single_loss(predicted, observed, 4.0, 2.0).item() == pytest.approx((0.125 + 0.5 + 3.0) / 3)
+
+
+def test_spearman_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        first, second = rng.normal(size=12).astype(np.float32), rng.integers(5, size=12)
+        assert spearman(first, second) == pytest.approx(scipy.stats.spearmanr(first, second).statistic, abs=1e-12)
 
 
 def test_spearman_of_a_constant_is_zero() -> None:

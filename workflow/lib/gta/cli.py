@@ -5,6 +5,7 @@ that does the work. Nothing heavy (torch, pandas) is imported before that functi
 """
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -12,6 +13,9 @@ import traceback
 
 from gta import __version__
 from gta.errors import UserError
+
+#: After so many new objects the youngest are searched for garbage, and the older ones every so many searches of the younger.
+GARBAGE_THRESHOLDS = (50_000, 20, 100)
 
 #: The stages in the order in which data flow through them.
 STAGES = (
@@ -51,6 +55,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; gives the exit status: 0 done, 1 a mistake that was explained, 2 wrong usage, 130 interrupted."""
+    # Imports make objects by the hundred thousand, all of which stay: looking for garbage among them takes a second or two.
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     arguments = build_parser().parse_args(argv)
     try:
         arguments.run(arguments)
