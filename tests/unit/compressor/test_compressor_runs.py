@@ -17,11 +17,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrai
 from gta import checkpoint
 from gta.aligner.reading import prompt_memory, read_after
 from gta.cli import main
-from gta.compressor.corpus import divide, read_corpus, sample_texts
+from gta.compressor.corpus import divide, read_corpus
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig, config_of
 from gta.compressor.memory import mean_pooled, untrained
 from gta.compressor.prompts import bytes_per_gene, compress_prompts
-from gta.compressor.regeneration import begin_embedding, embed_prompt
+from gta.compressor.regeneration import begin_embedding, embed_prompt, sample_texts
 from gta.compressor.results import METRICS, read_runs, summarise
 from gta.compressor.scores import text_metrics
 from gta.compressor.settings import CompressorSettings, CompressorTrainingSettings, CorpusSettings, check

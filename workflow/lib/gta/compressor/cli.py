@@ -147,7 +147,7 @@ def run_sample(arguments: argparse.Namespace) -> None:
     import pandas as pd
     import torch
 
-    from gta.compressor.corpus import sample_texts
+    from gta.compressor.regeneration import sample_texts
     from gta.files import atomic_path
     from gta.language.models import load_frozen, load_tokenizer
 

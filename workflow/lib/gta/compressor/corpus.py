@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from gta.compressor.regeneration import first_token
 from gta.compressor.settings import CorpusSettings
 from gta.errors import UserError
 from gta.files import require_file
+
+# Texts are divided without the language model, whose libraries take longer to import than that.
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 #: Lines of JSON that are read at once.
 LINES = 50_000
@@ -94,7 +96,7 @@ def divide(corpus: pd.DataFrame, settings: CorpusSettings, seed: int) -> pd.Data
     return pd.concat([part.assign(split=split) for split, part in parts.items()], ignore_index=True)[["split", "text"]]
 
 
-def read_texts(path: Path, tokenizer: PreTrainedTokenizerBase, length: int) -> dict[str, list[list[int]]]:
+def read_texts(path: Path, tokenizer: "PreTrainedTokenizerBase", length: int) -> dict[str, list[list[int]]]:
     """Token ids of the texts of each split, without special tokens, cut to `length`.
 
     Args:
@@ -109,28 +111,3 @@ def read_texts(path: Path, tokenizer: PreTrainedTokenizerBase, length: int) -> d
     encoded = tokenizer(corpus["text"].tolist(), add_special_tokens=False)["input_ids"]
     tokens = pd.Series([list(ids[:length]) for ids in encoded], index=corpus.index)
     return {split: [text for text in tokens[corpus["split"] == split] if text] for split in ("train", "valid", "test")}
-
-
-#: Texts that are sampled at once.
-SAMPLED_AT_ONCE = 256
-
-
-@torch.no_grad()
-def sample_texts(
-    language_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, number: int, length: int, seed: int
-) -> list[str]:
-    """Texts drawn from the language model at temperature 1, each up to its end or `length` tokens."""
-    torch.manual_seed(seed)
-    texts: list[str] = []
-    while len(texts) < number:
-        begin = torch.full((min(SAMPLED_AT_ONCE, number - len(texts)), 1), first_token(language_model))
-        written = language_model.generate(  # type: ignore[operator]
-            begin,
-            attention_mask=torch.ones_like(begin),
-            do_sample=True,
-            top_k=0,
-            max_new_tokens=length,
-            pad_token_id=first_token(language_model),
-        )
-        texts += tokenizer.batch_decode(written, skip_special_tokens=True)
-    return [" ".join(text.split()) for text in texts]

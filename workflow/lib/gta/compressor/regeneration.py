@@ -2,7 +2,7 @@
 
 import torch
 from torch.nn import functional
-from transformers import DynamicCache, PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from gta.compressor.encoder import AttentionOnlyCompressor
 from gta.compressor.memory import Memory
@@ -11,6 +11,9 @@ from gta.language.models import given_cache
 
 #: Label that the loss leaves out.
 IGNORED = -100
+
+#: Texts that are sampled at once.
+SAMPLED_AT_ONCE = 256
 
 
 def first_token(language_model: PreTrainedModel) -> int:
@@ -144,3 +147,24 @@ def regenerate(
         inputs = language_model.get_input_embeddings()(chosen)[:, None]
     rows = torch.stack(written, dim=1).tolist() if written else [[] for _ in range(samples)]
     return [row[: row.index(end)] if end in row else row for row in rows]
+
+
+@torch.no_grad()
+def sample_texts(
+    language_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, number: int, length: int, seed: int
+) -> list[str]:
+    """Texts drawn from the language model at temperature 1, each up to its end or `length` tokens."""
+    torch.manual_seed(seed)
+    texts: list[str] = []
+    while len(texts) < number:
+        begin = torch.full((min(SAMPLED_AT_ONCE, number - len(texts)), 1), first_token(language_model))
+        written = language_model.generate(  # type: ignore[operator]
+            begin,
+            attention_mask=torch.ones_like(begin),
+            do_sample=True,
+            top_k=0,
+            max_new_tokens=length,
+            pad_token_id=first_token(language_model),
+        )
+        texts += tokenizer.batch_decode(written, skip_special_tokens=True)
+    return [" ".join(text.split()) for text in texts]

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from transformers import PreTrainedTokenizerBase
 
 from gta.errors import UserError
-from gta.language.models import load_tokenizer
 from gta.language.settings import LanguageSettings, required_model
 from gta.language.template import QUESTION, compile_template
+
+# Texts are made without the language model, whose libraries take longer to import than that.
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ def make_prompts(annotation: pd.DataFrame, genes: Iterable[str], settings: Langu
     Raises:
         UserError: if the template has an error, or no language model is named.
     """
+    from gta.language.models import load_tokenizer
+
     tokenizer = load_tokenizer(required_model(settings))
     texts = texts_of(mode, settings.template, with_question(annotation, settings.task, settings.cell_type), genes)
     return tokenize(texts, tokenizer, settings.max_prompt_tokens, settings.truncation)
@@ -117,7 +122,7 @@ def texts_of(mode: str, template: str, annotation: pd.DataFrame, genes: Iterable
     return _rendered(template, empty, genes)
 
 
-def tokenize(texts: dict[str, str], tokenizer: PreTrainedTokenizerBase, limit: int, truncation: str = "end") -> list[Prompt]:
+def tokenize(texts: dict[str, str], tokenizer: "PreTrainedTokenizerBase", limit: int, truncation: str = "end") -> list[Prompt]:
     """Token ids of each text; an empty text becomes the token that begins a text.
 
     Args:
