@@ -61,6 +61,6 @@ def test_planted_effects_are_found_by_whoever_looks_for_them() -> None:
 
 
 if __name__ == "__main__":
-    table = expected()
-    table["value"] = [value_in_results(number.table, number.row, number.column) for number in table.itertuples()]
+    table = pd.read_csv(NUMBERS, sep="\t", dtype=str)
+    table["value"] = [str(value_in_results(number.table, number.row, number.column)) for number in table.itertuples()]
     table.to_csv(NUMBERS, sep="\t", index=False)
