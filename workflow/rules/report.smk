@@ -299,8 +299,8 @@ rule report_tables:
             directory("<results>/report/tables"),
             patterns=["{table}.html"],
             caption="../report/table.rst",
-            category=lambda wildcards: TABLES[wildcards.table].category,
-            labels=lambda wildcards: {"what": TABLES[wildcards.table].title, "form": "table"},
+            category=lambda wildcards: TABLES.get(wildcards.table, STALE).category,
+            labels=lambda wildcards: {"what": TABLES.get(wildcards.table, STALE).title, "form": "table"},
         ),
     log:
         "<logs>/report/tables.log",
@@ -332,8 +332,8 @@ if TRANSFER:
                 directory("<results>/report/transfer"),
                 patterns=["{table}.html"],
                 caption="../report/table.rst",
-                category=lambda wildcards: TRANSFER[wildcards.table].category,
-                labels=lambda wildcards: {"what": TRANSFER[wildcards.table].title, "form": "table"},
+                category=lambda wildcards: TRANSFER.get(wildcards.table, STALE).category,
+                labels=lambda wildcards: {"what": TRANSFER.get(wildcards.table, STALE).title, "form": "table"},
             ),
         log:
             "<logs>/report/transfer.log",

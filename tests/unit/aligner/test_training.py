@@ -152,6 +152,20 @@ def test_running_out_of_memory_is_a_clear_message(cohort: Cohort, store: Feature
         training.run()
 
 
+def test_genes_that_share_batches_are_predicted_as_each_by_itself(
+    cohort: Cohort, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = make_training(cohort, store, make_language_model())
+    people, genes = np.arange(len(cohort.people)), [3, 0, 11, 5]
+    alone = [training.setup.predict([gene], people) for gene in genes]
+    # Borders between genes within batches, and between batches within genes.
+    monkeypatch.setattr("gta.aligner.predict.BATCH", 7)
+    shared = training.setup.predict(genes, people)
+    for part, values in enumerate(shared):
+        assert values.shape == (4, len(people))
+        torch.testing.assert_close(values, torch.cat([each[part] for each in alone]), atol=1e-6, rtol=1e-5)
+
+
 def test_prediction_goes_on_with_fewer_haplotypes_at_once_where_memory_is_short(cohort: Cohort, store: FeatureStore) -> None:
     training = make_training(cohort, store, make_language_model())
     requests = [(0, np.arange(4)), (3, np.arange(5))]

@@ -97,6 +97,21 @@ def test_prototype_attention_by_hand(aligned: Trained) -> None:
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
 
 
+def test_prototype_attention_over_people_is_the_weighted_mean_of_their_haplotypes(aligned: Trained) -> None:
+    numbers, weights = haplotypes_of(aligned.data, 2, "personal", 5)
+    assert len(numbers) > 1
+    aligner, batch = aligned.aligner, aligned.data.batch([(2, numbers)])
+    each = []
+    with torch.no_grad():
+        signs = torch.stack([batch.position, batch.position.abs(), (batch.position.abs() < 1).float()], dim=2)
+        content = aligner.project(batch.features) + aligner.project_difference(batch.difference) + aligner.position(signs)
+        words = aligner.prototype_norm(aligner.prototypes)[None]
+        for queries in aligner.query_norm(content):
+            each.append(aligner.attention(queries[None], words, words, need_weights=True)[1][0].double().numpy())
+    expected = np.tensordot(weights, np.stack(each), axes=1)
+    np.testing.assert_allclose(prototype_attention(aligned, 2, "personal", 5), expected, atol=1e-6)
+
+
 def test_words_stand_in_reference_order_and_name_the_nearest_tokens(aligned: Trained, tmp_path: Path) -> None:
     model = make_language_model()
     vocabulary = {f"w{number}": number for number in range(39)} | {" a\n": 39}

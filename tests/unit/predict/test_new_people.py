@@ -176,7 +176,7 @@ def test_deviations_are_from_the_reference_sequence() -> None:
     assert own["haplotype"].tolist()[:5] == [1, 2, 1, 1, 2]
     assert own["deviation"].iloc[0] == 0.0  # the first person's first haplotype is the reference
     # Everybody's difference from the first person, as the trained model predicts people.
-    expected = training.setup.predict(0, np.arange(40))[1].numpy()
+    expected = training.setup.predict([0], np.arange(40))[1][0].numpy()
     found = per_person.loc[per_person["gene"] == "G0", "deviation"].to_numpy()
     np.testing.assert_allclose(found - found[0], expected - expected[0], atol=1e-6)
     haploid = per_person[(per_person["gene"] == "G0") & (per_person["person"] == "P1")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import gta
-from gta.workflow.jobs import doubling, shell_prefix
+from gta.workflow.jobs import KEPT_BLOCK, KEPT_MEMORY, doubling, shell_prefix
 
 LIBRARY = Path(gta.__file__).resolve().parent.parent
 
@@ -39,6 +39,12 @@ def test_earlier_pythonpath_is_kept_behind(tmp_path: Path) -> None:
     prefix = shell_prefix(LIBRARY, own_environments=False)
     assert in_bash(prefix, "echo $PYTHONPATH", tmp_path, PYTHONPATH="/cluster/site") == f"{LIBRARY}:/cluster/site"
     assert in_bash(prefix, "echo $PYTHONPATH", tmp_path) == str(LIBRARY)
+
+
+def test_freed_memory_is_kept_unless_the_user_says_otherwise(tmp_path: Path) -> None:
+    prefix, command = shell_prefix(LIBRARY, own_environments=False), "echo $MALLOC_TRIM_THRESHOLD_ $MALLOC_MMAP_THRESHOLD_"
+    assert in_bash(prefix, command, tmp_path) == f"{KEPT_MEMORY} {KEPT_BLOCK}"
+    assert in_bash(prefix, command, tmp_path, MALLOC_TRIM_THRESHOLD_="5") == f"5 {KEPT_BLOCK}"
 
 
 def test_path_with_odd_characters(tmp_path: Path) -> None:

@@ -67,8 +67,7 @@ def spearman(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's correlation; 0 where one side is constant, because then nothing was predicted."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
-    ranks = pd.DataFrame([first, second]).rank(axis=1)
-    return float(np.corrcoef(ranks)[0, 1])
+    return float(np.corrcoef(pd.Series(first).rank(), pd.Series(second).rank())[0, 1])
 
 
 def _of_genes(

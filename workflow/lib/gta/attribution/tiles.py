@@ -128,16 +128,17 @@ def _by_gradients(
 @torch.no_grad()
 def _deletion(aligner: Aligner, reader: Reader, reference: Batch) -> np.ndarray:
     tiles = reference.features.shape[1]
-    # The whole window is the last sample; the others lack a tile each.
-    features = reference.features.repeat(tiles + 1, 1, 1)
-    features[torch.arange(tiles), torch.arange(tiles)] = 0.0
     means = []
-    for part in features.split(BATCH):
+    # The last sample is the whole window; every other one lacks the tile of its number.
+    for numbers in torch.arange(tiles + 1).split(BATCH):
+        features = reference.features.repeat(len(numbers), 1, 1)
+        lacking = torch.arange(len(numbers))[numbers < tiles]
+        features[lacking, numbers[lacking]] = 0.0
         batch = Batch(
-            part,
-            reference.difference.expand(len(part), -1, -1),
-            reference.position.expand(len(part), -1),
-            reference.gene.expand(len(part)),
+            features,
+            reference.difference.expand(len(numbers), -1, -1),
+            reference.position.expand(len(numbers), -1),
+            reference.gene.expand(len(numbers)),
         )
         means.append(_read(aligner, reader, batch)[0])
     mean = torch.cat(means)

@@ -26,7 +26,8 @@ def shell_prefix(library: Path, own_environments: bool) -> str:
     words = [
         "set -euo pipefail;",
         f"export PYTHONPATH={shlex.quote(str(library.resolve()))}${{PYTHONPATH:+:$PYTHONPATH}} PYTHONSAFEPATH=1",
-        f"MALLOC_TRIM_THRESHOLD_={KEPT_MEMORY} MALLOC_MMAP_THRESHOLD_={KEPT_BLOCK}",
+        f"MALLOC_TRIM_THRESHOLD_=${{MALLOC_TRIM_THRESHOLD_:-{KEPT_MEMORY}}}",
+        f"MALLOC_MMAP_THRESHOLD_=${{MALLOC_MMAP_THRESHOLD_:-{KEPT_BLOCK}}}",
     ]
     if own_environments:
         words.append("PYTHONNOUSERSITE=1")

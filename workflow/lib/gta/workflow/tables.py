@@ -21,6 +21,9 @@ class Table:
     description: str
 
 
+#: What the report says of a page that an earlier run with another configuration left behind.
+STALE = Table("9 Earlier", "Of an earlier configuration", "A table that the present configuration does not make.")
+
 #: Title and description of the compressor's tables.
 _COMPRESSOR = {
     "summary": (
