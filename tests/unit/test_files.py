@@ -53,6 +53,15 @@ def test_folder_replaces_an_earlier_one_whole(tmp_path: Path) -> None:
     assert [path.name for path in target.iterdir()] == ["new.json"]
 
 
+def test_a_result_of_snakemake_is_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "pages"
+    (target / "cohort").mkdir(parents=True)
+    (target / ".snakemake_timestamp").touch()
+    with atomic_path(target) as temporary:
+        (temporary / "cohort").mkdir(parents=True)
+    assert [path.name for path in target.iterdir()] == ["cohort"]
+
+
 @pytest.mark.parametrize("other", ["calls.vcf", "folder/inside.json"])
 def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path, other: str) -> None:
     target = tmp_path / "precious"

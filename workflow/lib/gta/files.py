@@ -10,6 +10,9 @@ from pathlib import Path
 
 from gta.errors import UserError
 
+#: What Snakemake leaves in every folder that is a result.
+SNAKEMAKE_MARK = ".snakemake_timestamp"
+
 
 @contextmanager
 def _holder(folder: Path) -> Iterator[Path]:
@@ -61,7 +64,7 @@ def _refuse_loss(old: Path, new: Path) -> None:
     names = {path.name for path in new.iterdir()}
     endings = {path.suffix for path in new.iterdir() if path.is_file()}
     for path in sorted(old.iterdir()):
-        if path.name not in names and (path.is_dir() or path.suffix not in endings):
+        if path.name != SNAKEMAKE_MARK and path.name not in names and (path.is_dir() or path.suffix not in endings):
             raise UserError(
                 f"{old} would be replaced whole, but holds {path.name}, which is no result of this step: name another."
             )

@@ -19,7 +19,7 @@ from transformers.pytorch_utils import Conv1D
 
 from gta.compressor.blocks import attention_projections, copy_encoder, dropouts, run, weights_in_use
 from gta.compressor.memory import Memory, memory_of_cache, read_memory
-from gta.compressor.settings import ENCODER_NAME
+from gta.compressor.settings import ENCODER_NAME, NO_ENCODER
 from gta.errors import UserError
 from gta.files import atomic_path, require_file
 from gta.language.models import fingerprint, word_embeddings
@@ -79,7 +79,7 @@ def config_of(name: str, memory_tokens: int, positions: str, seed: int, language
     """
     found = ENCODER_NAME.fullmatch(name)
     if found is None:
-        raise UserError(f"compressor.encoders: {name!r} is no encoder.")
+        raise UserError(f"compressor.encoders: {name!r} {NO_ENCODER}")
     return CompressorConfig(
         encoder=found["encoder"],
         memory_tokens=memory_tokens,

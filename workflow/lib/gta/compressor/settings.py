@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from gta.errors import UserError
 from gta.settings import setting
 
+#: What is said of a name that `ENCODER_NAME` does not match.
+NO_ENCODER = (
+    "is no encoder; write aoc, attention, lora, lora_aoc or icae, then, if wanted, _identity, _r16 and _embeds, in this order."
+)
+
 #: An encoder with its variants, as the configuration names it: `aoc`, `aoc_identity`, `lora_r64`, `lora_aoc_r2_embeds` ...
 ENCODER_NAME = re.compile(
     r"(?P<encoder>aoc|attention|lora_aoc|lora|icae)(?P<identity>_identity)?(?:_r(?P<rank>[1-9][0-9]*))?(?P<embeds>_embeds)?"
@@ -110,7 +115,4 @@ def check(settings: CompressorSettings) -> None:
     """
     for name in settings.encoders:
         if not ENCODER_NAME.fullmatch(name):
-            raise UserError(
-                f"encoders: {name!r} is no encoder; write aoc, attention, lora, lora_aoc or icae, then, if wanted, _identity,"
-                " _r16 and _embeds, in this order."
-            )
+            raise UserError(f"encoders: {name!r} {NO_ENCODER}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gta.errors import UserError
-from gta.files import require_file, sha256
+from gta.files import SNAKEMAKE_MARK, require_file, sha256
 
 #: Folders of the stages whose tables and arrays count; logs, times and the report's pages differ from run to run.
 FOLDERS = (
@@ -13,7 +13,7 @@ FOLDERS = (
     *("baselines", "predictions", "evaluation", "attribution"),
 )
 #: Not of the result: times of the jobs, learning curves, in which times stand, and pictures of what stands in the tables.
-LEFT_OUT = ("runtimes.tsv", "compression.tsv", "history.tsv", ".snakemake_timestamp")
+LEFT_OUT = ("runtimes.tsv", "compression.tsv", "history.tsv", SNAKEMAKE_MARK)
 PICTURES = "figures"
 HEADER = ("kind", "file", "bytes", "sha256")
 

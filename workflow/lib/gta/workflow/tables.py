@@ -44,7 +44,10 @@ _COMPRESSOR = {
 
 
 def table_options(tables: Mapping[str, Table]) -> str:
-    """The options of `gta report tables` that ask for these tables, quoted for a shell."""
+    """The options of `gta report tables` that ask for these tables, quoted for a shell.
+
+    A command may have 128 kB, and every contig has tables: their descriptions are short, and the report's captions say the rest.
+    """
     return shlex.join(word for name, table in tables.items() for word in ("--table", name, table.title, table.description))
 
 
@@ -93,14 +96,12 @@ def report_tables(
         tables[f"haplotypes/{contig}.account"] = Table(
             "2 Haplotypes",
             f"Variants on {contig}",
-            "For each window: variant records seen, applied and skipped by reason, people with missing, unphased or haploid"
-            " calls, padded sequences, distinct haplotypes, and distinct sequences per tile.",
+            "The variant records of each window, and what became of them.",
         )
         tables[f"features/{contig}.summary"] = Table(
             "2 Haplotypes",
             f"De-duplication on {contig}",
-            "For each window: distinct haplotypes, tiles, distinct tile sequences, and the passes of the sequence model that"
-            " would have been needed without de-duplication.",
+            "Distinct haplotypes, tiles and sequences of each window.",
         )
     tables["language/pretrained/full/prompts"] = Table(
         "3 Language",
