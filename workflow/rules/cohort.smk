@@ -17,6 +17,7 @@ rule cohort:
         "<logs>/cohort.log",
     benchmark:
         "<benchmarks>/cohort.tsv"
+    priority: 4
     conda:
         "../../envs/core.yaml"
     threads: 1

@@ -14,6 +14,7 @@ rule features:
         "<logs>/features/{contig}.log",
     benchmark:
         "<benchmarks>/features/{contig}.tsv"
+    priority: 4
     conda:
         "../../envs/networks.yaml"
         if RUN.sections["features"].extractor in ("enformer", "borzoi")

@@ -11,6 +11,7 @@ rule haplotypes:
         "<logs>/haplotypes/{contig}.log",
     benchmark:
         "<benchmarks>/haplotypes/{contig}.tsv"
+    priority: 4
     conda:
         "../../envs/core.yaml"
     threads: 1

@@ -9,6 +9,7 @@ rule language_annotate:
         "<logs>/language/annotate.log",
     benchmark:
         "<benchmarks>/language/annotate.tsv"
+    priority: 4
     conda:
         "../../envs/language.yaml"
     threads: 1
@@ -34,6 +35,7 @@ rule language_pretrain:
         "<logs>/language/pretrain.log",
     benchmark:
         "<benchmarks>/language/pretrain.tsv"
+    priority: 4
     conda:
         "../../envs/language.yaml"
     threads: 1
@@ -69,6 +71,7 @@ rule language_download:
         "<logs>/language/download.log",
     benchmark:
         "<benchmarks>/language/download.tsv"
+    priority: 4
     localrule: True
     conda:
         "../../envs/language.yaml"
@@ -92,6 +95,7 @@ rule language_minilm:
         "<logs>/language/minilm.log",
     benchmark:
         "<benchmarks>/language/minilm.tsv"
+    priority: 4
     localrule: True
     conda:
         "../../envs/minilm.yaml"
@@ -115,6 +119,7 @@ rule language_randomise:
         "<logs>/language/randomise.log",
     benchmark:
         "<benchmarks>/language/randomise.tsv"
+    priority: 4
     conda:
         "../../envs/language.yaml"
     threads: 1
@@ -144,6 +149,7 @@ rule language_prompts:
         "<logs>/language/prompts/{lm}.{prompt}.log",
     benchmark:
         "<benchmarks>/language/prompts/{lm}.{prompt}.tsv"
+    priority: 4
     conda:
         "../../envs/language.yaml"
     threads: 1
@@ -173,6 +179,7 @@ rule language_prototypes:
         "<logs>/language/prototypes/{lm}.log",
     benchmark:
         "<benchmarks>/language/prototypes/{lm}.tsv"
+    priority: 4
     conda:
         "../../envs/language.yaml"
     threads: 1
