@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -206,7 +205,12 @@ def predict_people(
     predicted = predict_haplotypes(aligner, data, reader, list(zip(genes, carried, strict=True)))
     sizes = [len(haplotypes) for haplotypes in carried]
     mean, deviation = (
-        torch.stack([data.person_means(*each) for each in zip(genes, repeat(people), carried, values.split(sizes))])
+        torch.stack(
+            [
+                data.person_means(gene, people, haplotypes, part)
+                for gene, haplotypes, part in zip(genes, carried, values.split(sizes), strict=True)
+            ]
+        )
         for values in predicted
     )
     return mean, deviation

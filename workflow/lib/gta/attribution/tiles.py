@@ -97,17 +97,16 @@ def attribute_gene(
         over: `reference` or `personal`: the haplotypes whose gradient x input is averaged.
     """
     reference = data.batch([(gene, np.array([0]))])
-    gradient_x_input, personal = _by_gradients(aligner, data, reader, gene, limit, over)
+    gradient_x_input, personal = _by_gradients(aligner, data, reader, reference, gene, limit, over)
     return TileAttribution(gradient_x_input, _deletion(aligner, reader, reference), personal)
 
 
 def _by_gradients(
-    aligner: Aligner, data: AlignerData, reader: Reader, gene: int, limit: int, over: str
+    aligner: Aligner, data: AlignerData, reader: Reader, reference: Batch, gene: int, limit: int, over: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gradient x input of the mean, and what tells people apart, each (T,): one backward pass, for samples are independent."""
     of_mean, weights = haplotypes_of(data, gene, over, limit)
     carried, counts = most_carried(data.carriers(gene), limit)
-    reference = data.batch([(gene, np.array([0]))])
     numbers, asks_mean = np.concatenate([of_mean, carried]), np.arange(len(of_mean) + len(carried)) < len(of_mean)
     inputs, changes = [], []
     for at in range(0, len(numbers), BATCH):

@@ -15,8 +15,8 @@ def shell_prefix(library: Path, own_environments: bool) -> str:
     """Shell code that Snakemake runs before the command of every job, here and on the nodes of a cluster.
 
     It makes `python -m gta` work without an installation, and lets the working directory shadow no module. Memory that a batch
-    frees is kept for the next one, which glibc would else give back and ask for again: a sixth of the time
-    of a prediction. Braces are doubled, because Snakemake formats the text.
+    frees is kept for the next one, which glibc would else give back and ask for again: a sixth of the time of a prediction.
+    Braces are doubled, because Snakemake formats the text.
 
     Args:
         library: The folder that holds the package `gta`.
