@@ -203,7 +203,7 @@ def test_a_large_cache_is_not_read_whole(tmp_path: Path) -> None:
     keys = torch.ones(rows, 2, 4, slots, 64)
     lengths = torch.full((rows,), slots)
     genes = [f"G{row}" for row in range(rows)]
-    whole = PromptCache(genes, torch.arange(rows), lengths, lengths + 1, None, keys, keys + 1, "x")
+    whole = PromptCache(genes, torch.arange(rows), lengths, lengths + 1, None, keys, keys + 1, torch.zeros(rows, 3, 2, 8), "x")
     whole.save(tmp_path / "cache.safetensors")
     size = (tmp_path / "cache.safetensors").stat().st_size
     del keys, whole
@@ -221,3 +221,15 @@ def test_a_truncated_cache_is_refused_with_one_sentence(tmp_path: Path, model: P
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(UserError, match="no complete prompt cache"):
         PromptCache.load(path)
+
+
+def test_pooled_states_are_those_of_the_unpadded_prompt(model: PreTrainedModel) -> None:
+    states = read_prompts(model, PROMPTS, "fingerprint").states
+    tokens = PROMPTS[1].tokens
+    with torch.no_grad():
+        layers = model(input_ids=torch.tensor([tokens]), output_hidden_states=True).hidden_states
+    assert states.shape[1] == len(layers)
+    row = read_prompts(model, PROMPTS, "fingerprint").rows[1]
+    for number, layer in enumerate(layers):
+        torch.testing.assert_close(states[row, number, 0], layer[0].mean(dim=0))
+        torch.testing.assert_close(states[row, number, 1], layer[0, -1])

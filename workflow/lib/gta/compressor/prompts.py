@@ -6,7 +6,8 @@ from transformers import PreTrainedModel
 
 from gta.compressor.memory import Compress, Memory
 from gta.compressor.regeneration import embed_prompt, first_token, pad_tokens
-from gta.language.cache import PromptCache
+from gta.language.cache import PromptCache, pooled_states
+from gta.language.models import given_cache
 from gta.language.prompts import Prompt
 
 
@@ -47,8 +48,31 @@ def compress_prompts(
         tokens=None,
         keys=torch.stack(keys),
         values=torch.stack(values),
+        states=torch.cat([states_after(language_model, memory) for memory in memories]),
         model=model_fingerprint,
     )
+
+
+def states_after(language_model: PreTrainedModel, memory: Memory) -> torch.Tensor:
+    """What the language model makes of memory as a whole: hidden states of the token that begins a text, read after it.
+
+    Args:
+        language_model: The frozen language model.
+        memory: Memory of B sequences.
+
+    Returns:
+        (B, layers + 1, 2, D) float32, in the form of `gta.language.cache.pooled_states`; of one token, so both are the same.
+    """
+    ids = torch.full((len(memory.mask), 1), first_token(language_model), device=memory.mask.device)
+    output = language_model.base_model(
+        input_ids=ids,
+        attention_mask=torch.cat([memory.mask, torch.ones_like(ids)], dim=1),
+        position_ids=memory.next_positions[:, None],
+        use_cache=True,
+        output_hidden_states=True,
+        **given_cache(language_model.base_model, memory.cache()),
+    )
+    return pooled_states(output.hidden_states, torch.ones_like(ids)).cpu()
 
 
 def embed_cached(

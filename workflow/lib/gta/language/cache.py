@@ -6,6 +6,7 @@ the prompt once per gene is exact. An encoder reads in both directions: of its p
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ class PromptCache:
         tokens: (R, N) int64, token ids, NO_TOKEN in front; None if the slots stand for no tokens.
         keys: (R, layers, heads, N, head width), rotated to the slots' positions; zeros in front. None for an encoder.
         values: The same shape; None for an encoder.
+        states: (R, layers + 1, 2, D) float32, hidden states of each prompt as a whole: of every layer (0: token embeddings; the
+            last: after the final norm) the mean over its tokens and the last token's. See `pooled_states`.
         model: Fingerprint of the language model that made them.
     """
 
@@ -51,6 +54,7 @@ class PromptCache:
     tokens: torch.Tensor | None
     keys: torch.Tensor | None
     values: torch.Tensor | None
+    states: torch.Tensor
     model: str
 
     def mask(self, rows: torch.Tensor) -> torch.Tensor:
@@ -114,7 +118,7 @@ class PromptCache:
         """
         digest = hashlib.sha256(json.dumps([self.genes, self.model]).encode())
         for name, tensor in sorted(self._tensors().items()):
-            if self.tokens is None or name not in ("keys", "values"):
+            if self.tokens is None or name not in ("keys", "values", "states"):
                 digest.update(name.encode())
                 for part in tensor:
                     digest.update(part.contiguous().reshape(-1).view(torch.uint8).numpy())
@@ -146,13 +150,14 @@ class PromptCache:
                 tokens=tensors.get("tokens"),
                 keys=tensors.get("keys"),
                 values=tensors.get("values"),
+                states=tensors["states"],
                 model=about["model"],
             )
         except (SafetensorError, KeyError, ValueError) as error:
             raise UserError(f"{path} is no complete prompt cache ({error}): remove it and run again.") from error
 
     def _tensors(self) -> dict[str, torch.Tensor]:
-        names = ("rows", "lengths", "next_positions", "tokens", "keys", "values")
+        names = ("rows", "lengths", "next_positions", "tokens", "keys", "values", "states")
         return {name: tensor.contiguous() for name in names if (tensor := getattr(self, name)) is not None}
 
 
@@ -162,9 +167,26 @@ def keys_and_values(cache: DynamicCache) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack([layer.keys for layer in layers], dim=1), torch.stack([layer.values for layer in layers], dim=1)
 
 
+def pooled_states(hidden_states: Sequence[torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
+    """Hidden states of texts as a whole, from those of their tokens.
+
+    Args:
+        hidden_states: Of every layer (B, n, D), as transformers gives them: embeddings first, the last one normalised.
+        mask: (B, n) int64, 1 where there is a token; padded in front.
+
+    Returns:
+        (B, layers + 1, 2, D) float32: the mean over the tokens, and the state of the last one.
+    """
+    weights = mask.float() / mask.sum(dim=1, keepdim=True)
+    layers = [
+        torch.stack([torch.einsum("bn,bnd->bd", weights, layer.float()), layer[:, -1].float()], dim=1) for layer in hidden_states
+    ]
+    return torch.stack(layers, dim=1)
+
+
 @torch.no_grad()
 def read_prompts(model: PreTrainedModel, prompts: list[Prompt], model_fingerprint: str) -> PromptCache:
-    """Let the language model read each distinct prompt and keep the keys and values of every layer.
+    """Let the language model read each distinct prompt and keep the keys and values of every layer, and pooled hidden states.
 
     Prompts are read one at a time, so that no padding can disturb them.
 
@@ -179,13 +201,26 @@ def read_prompts(model: PreTrainedModel, prompts: list[Prompt], model_fingerprin
     lengths = torch.tensor([len(tokens) for tokens in distinct])
     keys: list[torch.Tensor] = []
     values: list[torch.Tensor] = []
-    for tokens in [] if reads_both_ways(model) else distinct:
+    states: list[torch.Tensor] = []
+    both_ways = reads_both_ways(model)
+    for tokens in distinct:
         ids = torch.tensor([tokens], device=model.device)
+        mask = torch.ones_like(ids)
+        if both_ways:
+            positions = first_position(model) + torch.arange(len(tokens), device=model.device)[None]
+            output = model.base_model(input_ids=ids, attention_mask=mask, position_ids=positions, output_hidden_states=True)
+            states.append(pooled_states(output.hidden_states, mask)[0].cpu())
+            continue
         # A plain cache keeps all slots of every layer; the model's own would drop those that a window cannot reach.
         cache = DynamicCache()
-        model.base_model(
-            input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True, **given_cache(model.base_model, cache)
+        output = model.base_model(
+            input_ids=ids,
+            attention_mask=mask,
+            use_cache=True,
+            output_hidden_states=True,
+            **given_cache(model.base_model, cache),
         )
+        states.append(pooled_states(output.hidden_states, mask)[0].cpu())
         padding = (0, 0, longest - len(tokens), 0)
         for kept, made in zip((keys, values), keys_and_values(cache), strict=True):
             kept.append(pad(made[0], padding).cpu())
@@ -197,5 +232,6 @@ def read_prompts(model: PreTrainedModel, prompts: list[Prompt], model_fingerprin
         tokens=torch.tensor([[NO_TOKEN] * (longest - len(tokens)) + list(tokens) for tokens in distinct]),
         keys=torch.stack(keys) if keys else None,
         values=torch.stack(values) if values else None,
+        states=torch.stack(states),
         model=model_fingerprint,
     )
