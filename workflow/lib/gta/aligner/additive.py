@@ -1,30 +1,44 @@
-"""The additive part of the aligner: every tile acts by itself, by the same rule in all genes and people."""
+"""The linear branch of the aligner: every tile acts by itself, by the same rule in all genes and individuals."""
+
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from gta.aligner.data import Batch
 
-#: Exponent of the fall with distance to start from; it is learnt. Contact falls with an exponent near 1 (Fulco et al. 2019), but
-#: the planted and the measured effects of variants reach further.
-FIRST_DECAY = 0.5
-#: Share of the gene's own features in its mean to start from; it is learnt.
-FIRST_SHARE = 0.3
+#: Exponents of the decay with distance that the branch may start from; it is trained. Contact decays with an exponent near 1
+#: (Fulco et al. 2019), but measured and simulated effects of variants reach further.
+DECAYS = (0.3, 0.6, 0.9, 1.2)
+
+
+@dataclass(frozen=True)
+class LinearEffects:
+    """What the linear branch makes of B haplotypes.
+
+    Attributes:
+        deviation: (B,) deviation from the mean of the gene, natural log.
+        score: (B,) the same rule applied to the features themselves: sum over tiles t of k(t) (w . features_t / difference_sd).
+        features: (B, F) the sums over tiles that the score is made of, before w: sum of k(t) features_t.
+    """
+
+    deviation: torch.Tensor
+    score: torch.Tensor
+    features: torch.Tensor
 
 
 class AdditivePart(nn.Module):
-    """A linear model of the features beside the deep one, for the deviation of a person and for the mean of the gene.
+    """A linear model of the features, parallel to the aligned tokens.
 
     deviation = sum over tiles t of k(t) (w . difference_t)
-    mean      = share * sum over tiles t of k(t) (w . features_t / difference_sd)
     k(t)      = (1 + |distance of t| / 1 kb) ** -decay
 
-    The same weights w serve both, because one regulatory code makes the difference between two people and between two genes.
-    Only differences between people train them: within a gene everything else is equal, and there are many more pairs of people
-    than genes, whose means a large model would learn by heart. The mean of the genes trains `share` alone.
+    The same weights w give a score of the gene itself, because one regulatory code makes the difference between two individuals
+    and between two genes. Only differences between individuals train them: within a gene everything else is equal, and there are
+    many more pairs of individuals than genes. How much the score counts for mean expression is the read-out's to find.
 
-    A linear path beside a deep one: Cheng et al. 2016 (arXiv:1606.07792), and as a residual Das et al. 2023 (arXiv:2304.08424).
-    Power law of the distance: the activity-by-contact model, Fulco et al., Nat Genet 2019.
+    A linear path parallel to a deep one: Cheng et al. 2016 (arXiv:1606.07792), and as a residual Das et al. 2023
+    (arXiv:2304.08424). Power law of the distance: the activity-by-contact model, Fulco et al., Nat Genet 2019.
     """
 
     def __init__(self, features: int):
@@ -35,21 +49,26 @@ class AdditivePart(nn.Module):
         """
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(features))
-        self.decay = nn.Parameter(torch.full((1,), FIRST_DECAY))
-        self.share = nn.Parameter(torch.full((1,), FIRST_SHARE))
+        self.decay = nn.Parameter(torch.full((1,), DECAYS[0]))
 
-    def forward(self, batch: Batch, difference_sd: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the tiles add to the mean of the gene and to the deviation from it.
+    def forward(self, batch: Batch, difference_sd: torch.Tensor) -> LinearEffects:
+        """Return the effects of B haplotypes of T tiles.
 
         Args:
-            batch: B haplotypes of T tiles.
+            batch: The haplotypes.
             difference_sd: (F,) scale of `batch.difference`, which brings `batch.features` to the same units.
-
-        Returns:
-            Mean and deviation, each (B,), natural log.
         """
-        # `position` is a logarithm, so this is the power law.
-        near = torch.exp(-self.decay.clamp_min(0) * batch.position.abs())
-        deviation = (near * (batch.difference @ self.weight)).sum(dim=1)
-        level = (near.detach() * (batch.features @ (self.weight.detach() / difference_sd))).sum(dim=1)
-        return self.share * level, deviation
+        near = proximity(batch.position, self.decay)
+        fixed = near.detach()[:, None, :]
+        sums = (fixed @ batch.features).squeeze(1)
+        return LinearEffects(
+            deviation=(near * (batch.difference @ self.weight)).sum(dim=1),
+            score=sums @ (self.weight.detach() / difference_sd),
+            features=sums,
+        )
+
+
+def proximity(position: torch.Tensor, decay: torch.Tensor | float) -> torch.Tensor:
+    """Return k(t) for coded distances of any shape, `Batch.position`."""
+    # `position` is a logarithm, so this is the power law.
+    return torch.exp(-torch.as_tensor(decay).clamp_min(0) * position.abs())

@@ -1,8 +1,9 @@
 """The aligner: token alignment onto a frozen language model (our choice of architecture; GTA's abstract fixes only the idea).
 
-features -> queries -> attention over text prototypes -> aligned tokens -> frozen language model, after the gene's prompt ->
-attention pooling over the aligned positions -> two heads: the mean expression of the gene, and the deviation from it. An additive
-part of the features (gta.aligner.additive) goes past the language model and is added to both.
+features -> queries -> attention over text prototypes -> aligned tokens -> frozen language model, after the gene's prompt -> two
+heads: the mean expression of the gene, and the deviation from it. The deviation is read at the aligned positions, pooled by
+attention; a linear branch of the features (gta.aligner.additive) is added to it. Mean expression is read (gta.aligner.readout)
+from what the language model makes of the prompt, from what it makes of the aligned tokens, and from the linear branch.
 """
 
 import json
@@ -16,14 +17,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from gta.aligner.additive import AdditivePart
+from gta.aligner.additive import AdditivePart, LinearEffects
 from gta.aligner.context import Pieces, compress_context
 from gta.aligner.data import Batch, Scaling
 from gta.aligner.reading import PromptAttention, embedded_prompts, prompt_memory, read_after, read_with_prompt
+from gta.aligner.readout import MeanReadout
 from gta.aligner.tokens import pool_content
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig
 from gta.compressor.memory import Memory
-from gta.compressor.prompts import embed_cached
+from gta.compressor.prompts import embed_cached, states_after
 from gta.errors import UserError
 from gta.files import require_file
 from gta.language.cache import PromptCache
@@ -38,8 +40,8 @@ class AlignerConfig:
         width: Width of the language model's embedding space, D.
         heads: Heads of the attention over prototypes.
         dropout: Dropout on the projected features.
-        additive: Whether an additive part of the features stands beside the deep one.
-        tokens_learn_means: Whether the loss on the mean of genes trains the aligned tokens, too.
+        additive: Whether there is a linear branch of the features.
+        tokens_learn_means: Whether the loss on the mean of genes trains the aligned tokens, and the read-out from its closed form.
         language_model: What reads the aligned tokens: pretrained, minilm, random, attention or none.
         prompt: Which prompt each gene has: full, shuffled, symbol, blank or none.
         seed: Seed of the weights; also of the shuffling of prompts.
@@ -51,6 +53,7 @@ class AlignerConfig:
         alignment: What the features are aligned with: kmeans, linear or none.
         token_edges: Borders of the aligned tokens, in tiles; empty: every tile is one.
         reference: SHA-256 of the sequence of every contig of the reference, by name; empty if unknown.
+        prompt_layers: Layers whose hidden states of the prompt are read for mean expression, embeddings included; 0: none.
         target_mean: Mean over the training genes of mean expression, natural log.
         target_sd: Standard deviation of the same.
         language_model_name: The language model the aligner was trained with: its id and revision on the hub, or its folder.
@@ -78,6 +81,7 @@ class AlignerConfig:
     alignment: str
     token_edges: list[int]
     reference: dict[str, str]
+    prompt_layers: int
     target_mean: float
     target_sd: float
     language_model_name: str
@@ -140,8 +144,11 @@ class Aligner(nn.Module):
         self.hidden_norm = nn.LayerNorm(width)
         self.pool_mean = nn.Linear(width, 1)
         self.pool_deviation = nn.Linear(width, 1)
-        self.head_mean = nn.Linear(width, 1)
         self.head_deviation = nn.Linear(width, 1, bias=False)
+        # Mean over positions at first, which is all that is used where the loss on means does not train it.
+        nn.init.zeros_(self.pool_mean.weight).requires_grad_(config.tokens_learn_means)
+        nn.init.zeros_(self.pool_mean.bias).requires_grad_(config.tokens_learn_means)
+        self.mean_readout = MeanReadout(self._blocks(), config.target_mean, config.tokens_learn_means)
         # Last, so that the weights above are drawn alike in all kinds.
         self.map: nn.Linear | None = None
         if config.alignment == "none":
@@ -153,6 +160,13 @@ class Aligner(nn.Module):
         self.prompt_attention = PromptAttention(width, config.heads) if config.language_model == "attention" else None
         self.prompt_compressor = _compressor(language_model, config.prompt_compressor)
         self.context_compressor = _compressor(language_model, config.context_compressor)
+
+    def _blocks(self) -> dict[str, int]:
+        """Columns of the read-out of mean expression by what they are."""
+        linear = {"linear": 1, "features": self.config.features} if self.config.additive else {}
+        states = self.config.prompt_layers * self.config.width
+        prompt = {"prompt_mean": states, "prompt_last": states} if states else {}
+        return {**linear, "tokens": self.config.width, **prompt}
 
     @property
     def scaling(self) -> Scaling:
@@ -232,16 +246,49 @@ class Aligner(nn.Module):
             Mean expression of the gene and deviation from it, each (B,), natural-log units; the deviation is defined up to a
             constant per gene.
         """
-        tokens = self.align(batch)
-        if language_model is not None and prompts is not None and prompt_rows is not None:
-            rows = prompt_rows[batch.gene]
-            if self.prompt_attention is not None:
-                tokens = self.prompt_attention(tokens, *embedded_prompts(language_model, prompts, rows, tokens.device))
-            else:
-                tokens = self.read(tokens, language_model, prompts, rows)
+        hidden = self.hidden(batch, language_model, prompts, prompt_rows)
         # Differences between people are small: from here on in full precision, whatever the language model computes in.
-        with torch.autocast(tokens.device.type, enabled=False):
-            return self.read_out(tokens.float(), batch)
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self.read_out(hidden.float(), batch, self.prompt_states(batch, language_model, prompts, prompt_rows))
+
+    def hidden(
+        self,
+        batch: Batch,
+        language_model: PreTrainedModel | None,
+        prompts: PromptCache | None,
+        prompt_rows: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Return what was read at the aligned positions, (B, N, D); arguments as of `forward`."""
+        tokens = self.align(batch)
+        if language_model is None or prompts is None or prompt_rows is None:
+            return tokens
+        rows = prompt_rows[batch.gene]
+        if self.prompt_attention is not None:
+            attended: torch.Tensor = self.prompt_attention(tokens, *embedded_prompts(language_model, prompts, rows, tokens.device))
+            return attended
+        return self.read(tokens, language_model, prompts, rows)
+
+    @torch.no_grad()
+    def prompt_states(
+        self,
+        batch: Batch,
+        language_model: PreTrainedModel | None,
+        prompts: PromptCache | None,
+        prompt_rows: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Return the frozen hidden states of the prompts, (B, 2 * prompt_layers * D): means over tokens, then the last tokens'.
+
+        With one layer of attention in the language model's place there are the token embeddings alone.
+        """
+        device = batch.features.device
+        if not self.config.prompt_layers or language_model is None or prompts is None or prompt_rows is None:
+            return torch.zeros(len(batch.gene), 0, device=device)
+        rows, number = torch.unique(prompt_rows[batch.gene], return_inverse=True)
+        if self.prompt_compressor is None:
+            states = prompts.states[rows.cpu()].to(device)
+        else:
+            states = states_after(language_model, self.prompt_memory(language_model, prompts, rows, device)).to(device)
+        return states[:, : self.config.prompt_layers].transpose(1, 2).flatten(1)[number]
 
     def read(
         self, tokens: torch.Tensor, language_model: PreTrainedModel, prompts: PromptCache, rows: torch.Tensor
@@ -274,18 +321,40 @@ class Aligner(nn.Module):
         memory: Memory = self.prompt_compressor(language_model, *embed_cached(language_model, prompts, distinct, device))
         return memory.rows(number)
 
-    def read_out(self, tokens: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and deviation, each (B,), from what was read at the aligned positions, (B, T, D), and from the features."""
-        hidden = self.hidden_norm(tokens)
-        levels = hidden.detach() if self.training and not self.config.tokens_learn_means else hidden
-        level = (torch.softmax(self.pool_mean(levels), dim=1) * levels).sum(dim=1)
+    def mean_inputs(
+        self,
+        batch: Batch,
+        language_model: PreTrainedModel | None,
+        prompts: PromptCache | None,
+        prompt_rows: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Return the inputs of the read-out of mean expression, (B, columns) float32; arguments as of `forward`."""
+        hidden = self.hidden(batch, language_model, prompts, prompt_rows)
+        with torch.autocast(hidden.device.type, enabled=False):
+            effects = None if self.additive is None else self.additive(batch, self.difference_sd)
+            states = self.prompt_states(batch, language_model, prompts, prompt_rows)
+            return self._mean_inputs(self.hidden_norm(hidden.float()), effects, states)
+
+    def _mean_inputs(self, hidden: torch.Tensor, effects: LinearEffects | None, states: torch.Tensor) -> torch.Tensor:
+        pooled = (torch.softmax(self.pool_mean(hidden), dim=1) * hidden).sum(dim=1)
+        linear = [] if effects is None else [effects.score[:, None], effects.features]
+        return torch.cat([*linear, pooled, states], dim=1)
+
+    def read_out(self, hidden: torch.Tensor, batch: Batch, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return mean expression and deviation, each (B,).
+
+        Args:
+            hidden: (B, N, D) float32, what was read at the aligned positions.
+            batch: The haplotypes.
+            states: (B, 2 * prompt_layers * D) float32, from `prompt_states`.
+        """
+        hidden = self.hidden_norm(hidden)
+        effects = None if self.additive is None else self.additive(batch, self.difference_sd)
+        detached = self.training and not self.config.tokens_learn_means
+        mean = self.mean_readout(self._mean_inputs(hidden.detach() if detached else hidden, effects, states))
         change = (torch.softmax(self.pool_deviation(hidden), dim=1) * hidden).sum(dim=1)
-        mean = self.head_mean(level).squeeze(1) * self.config.target_sd + self.config.target_mean
         deviation = self.head_deviation(change).squeeze(1)
-        if self.additive is None:
-            return mean, deviation
-        additive_mean, additive_deviation = self.additive(batch, self.difference_sd)
-        return mean + additive_mean, deviation + additive_deviation
+        return mean, deviation if effects is None else deviation + effects.deviation
 
     def save_pretrained(self, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
         """Write `config.json` and `model.safetensors`: the trained weights and buffers, never the language model's.

@@ -142,6 +142,7 @@ def set_up(
         alignment=settings.alignment,
         token_edges=token_edges,
         reference=reference or {},
+        prompt_layers=_prompt_layers(settings, prompts),
         tile_length=store.tile_length,
         tiles=data.tiles,
         target_mean=float(gene_mean[train_genes].mean()),
@@ -223,6 +224,11 @@ def _check(settings: AlignerSettings, cohort: Cohort, workers: Workers, tuned: b
             file=sys.stderr,
             flush=True,
         )
+
+
+def _prompt_layers(settings: AlignerSettings, prompts: PromptCache) -> int:
+    """How many layers' hidden states of the prompt are read: all; the token embeddings alone where no language model reads."""
+    return {"none": 0, "attention": 1}.get(settings.language_model, prompts.states.shape[1])
 
 
 def _pieces(settings: AlignerSettings, data: AlignerData, token_edges: list[int]) -> Pieces | None:

@@ -17,6 +17,7 @@ from gta.aligner.losses import batch_loss
 from gta.aligner.metrics import METRICS, Metrics
 from gta.aligner.record import write_record
 from gta.aligner.setup import Setup
+from gta.aligner.solve import solve_mean_readout, start_linear_branch
 from gta.aligner.validation import criterion, validate
 from gta.checkpoint import Progress, Weights, load_checkpoint, random_states, save_checkpoint
 from gta.errors import UserError
@@ -87,6 +88,8 @@ class Training:
         # Nobody goes on before all have read it, for the first process removes it at the end.
         workers.sum(torch.zeros(1))
         if not progress:
+            start_linear_branch(self.setup)
+            solve_mean_readout(self.setup)
             progress = Progress([], float("inf"), self._weights(), 0)
         self.progress = progress
         done = len(progress.history) * self.steps + len(progress.losses)
@@ -134,6 +137,8 @@ class Training:
                 self.metrics.write({**row, "gradient_norm": norm, "learning_rate": rate})
             if due or number == self.steps - 1:
                 self._save(batches_state)
+        if not self.settings.tokens_learn_means:
+            solve_mean_readout(self.setup)
         row = {"epoch": epoch, "step": epoch * self.steps}
         row |= dict(zip(LOSSES, np.mean(progress.losses, axis=0).tolist(), strict=True))
         row |= validate(self.setup)
