@@ -11,6 +11,7 @@ rule simulate:
         elements="<results>/simulated/truth_elements.tsv",
         variants="<results>/simulated/truth_variants.tsv",
         truth="<results>/simulated/truth_genes.tsv",
+        modulation="<results>/simulated/truth_modulation.tsv",
     log:
         "<logs>/simulate.log",
     benchmark:

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +61,7 @@ class Simulated:
         ]
 
 
-@pytest.fixture(scope="session")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
-    folder = tmp_path_factory.mktemp("simulated")
-    simulate(SMALL, folder)
+def read_simulated(folder: Path) -> Simulated:
     with pysam.FastaFile(str(folder / "reference.fa")) as fasta:
         sequences = {name: fasta.fetch(name) for name in fasta.references}
     with pysam.VariantFile(str(folder / "genotypes.vcf.gz")) as vcf:
@@ -73,6 +70,21 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     expression = pd.read_csv(folder / "expression.bed.gz", sep="\t")
     by_position = {(r.contig, r.position): r for r in records}
     return Simulated(folder, sequences, records, by_position, *tables, expression)
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
+    folder = tmp_path_factory.mktemp("simulated")
+    simulate(SMALL, folder)
+    return read_simulated(folder)
+
+
+@pytest.fixture(scope="session")
+def modulated(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
+    """The same cohort with `text_modulates`."""
+    folder = tmp_path_factory.mktemp("modulated")
+    simulate(replace(SMALL, text_modulates=True), folder)
+    return read_simulated(folder)
 
 
 @pytest.fixture(scope="session")
@@ -123,14 +135,33 @@ def bound(cohort: Simulated, log_odds: dict) -> Callable[[pd.Series, dict[int, s
 
 
 @pytest.fixture(scope="session")
-def genetic(cohort: Simulated, bound: Callable[[pd.Series, dict[int, str]], float]) -> np.ndarray:
-    """(genes, people): the sites' part of ln expression, recomputed from VCF, FASTA and truth_elements.tsv."""
-    row = {gene: i for i, gene in enumerate(cohort.genes.gene)}
-    total = np.zeros((len(row), SMALL.people))
-    for _, element in cohort.elements.iterrows():
+def occupancies(cohort: Simulated, bound: Callable[[pd.Series, dict[int, str]], float]) -> np.ndarray:
+    """(sites, people): mean occupancy of the two haplotypes, recomputed from VCF and FASTA."""
+    total = np.zeros((len(cohort.elements), SMALL.people))
+    for i, (_, element) in enumerate(cohort.elements.iterrows()):
         snvs = cohort.snvs_of(element)
         for person in range(SMALL.people):
             for haplotype in (0, 1):
                 carried = {r.position: r.alt for r in snvs if r.calls[person][haplotype] == 1}
-                total[row[element.gene], person] += element.effect * bound(element, carried) / 2
+                total[i, person] += bound(element, carried) / 2
     return total
+
+
+def genetic_values(simulated: Simulated, occupancies: np.ndarray) -> np.ndarray:
+    """(genes, people): the sites' part of ln expression by the effects of truth_elements.tsv."""
+    row = {gene: i for i, gene in enumerate(simulated.genes.gene)}
+    total = np.zeros((len(row), occupancies.shape[1]))
+    np.add.at(total, simulated.elements.gene.map(row), simulated.elements.effect.to_numpy()[:, None] * occupancies)
+    return total
+
+
+@pytest.fixture(scope="session")
+def genetic(cohort: Simulated, occupancies: np.ndarray) -> np.ndarray:
+    """(genes, people): the sites' part of ln expression, recomputed from VCF, FASTA and truth_elements.tsv."""
+    return genetic_values(cohort, occupancies)
+
+
+@pytest.fixture(scope="session")
+def modulated_genetic(modulated: Simulated, occupancies: np.ndarray) -> np.ndarray:
+    """As `genetic`, with the effects of the modulated cohort; its sites, reference and genotypes are those of `cohort`."""
+    return genetic_values(modulated, occupancies)

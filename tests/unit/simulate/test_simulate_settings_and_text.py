@@ -31,6 +31,9 @@ from gta.simulate.vocabulary import CLASSES
         ({"margin": 20_000}, "the contigs are too short"),
         ({"mean_spacing": 5_000}, "mean_spacing: 5000 is below"),
         ({"indel_share": 0.9}, "above the largest allowed value, 0.5"),
+        ({"text_effect": -1}, "text_effect: -1.0 is below the smallest allowed value, 0"),
+        ({"text_effect": 11}, "text_effect: 11.0 is above the largest allowed value, 10"),
+        ({"text_modulates": 1}, "is not boolean"),
         ({"gene": 5}, "did you mean genes?"),
         ({"people": "many"}, "is not integer"),
     ],
@@ -110,6 +113,15 @@ def test_command_line_writes_and_reports_on_stderr(tmp_path: Path, capsys: pytes
     assert said.out == ""
     assert "10 people, 3 genes" in said.err.splitlines()[-1]
     assert (tmp_path / "a" / "truth_genes.tsv").read_text().count("\n") == 4
+
+
+def test_text_settings_on_the_command_line(tmp_path: Path) -> None:
+    words = "--seed 2 --people 10 --genes 3 --contigs 1 --annotated-genes 5 --mean-spacing 13000 --margin 15000"
+    words += " --max-distal-distance 3000 --text-effect=0 --text-modulates=true"
+    arguments = command_line("--out", str(tmp_path), *words.split())
+    arguments.run(arguments)
+    multipliers = [line.split("\t")[2] for line in (tmp_path / "truth_modulation.tsv").read_text().splitlines()[1:]]
+    assert sorted(multipliers) == ["-1"] * 50 + ["1"] * 50
 
 
 def test_output_that_is_a_file_is_refused(tmp_path: Path) -> None:

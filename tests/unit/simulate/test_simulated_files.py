@@ -24,6 +24,7 @@ from gta.simulate.write import published
 FILES = {
     "reference.fa", "reference.fa.fai", "genotypes.vcf.gz", "genotypes.vcf.gz.tbi", "genes.gtf", "expression.bed.gz",
     "annotation.tsv", "people.tsv", "truth_elements.tsv", "truth_variants.tsv", "truth_genes.tsv",
+    "truth_modulation.tsv",
 }  # fmt: skip
 COLUMNS = {
     "annotation.tsv": "gene_id symbol biotype description go_bp go_mf",
@@ -31,6 +32,7 @@ COLUMNS = {
     "truth_elements.tsv": "gene contig start end strand motif matrix_id effect distance kind",
     "truth_variants.tsv": "gene contig pos ref alt matrix_id effect_per_allele allele_frequency element_start element_end",
     "truth_genes.tsv": "gene level genetic_variance noise_variance covariate_variance heritability text_class",
+    "truth_modulation.tsv": "text_class motif multiplier",
 }
 
 
@@ -52,7 +54,8 @@ def test_same_seed_same_bytes_other_seed_other_bytes(cohort: Any, tmp_path: Path
     assert digests(tmp_path / "again") == digests(cohort.folder)
     simulate(replace(small, seed=6), tmp_path / "other")
     other, first = digests(tmp_path / "other"), digests(cohort.folder)
-    assert [name for name in FILES if other[name] == first[name]] == ["people.tsv"]
+    # Without modulation its table holds ones, whatever the seed.
+    assert {name for name in FILES if other[name] == first[name]} == {"people.tsv", "truth_modulation.tsv"}
 
 
 def test_vcf_records(cohort: Any, small: SimulateSettings) -> None:

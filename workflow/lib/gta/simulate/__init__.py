@@ -3,5 +3,6 @@
 It invents genotypes (coalescent), a human-like reference, genes whose expression follows a stated rule from planted
 transcription-factor sites, annotation text that carries some information, and the truth behind all of it. The rule is written
 down in `docs/simulation.md`. The modules, in the order in which data flow: `settings`, `names`, `layout`, `genotypes`,
-`reference`, `motifs`, `elements`, `alleles`, `text` (with `vocabulary`), `expression`, `write`, and `run`, which calls them.
+`reference`, `motifs`, `elements`, `alleles`, `text` (with `vocabulary`),
+`modulation`, `expression`, `write`, and `run`, which calls them.
 """

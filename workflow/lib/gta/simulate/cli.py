@@ -20,6 +20,7 @@ Reads nothing. Writes into DIR (coordinates are 0-based half-open, except in VCF
   truth_elements.tsv         each planted transcription-factor site and its effect on ln expression
   truth_variants.tsv         each variant that changes a site, with its effect per ALT allele
   truth_genes.tsv            what the expression of each gene is made of: variances in squared ln units
+  truth_modulation.tsv       multiplier of a site's effect for each text class and factor: 1 without text_modulates
 
 Expression follows a stated rule; docs/simulation.md gives it in full. The same settings give the same bytes.
 """

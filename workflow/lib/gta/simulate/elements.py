@@ -39,7 +39,7 @@ class Site:
         gene: Name of the only gene that it acts on.
         strand: Strand of the reference on which the motif reads.
         distance: Signed distance in bp, in gene direction, from the TSS to the site's base at (start + end) // 2.
-        effect: Change of ln expression when fully bound, distance decay included.
+        effect: Change of ln expression when fully bound, distance decay and modulation by the text class included.
         kind: promoter or distal.
     """
 

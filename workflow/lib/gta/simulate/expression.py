@@ -107,7 +107,7 @@ def make_expression(
 
     Args:
         genetic: (genes, people) sum of the sites' contributions, ln units.
-        offsets: (genes,) offset of each gene's text class.
+        offsets: (genes,) what each gene's text class adds to ln expression.
         causal: (genes,) whether variants were planted on purpose; only these genes' noise is set by their genetic variance.
         rng: Random numbers.
     """

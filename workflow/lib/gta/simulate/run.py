@@ -1,5 +1,6 @@
 """The whole simulation, from settings to a folder of files."""
 
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -13,12 +14,13 @@ from gta.simulate.elements import Site, choose_causal_genes, make_ground, plant_
 from gta.simulate.expression import CausalVariant, make_expression, read_site
 from gta.simulate.genotypes import simulate_genotypes
 from gta.simulate.layout import lay_out
+from gta.simulate.modulation import draw_multipliers
 from gta.simulate.motifs import load_motifs
 from gta.simulate.reference import make_sequence, repeat_mask, to_fasta_bases
 from gta.simulate.settings import SimulateSettings, check
 from gta.simulate.text import write_texts
 
-_PARTS = ("layout", "genotypes", "reference", "elements", "alleles", "text", "expression")
+_PARTS = ("layout", "genotypes", "reference", "elements", "alleles", "text", "expression", "modulation")
 
 
 def _say(text: str) -> None:
@@ -49,6 +51,8 @@ def simulate(settings: SimulateSettings, folder: Path) -> None:
     causal_genes = choose_causal_genes(settings, rng["elements"])
     causal_of = dict(zip(names.gene_names(settings), causal_genes.tolist(), strict=True))
     row_of = {gene.name: i for i, gene in enumerate(layout.genes)}
+    texts = write_texts(settings.genes, settings.annotated_genes, rng["text"])
+    multipliers = draw_multipliers(settings.text_modulates, rng["modulation"])
 
     sites: list[Site] = []
     variants: list[CausalVariant] = []
@@ -65,7 +69,11 @@ def simulate(settings: SimulateSettings, folder: Path) -> None:
             planted: list[Site] = []
             for gene in genes:
                 of_gene = plant_sites(ground, gene, causal_of[gene.name], motifs, settings, rng["elements"])
-                planted += sorted(of_gene, key=lambda site: site.start)
+                text_class = texts[row_of[gene.name]].text_class.name
+                planted += [
+                    dataclasses.replace(site, effect=site.effect * multipliers[text_class, site.motif.name])
+                    for site in sorted(of_gene, key=lambda site: site.start)
+                ]
             refs, alts = choose_alleles(ground, rng["alleles"])
             for site in planted:
                 contribution, changes = read_site(ground, site, refs, alts)
@@ -78,8 +86,7 @@ def simulate(settings: SimulateSettings, folder: Path) -> None:
             _say(f"{contig}: {layout.lengths[contig]:,} bp, {len(genes)} genes, {len(refs):,} variants")
         vcf.close()
 
-        texts = write_texts(settings.genes, settings.annotated_genes, rng["text"])
-        offsets = np.array([text.text_class.offset for text in texts[: settings.genes]])
+        offsets = settings.text_effect * np.array([text.text_class.offset for text in texts[: settings.genes]])
         expression = make_expression(genetic, offsets, causal_genes, rng["expression"])
 
         symbols = names.gene_symbols(settings)
@@ -92,6 +99,7 @@ def simulate(settings: SimulateSettings, folder: Path) -> None:
         write.write_truth_elements(temporary / "truth_elements.tsv", sites)
         write.write_truth_variants(temporary / "truth_variants.tsv", variants)
         write.write_truth_genes(temporary / "truth_genes.tsv", layout, expression, texts)
+        write.write_truth_modulation(temporary / "truth_modulation.tsv", multipliers)
     _say(
         f"{settings.people} people, {settings.genes} genes, {n_variants:,} variants, {len(variants)} of them causal, "
         f"in {time.monotonic() - began:.1f} s -> {folder}"

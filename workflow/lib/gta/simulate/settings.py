@@ -43,6 +43,17 @@ class SimulateSettings:
         minimum=MINIMUM_DISTAL_DISTANCE + 1_000,
     )
     indel_share: float = setting(0.10, "Share of the variants that are short indels (1-10 bp).", minimum=0.0, maximum=0.5)
+    text_effect: float = setting(
+        1.0,
+        "Factor of what a gene's text class adds to ln expression; 0: text says nothing about mean expression (control).",
+        minimum=0.0,
+        maximum=10.0,
+    )
+    text_modulates: bool = setting(
+        False,
+        "Whether the text class also decides, for half of the (class, factor) pairs, that a transcription factor acts in the "
+        "opposite direction, so that the sign of a variant's effect depends on the text.",
+    )
 
 
 def minimum_spacing(settings: SimulateSettings) -> int:

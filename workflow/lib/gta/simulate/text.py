@@ -29,7 +29,7 @@ _FOLLOW_UPS = (
 
 @dataclass(frozen=True)
 class GeneText:
-    """The text of one gene, and the class that sets its level (not always the class of the text)."""
+    """The text of one gene, and the class that counts for its expression (not always the class of the text)."""
 
     text_class: TextClass
     description: str

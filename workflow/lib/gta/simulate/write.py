@@ -197,3 +197,9 @@ def write_truth_genes(path: Path, layout: Layout, expression: Expression, texts:
         for i, gene in enumerate(layout.genes)
     )
     write_table(path, "gene level genetic_variance noise_variance covariate_variance heritability text_class", rows)
+
+
+def write_truth_modulation(path: Path, multipliers: dict[tuple[str, str], float]) -> None:
+    """Write the multiplier of a site's effect for each text class and factor."""
+    rows = ((text_class, motif, multiplier) for (text_class, motif), multiplier in multipliers.items())
+    write_table(path, "text_class motif multiplier", rows)
