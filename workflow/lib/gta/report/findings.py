@@ -184,8 +184,8 @@ def text_sentence(comparisons: pd.DataFrame, model: str) -> str | None:
         f"{said} {'from' if said == 'not different' else 'than'} {_listed(baselines)}" for said, baselines in decided.items()
     ]
     return (
-        f"Across genes, {model} is {' and '.join(conclusions)}. These predict mean expression from the prompt without training a"
-        f" network on it; Spearman correlation of {model} minus theirs: {'; '.join(parts)}"
+        f"Across genes, {model} is {' and '.join(conclusions)}. These predict mean expression from the prompt, without a network"
+        f" trained on it; Spearman correlation of {model} minus theirs: {'; '.join(parts)}"
         f" ({rows[names[0]]['n_genes']:.0f} genes)."
     )
 
