@@ -25,6 +25,8 @@ DEMO = {
     "baselines_elastic_net": 1,
     "baselines_mean": 1,
     "baselines_ridge": 1,
+    "baselines_stack": 1,
+    "baselines_text": 1,
     "baselines_top_eqtl": 1,
     "evaluation_score": 1,
     "evaluation_ablations": 1,

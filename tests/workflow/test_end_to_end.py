@@ -62,7 +62,10 @@ def test_results_are_where_the_contract_says(finished: Path) -> None:
         "cohort": ["people.tsv", "genes.tsv", "expression.parquet", "gene_statistics.tsv", "dropped.tsv", "summary.tsv"],
         "language/pretrained": ["full/prompts.tsv", "full/prompt_cache.safetensors", "prototypes.safetensors"],
         "evaluation": ["per_gene.tsv", "per_person.tsv", "summary.tsv", "comparisons.tsv", "dependence.tsv"],
-        "baselines": ["elastic_net.weights.tsv", "elastic_net.genes.tsv", "top_eqtl.variants.tsv"],
+        "baselines": [
+            *("elastic_net.weights.tsv", "elastic_net.genes.tsv", "top_eqtl.variants.tsv", "stack.weights.tsv"),
+            *("prompt_ridge.choice.tsv", "prompt_ridge.out_of_fold.tsv"),
+        ],
         "provenance": ["run.tsv", "files.tsv"],
     }.items():
         for name in names:
@@ -87,7 +90,8 @@ def test_every_step_left_its_log_and_its_benchmark(finished: Path) -> None:
 
 def test_every_model_is_evaluated(finished: Path) -> None:
     summary = pd.read_csv(finished / "evaluation" / "summary.tsv", sep="\t")
-    assert set(summary["model"]) == {"gta", "elastic_net", "top_eqtl", "ridge", "mean"}
+    text = ["features_and_prompt", "prompt_ridge", "tfidf_ridge", "text_length"]
+    assert list(dict.fromkeys(summary["model"])) == ["gta", *text, "elastic_net", "top_eqtl", "ridge", "mean"]
 
 
 def test_results_are_verified(finished: Path) -> None:
@@ -321,6 +325,7 @@ KILLED = {
     "aligner/train/gta.seed1": ("aligner", "train"),
     "aligner/predict/gta": ("aligner", "predict"),
     "baselines/elastic_net": ("baselines", "elastic-net"),
+    "baselines/text": ("baselines", "text"),
     "evaluation/score": ("evaluation", "score"),
     "attribution/gta": ("attribution",),
     "provenance": ("provenance",),

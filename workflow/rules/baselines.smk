@@ -139,3 +139,80 @@ rule baselines_track:
     shell:
         "python -m gta baselines track --cohort {params.cohort:q} --features {input.features:q}"
         " --out {output.predictions:q} &> {log:q}"
+
+
+rule baselines_text:
+    input:
+        cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
+        prompts=f"{RUN.full_prompts}/prompts.tsv",
+        cache=f"{RUN.full_prompts}/prompt_cache.safetensors",
+        annotation=RUN.annotation,
+    output:
+        tfidf_ridge="<results>/predictions/tfidf_ridge.parquet",
+        prompt_ridge="<results>/predictions/prompt_ridge.parquet",
+        text_length="<results>/predictions/text_length.parquet",
+        choice="<results>/baselines/prompt_ridge.choice.tsv",
+        out_of_fold="<results>/baselines/prompt_ridge.out_of_fold.tsv",
+    log:
+        "<logs>/baselines/text.log",
+    benchmark:
+        "<benchmarks>/baselines/text.tsv"
+    priority: 2
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=doubling(8000),
+        runtime=120,
+    params:
+        cohort=subpath(input.cohort, parent=True),
+        folder=subpath(output.prompt_ridge, parent=True),
+    message:
+        "Predicting mean expression from the text of every gene"
+    shell:
+        "python -m gta baselines text --cohort {params.cohort:q} --prompts {input.prompts:q} --cache {input.cache:q}"
+        " --annotation {input.annotation:q} --out {params.folder:q} --choice {output.choice:q}"
+        " --out-of-fold {output.out_of_fold:q} &> {log:q}"
+
+
+rule baselines_stack:
+    input:
+        cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
+        features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
+        prompt_ridge="<results>/predictions/prompt_ridge.parquet",
+        out_of_fold="<results>/baselines/prompt_ridge.out_of_fold.tsv",
+        models=collect("<results>/predictions/{model}.seed{seed}.parquet", model=RUN.fused_models, seed=RUN.seeds),
+        models_out_of_fold=collect(
+            "<results>/aligner/{model}/seed{seed}/mean_out_of_fold.tsv", model=RUN.fused_models, seed=RUN.seeds
+        ),
+    output:
+        predictions="<results>/predictions/features_and_prompt.parquet",
+        late_fusions=collect(
+            "<results>/predictions/{model}_and_prompt.seed{seed}.parquet", model=RUN.fused_models, seed=RUN.seeds
+        ),
+        weights="<results>/baselines/stack.weights.tsv",
+    log:
+        "<logs>/baselines/stack.log",
+    benchmark:
+        "<benchmarks>/baselines/stack.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=doubling(8000),
+        runtime=120,
+    params:
+        cohort=subpath(input.cohort, parent=True),
+        folder=subpath(output.predictions, parent=True),
+        options=lambda wildcards: RUN.options("ridge"),
+    message:
+        "Stacking predictions of mean expression from text and from sequence"
+    shell:
+        "python -m gta baselines stack --cohort {params.cohort:q} --features {input.features:q}"
+        " --prompt-ridge {input.prompt_ridge:q} --out-of-fold {input.out_of_fold:q} --models {input.models:q}"
+        " --models-out-of-fold {input.models_out_of_fold:q} {params.options} --out {params.folder:q}"
+        " --weights {output.weights:q} &> {log:q}"

@@ -168,3 +168,32 @@ def test_the_headline_is_read_off_the_summary(tmp_path: Path, capsys: pytest.Cap
 def test_a_folder_without_an_evaluation(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         gta("evaluation", "headline", "--evaluation", tmp_path)
+
+
+def test_a_model_of_mean_expression_is_scored_across_genes_only(
+    cohort: Path, expression: np.ndarray, make_prediction: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Its values are those of the same file with deviations; across individuals it is listed, and compared with nothing."""
+    test = expression[:, [split == "test" for split in PERSON_SPLITS]]
+    means = np.repeat(test.mean(axis=1, keepdims=True), expression.shape[1], axis=1)
+    files = [make_prediction(f"{name}.parquet", values) for name, values in (("a", expression), ("twin", means), ("text", means))]
+    pd.read_parquet(files[2]).assign(deviation=np.nan).to_parquet(files[2])
+    gta("evaluation", "score", "--cohort", cohort, "--predictions", *files, "--out", tmp_path / "out", *FAST)
+    tables = {name: pd.read_csv(tmp_path / "out" / name, sep="\t") for name in TABLES}
+    summary = tables["summary.tsv"]
+    text, twin = (summary[summary["model"] == name].drop(columns="model").reset_index(drop=True) for name in ("text", "twin"))
+    assert text[["regime", "metric"]].equals(twin[["regime", "metric"]])
+    across = text["regime"] == "across_genes"
+    pd.testing.assert_frame_equal(text[across], twin[across])
+    assert text.loc[text["metric"] == "spearman", "value"].tolist() == [1.0]
+    assert (text.loc[~across, "n_genes"] == 0).all() and text.loc[~across, "value":].isna().all(axis=None)
+    assert set(tables["per_gene.tsv"]["model"]) == set(tables["dependence.tsv"]["model"]) - {"text"} == {"a", "twin"}
+    assert set(tables["per_person.tsv"]["model"]) == {"a", "twin", "text"}
+    pairs = tables["comparisons.tsv"]
+    with_text = pairs[(pairs["model_a"] == "text") | (pairs["model_b"] == "text")]
+    assert with_text[["regime", "model_a", "model_b", "n_genes"]].to_numpy().tolist() == [
+        ["across_genes", "a", "text", 6],
+        ["across_genes", "twin", "text", 6],
+    ]
+    headline = (tmp_path / "out" / "summary.tsv").parent
+    gta("evaluation", "headline", "--evaluation", headline)

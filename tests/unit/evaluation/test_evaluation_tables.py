@@ -67,6 +67,22 @@ def test_noise_of_float32_becomes_a_tie(cohort_folder: Path, prediction: Callabl
     assert np.ptp(read_prediction(path, Cohort.load(cohort_folder)).predicted) == 0
 
 
+@pytest.mark.parametrize(("deviation", "mean_only"), [(np.nan, True), (None, True), (0.0, False)])
+def test_without_any_deviation_a_model_predicts_mean_expression_only(
+    cohort_folder: Path, prediction: Callable[..., Path], deviation: float | None, mean_only: bool
+) -> None:
+    path = prediction(lambda table: table.assign(deviation=deviation))
+    assert read_prediction(path, Cohort.load(cohort_folder)).mean_only is mean_only
+
+
+def test_seeds_of_a_model_predict_the_same_things(cohort_folder: Path, prediction: Callable[..., Path]) -> None:
+    first = prediction(lambda table: table.assign(deviation=np.nan))
+    second = first.rename(first.with_name("gta.seed2.parquet"))
+    first = prediction(lambda table: table.assign(deviation=0.0))
+    with pytest.raises(UserError, match=r"gta.seed2.parquet lacks deviations, unlike another seed of gta"):
+        read_predictions([first, second], Cohort.load(cohort_folder))
+
+
 def test_names_that_only_linger_in_a_category_do_not_count(cohort_folder: Path, prediction: Callable[..., Path]) -> None:
     def categorical(table: pd.DataFrame) -> pd.DataFrame:
         return table.assign(gene=pd.Categorical(table["gene"], categories=["gone", "g0", "g1"]))
@@ -86,6 +102,9 @@ def test_names_that_only_linger_in_a_category_do_not_count(cohort_folder: Path, 
         (lambda t: t.drop(columns="predicted"), "no column 'predicted'"),
         (lambda t: t.assign(predicted="high"), "does not hold decimal numbers"),
         (lambda t: t.replace("g0", None), "rows without a gene"),
+        (lambda t: t.assign(deviation=[0, 0, 0, 0, np.nan, 0.0]), "no deviation for gene g1 and person p1 but has others"),
+        (lambda t: t.assign(deviation=[np.nan] * 3 + [0.0] * 3), "no deviation for gene g0 and person p0 but has others"),
+        (lambda t: t.assign(deviation="high"), "'deviation' does not hold decimal numbers"),
     ],
 )
 def test_wrong_predictions(

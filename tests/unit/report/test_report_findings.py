@@ -12,6 +12,7 @@ from gta.report.findings import (
     enrichment_sentence,
     headline_sentence,
     sign_sentence,
+    text_sentence,
 )
 
 ACROSS, SEEN, UNSEEN = "across_genes", "seen_genes_unseen_people", "unseen_genes_unseen_people"
@@ -96,6 +97,27 @@ def test_the_elastic_net_is_compared_on_seen_genes() -> None:
     assert text is not None and text.startswith("gta is not different from elastic_net across people on seen genes. ")
     assert text.endswith("-0.03, [-0.09, +0.02] over genes, [-0.07, -0.01] over people (51 genes).")
     assert baseline_sentence(comparisons(("no_llm", SEEN, 0.0, 0.0, 0.0, 0.0, 0.0)), "gta") is None
+
+
+def test_baselines_that_read_text_are_compared_across_genes_only() -> None:
+    pairs = comparisons(
+        ("no_llm", ACROSS, 0.2, 0.1, 0.3, 0.1, 0.3),
+        ("no_llm_and_prompt", ACROSS, -0.1, -0.2, -0.01, -0.2, -0.01),
+        ("features_and_prompt", ACROSS, 0.1, 0.01, 0.2, -0.01, 0.2),
+        ("prompt_ridge", ACROSS, 0.02, -0.1, 0.2, -0.1, 0.2),
+        ("tfidf_ridge", ACROSS, 0.3, 0.1, 0.5, 0.1, 0.5),
+        ("prompt_ridge", SEEN, 0.5, 0.4, 0.6, 0.4, 0.6),
+    )
+    text = text_sentence(pairs, "gta")
+    assert text is not None
+    assert text.startswith(
+        "Across genes, gta is lower than no_llm_and_prompt and not different from features_and_prompt and prompt_ridge. "
+    )
+    assert text.endswith(
+        "no_llm_and_prompt -0.10, [-0.20, -0.01] over genes; features_and_prompt +0.10, [+0.01, +0.20] over genes;"
+        " prompt_ridge +0.02, [-0.10, +0.20] over genes (51 genes)."
+    )
+    assert text_sentence(pairs[pairs["model_b"] == "no_llm"], "gta") is None
 
 
 def enrichment(over_nearness: float, over_gc: float, beyond: float) -> pd.DataFrame:

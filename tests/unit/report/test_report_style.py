@@ -6,6 +6,7 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
+from gta.baselines.settings import TEXT_BASELINES
 from gta.errors import UserError
 from gta.report.style import SPLIT_STYLES, model_styles, save
 
@@ -24,8 +25,9 @@ def test_models_differ_in_colour_marker_and_line() -> None:
 def test_all_ablations_and_baselines_differ() -> None:
     """Every row of config/ablations.yaml in one figure with the baselines."""
     rows = yaml.safe_load((Path(__file__).resolve().parents[3] / "config" / "ablations.yaml").read_text())["models"]
-    styles = model_styles([*rows, "elastic_net", "ridge"])
-    assert len({(style.colour, style.marker) for style in styles.values()}) == len(rows) + 2
+    baselines = ["no_llm_and_prompt", *TEXT_BASELINES, "elastic_net", "top_eqtl", "ridge", "mean"]
+    styles = model_styles([*rows, *baselines]).values()
+    assert len({style.colour for style in styles}) == len({style.marker for style in styles}) == len(rows) + len(baselines)
 
 
 def test_splits_differ_in_print() -> None:

@@ -62,7 +62,25 @@ def test_seed_of_the_run_is_that_of_the_simulation_unless_it_has_its_own() -> No
 def test_models_are_the_aligner_with_their_own_keys_on_top() -> None:
     run = check({**SIMULATED, "aligner": {"epochs": 3, "seeds": 2}, "models": {"gta": None, "long": {"epochs": 9}}})
     assert (run.models["gta"].epochs, run.models["long"].epochs) == (3, 9)
-    assert run.predictors == ["gta.seed1", "gta.seed2", "long.seed1", "long.seed2", "elastic_net", "top_eqtl", "ridge", "mean"]
+    trained = ["gta.seed1", "gta.seed2", "long.seed1", "long.seed2"]
+    text = ["features_and_prompt", "prompt_ridge", "tfidf_ridge", "text_length"]
+    assert run.predictors == [*trained, *text, "elastic_net", "top_eqtl", "ridge", "mean"]
+
+
+def test_late_fusion_is_of_the_first_model_without_its_language_model() -> None:
+    common = {**SIMULATED, "aligner": {"seeds": 2}}
+    run = check({**common, "models": {"gta": {"heads": 2}, "short": {"language_model": "none"}}})
+    assert run.fused_models == [], "the models differ in more than the language model"
+    run = check({**common, "models": {"gta": {}, "sequence": {"language_model": "none"}, "again": {"language_model": "none"}}})
+    assert run.fused_models == ["sequence"]
+    assert run.predictors[6:9] == ["sequence_and_prompt.seed1", "sequence_and_prompt.seed2", "features_and_prompt"]
+    assert check({**common, "models": {"gta": {"language_model": "none"}, "b": {"language_model": "none"}}}).fused_models == []
+
+
+def test_text_baselines_read_the_full_prompts_of_the_first_model() -> None:
+    models = {"gta": {"language_model": "minilm", "prompt": "symbol"}, "other": {}}
+    assert check({**SIMULATED, "results": "out", "models": models}).full_prompts == "out/language/minilm/full"
+    assert check({**SIMULATED, "results": "out"}).full_prompts == "out/language/pretrained/full"
 
 
 def test_options_hold_what_commands_know_and_no_more() -> None:
@@ -111,6 +129,11 @@ def test_users_paths_start_from_the_folder_of_data(data: dict[str, Any], tmp_pat
         ({"baselines": {"ridge": {"promotor": 1}}}, "baselines.ridge: unknown key 'promotor'; did you mean promoter?"),
         ({"models": {}}, "models: at least one model is needed"),
         ({"models": {"ridge": {}}}, "models.ridge: this is the name of a baseline"),
+        ({"models": {"prompt_ridge": {}}}, "models.prompt_ridge: this is the name of a baseline"),
+        (
+            {"models": {"a": {}, "b": {"language_model": "none"}, "b_and_prompt": {}}},
+            "models.b_and_prompt: this is the name of a baseline",
+        ),
         ({"models": {"track": {}}}, "models.track: this is the name of a baseline"),
         ({"models": {"my model": {}}}, "models: 'my model' cannot be a model's name"),
         ({"models": {"gta": {"epoch": 1}}}, "models.gta: unknown key 'epoch'; did you mean epochs?"),

@@ -8,7 +8,7 @@ import pandas as pd
 
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
-from gta.files import atomic_path
+from gta.files import atomic_path, require_file
 
 
 def prediction_table(genes: Sequence[str], people: Sequence[str], mean: np.ndarray, deviation: np.ndarray) -> pd.DataFrame:
@@ -33,6 +33,48 @@ def prediction_table(genes: Sequence[str], people: Sequence[str], mean: np.ndarr
             "predicted": level + deviation.ravel(),
         }
     )
+
+
+def mean_only_table(genes: Sequence[str], individuals: Sequence[str], mean: np.ndarray) -> pd.DataFrame:
+    """Return predictions of a model that predicts mean expression only.
+
+    Args:
+        genes: Names of G genes.
+        individuals: Names of P individuals.
+        mean: (G,) predicted mean expression of each gene, natural log.
+
+    Returns:
+        Columns `gene person mean deviation predicted`, genes outermost; `deviation` is NaN throughout, `predicted` is `mean`.
+    """
+    table = prediction_table(genes, individuals, mean, np.zeros((len(genes), len(individuals))))
+    return table.assign(deviation=np.nan)
+
+
+def read_mean_expression(path: Path, cohort: Cohort) -> np.ndarray:
+    """Read the mean expression that a model predicts, averaged over the training individuals.
+
+    Args:
+        path: A file of predictions.
+        cohort: The cohort.
+
+    Returns:
+        (G,) float64, natural log.
+
+    Raises:
+        UserError: if the file is absent or broken, or does not predict every gene of the cohort.
+    """
+    require_file(path, "file of predictions")
+    try:
+        table = pd.read_parquet(path, columns=["gene", "person", "mean"])
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a file of predictions ({error}): make the predictions again.") from None
+    training = cohort.people.loc[cohort.people["split"] == "train", "person"]
+    means = table[table["person"].isin(training)].groupby("gene", sort=False)["mean"].mean().reindex(cohort.gene_names)
+    if means.isna().any():
+        raise UserError(
+            f"{path} does not predict the gene {means.index[means.isna()][0]} of the cohort: make the predictions again."
+        )
+    return means.to_numpy(dtype=np.float64)
 
 
 def write_predictions(table: pd.DataFrame, path: Path | str) -> None:

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from gta.errors import UserError
 from gta.settings import setting
 
+#: Baselines that read the gene's text, and predict mean expression only, in the order of tables and figures.
+TEXT_BASELINES = ("features_and_prompt", "prompt_ridge", "tfidf_ridge", "text_length")
+
+#: Ends the name of a late fusion: a stack of the trained model of that name and `prompt_ridge`.
+AND_PROMPT = "_and_prompt"
+
 
 @dataclass(frozen=True)
 class ElasticNetSettings:

@@ -34,22 +34,29 @@ class Model:
         name: Name of the model.
         seeds: Its seeds as text (one empty text for a model without).
         predicted: (seeds, genes of the cohort, test people), float64; NaN for the genes it says nothing of.
+        mean_only: Whether it predicts mean expression only, so that it has no part in the regimes across individuals.
     """
 
     name: str
     seeds: tuple[str, ...]
     predicted: Floats
+    mean_only: bool = False
 
     @classmethod
     def of(cls, predictions: Sequence[Prediction]) -> "Model":
         """The model of some predictions that differ in the seed only. A gene counts if all seeds speak of it."""
         predicted = np.stack([prediction.predicted for prediction in predictions])
         predicted[:, np.isnan(predicted).any(axis=(0, 2))] = np.nan
-        return cls(predictions[0].model, tuple(prediction.seed for prediction in predictions), predicted)
+        seeds = tuple(prediction.seed for prediction in predictions)
+        return cls(predictions[0].model, seeds, predicted, predictions[0].mean_only)
 
     def genes_among(self, genes: NDArray[np.intp]) -> NDArray[np.intp]:
         """Those of some genes (indices in the cohort) that the model speaks of."""
         return genes[~np.isnan(self.predicted[0, genes, 0])]
+
+    def genes_in(self, regime: str, genes: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Those of a regime's genes (indices in the cohort) that the model predicts: none across individuals if `mean_only`."""
+        return genes[:0] if self.mean_only and regime in ACROSS_PEOPLE else self.genes_among(genes)
 
     @property
     def ensemble(self) -> Floats:

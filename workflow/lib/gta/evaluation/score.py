@@ -53,8 +53,8 @@ class Scorer:
         self._gene_scores: dict[tuple[str, str, str], GeneScores] = {}
 
     def genes(self, model: Model, regime: str) -> NDArray[np.intp]:
-        """Indices of the regime's genes that a model speaks of."""
-        return model.genes_among(self.cohort.gene_numbers(REGIMES[regime]))
+        """Indices of the regime's genes that a model speaks of; none across individuals if it predicts mean expression only."""
+        return model.genes_in(regime, self.cohort.gene_numbers(REGIMES[regime]))
 
     def gene_scores(self, model: Model, regime: str, prefix: str = "") -> GeneScores | None:
         """Scores across people of a model in a regime, computed once; None if it speaks of none of its genes."""

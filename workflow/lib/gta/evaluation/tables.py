@@ -55,11 +55,13 @@ class Prediction:
         seed: Its seed as text; empty for a model without one.
         predicted: (genes of the cohort, test people), float64, natural-log units, rounded to `PREDICTION_DECIMALS`; a row of
             NaN for a gene of which the model says nothing.
+        mean_only: Whether the model predicts mean expression only: nothing about differences between individuals.
     """
 
     model: str
     seed: str
     predicted: NDArray[np.float64]
+    mean_only: bool = False
 
     @property
     def genes(self) -> NDArray[np.bool_]:
@@ -68,14 +70,15 @@ class Prediction:
 
 
 def _read_pairs(path: Path) -> pa.Table:
-    """The columns `gene`, `person` (as dictionaries, for they repeat) and `predicted` of a file of predictions."""
+    """The columns `gene`, `person` (as dictionaries, for they repeat), `predicted` and, if there, `deviation` of predictions."""
     require_file(path, "file of predictions")
     try:
         names = pq.read_schema(path).names
         absent = [name for name in ("gene", "person", "predicted") if name not in names]
         if absent:
             raise UserError(f"{path} has no column {absent[0]!r} (it has {', '.join(names[:8])}): give a file of predictions.")
-        return pq.read_table(path, columns=["gene", "person", "predicted"], read_dictionary=["gene", "person"])
+        columns = [name for name in ("gene", "person", "predicted", "deviation") if name in names]
+        return pq.read_table(path, columns=columns, read_dictionary=["gene", "person"])
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} is not a Parquet file that can be read ({error}): make the predictions anew.") from None
 
@@ -113,8 +116,30 @@ def _codes(column: pa.ChunkedArray, names: pd.Series, kind: str, path: Path) -> 
     return known
 
 
-def _matrix(path: Path, cohort: Cohort) -> NDArray[np.float64]:
-    """All predictions of a file: (genes, people) of the cohort, rounded; NaN where the file has no row."""
+def _mean_only(path: Path, table: pa.Table) -> bool:
+    """Return whether a file has no deviation in any row: its model predicts mean expression only.
+
+    Raises:
+        UserError: if some rows have a deviation and some do not, or if deviations are not numbers.
+    """
+    if "deviation" not in table.schema.names:
+        return False
+    kind = table.schema.field("deviation").type
+    if not (pa.types.is_floating(kind) or pa.types.is_null(kind)):
+        raise UserError(f"{path}: the column 'deviation' does not hold decimal numbers: make the predictions anew.")
+    absent = np.isnan(table.column("deviation").to_numpy().astype(np.float64))
+    if absent.any() and not absent.all():
+        row = int(np.argmax(absent))
+        gene, person = (table.column(name)[row].as_py() for name in ("gene", "person"))
+        raise UserError(
+            f"{path} has no deviation for gene {gene} and person {person} but has others; a model predicts all deviations or,"
+            " with an empty column, mean expression only: make the predictions again."
+        )
+    return bool(absent.all())
+
+
+def _matrix(path: Path, cohort: Cohort) -> tuple[NDArray[np.float64], bool]:
+    """All predictions of a file: (genes, people) of the cohort, rounded; NaN where the file has no row; and `_mean_only`."""
     table = _read_pairs(path)
     if table.num_rows == 0:
         raise UserError(f"{path} holds no prediction: make the predictions anew.")
@@ -136,7 +161,7 @@ def _matrix(path: Path, cohort: Cohort) -> NDArray[np.float64]:
         raise UserError(f"{path} has no finite value for {name(pairs[np.argmin(np.isfinite(values))])}: train the model anew.")
     matrix = np.full(cohort.expression.size, np.nan)
     matrix[pairs] = np.round(values, PREDICTION_DECIMALS)
-    return matrix.reshape(cohort.expression.shape)
+    return matrix.reshape(cohort.expression.shape), _mean_only(path, table)
 
 
 def read_prediction(path: Path | str, cohort: Cohort) -> Prediction:
@@ -144,11 +169,12 @@ def read_prediction(path: Path | str, cohort: Cohort) -> Prediction:
 
     Raises:
         UserError: if the file is broken, names genes or people outside the cohort, has a pair of gene and person twice, leaves
-            out some test people of a gene that it speaks of, or holds values that are not finite.
+            out some test people of a gene that it speaks of, holds values that are not finite, or has deviations in some rows
+            only.
     """
     path = Path(path)
     model, seed = parse_name(path)
-    matrix, test = _matrix(path, cohort), cohort.people_numbers("test")
+    (matrix, mean_only), test = _matrix(path, cohort), cohort.people_numbers("test")
     absent = np.isnan(matrix)
     incomplete = absent[:, test].any(axis=1) & ~absent.all(axis=1)
     if incomplete.any():
@@ -158,14 +184,15 @@ def read_prediction(path: Path | str, cohort: Cohort) -> Prediction:
             f"{path} speaks of the gene {cohort.gene_names[gene]} but not for the test person {cohort.people_names[person]}: "
             "a model has rows for all people of a gene, or none."
         )
-    return Prediction(model=model, seed=seed, predicted=matrix[:, test])
+    return Prediction(model=model, seed=seed, predicted=matrix[:, test], mean_only=mean_only)
 
 
 def read_predictions(paths: Sequence[Path | str], cohort: Cohort) -> dict[str, list[Prediction]]:
     """Several files of predictions by model, in the order in which the models are named first.
 
     Raises:
-        UserError: as `read_prediction`, and if two files are of the same model and seed.
+        UserError: as `read_prediction`, if two files are of the same model and seed, and if of a model's seeds only some predict
+            deviations.
     """
     models: dict[str, list[Prediction]] = {}
     for path in paths:
@@ -174,5 +201,10 @@ def read_predictions(paths: Sequence[Path | str], cohort: Cohort) -> dict[str, l
         if any(other.seed == prediction.seed for other in earlier):
             seed = f"seed {prediction.seed}" if prediction.seed else "no seed"
             raise UserError(f"Two files are of model {prediction.model} with {seed} (the second is {path}): give each once.")
+        if any(other.mean_only != prediction.mean_only for other in earlier):
+            raise UserError(
+                f"{path} {'lacks' if prediction.mean_only else 'has'} deviations, unlike another seed of {prediction.model}: make"
+                " the predictions of all seeds again."
+            )
         earlier.append(prediction)
     return models

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gta.baselines.settings import AND_PROMPT
 from gta.evaluation.models import ACROSS_GENES, ACROSS_PEOPLE, HEADLINE_METRICS, REGIMES, SEEN_GENES, UNSEEN_GENES
 
 #: The difference between two models that is spoken of, by regime.
@@ -157,6 +158,35 @@ def baseline_sentence(comparisons: pd.DataFrame, model: str, baseline: str = "el
         f" {baseline} reads a gene's genotypes and nothing else; {model} minus {baseline}:"
         f" {number(row['difference'])}, {interval(*genes)} over genes, {interval(*people)} over people"
         f" ({row['n_genes']:.0f} genes)."
+    )
+
+
+def text_sentence(comparisons: pd.DataFrame, model: str) -> str | None:
+    """Compare the model with the baselines that read text, across held-out genes; None if it is compared with none of them.
+
+    Args:
+        comparisons: `comparisons.tsv`.
+        model: The first model, `model_a` of its pairs.
+    """
+    pairs = comparisons[(comparisons["model_a"] == model) & (comparisons["regime"] == ACROSS_GENES)]
+    rows = _by(pairs[pairs["metric"] == DIFFERENCES[ACROSS_GENES]], "model_b")
+    names = [name for name in rows if name == "prompt_ridge" or name.endswith(AND_PROMPT)]
+    if not names:
+        return None
+    decided: dict[str, list[str]] = {}
+    parts = []
+    for name in names:
+        row = rows[name]
+        genes, people = (row["ci_low"], row["ci_high"]), (row["people_ci_low"], row["people_ci_high"])
+        decided.setdefault(verdict(*genes, *people), []).append(name)
+        parts.append(f"{name} {number(row['difference'])}, {interval(*genes)} over genes")
+    conclusions = [
+        f"{said} {'from' if said == 'not different' else 'than'} {_listed(baselines)}" for said, baselines in decided.items()
+    ]
+    return (
+        f"Across genes, {model} is {' and '.join(conclusions)}. These predict mean expression from the prompt, without a network"
+        f" trained on it; Spearman correlation of {model} minus theirs: {'; '.join(parts)}"
+        f" ({rows[names[0]]['n_genes']:.0f} genes)."
     )
 
 

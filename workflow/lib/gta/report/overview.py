@@ -261,6 +261,7 @@ def in_short(
     settings = {name: account["settings"] for name, account in training.items()}
     said = [findings.headline_sentence(summary, first, regime) for regime in REGIMES]
     said.append(findings.baseline_sentence(comparisons, first))
+    said.append(findings.text_sentence(comparisons, first))
     for ablation in findings.ablations(settings, first):  # type: ignore[arg-type]
         said.append(findings.ablation_sentence(comparisons, summary, per_gene, first, ablation))
     for attribution in attributions:

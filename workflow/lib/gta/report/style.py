@@ -43,12 +43,13 @@ class ModelStyle:
     """Colour, marker and line of a model: any one of them tells it from the others."""
 
     colour: str
-    marker: str
+    marker: Any
     line: Any
 
 
 # The palette of Okabe and Ito (https://jfly.uni-koeln.de/color/), told apart by readers with any kind of colour vision; its
-# yellow, which cannot be seen on white, is replaced by a brown.
+# yellow, which cannot be seen on white, is replaced by a brown. Baselines that read text have colours of Paul Tol's muted palette
+# (https://personal.sron.nl/~pault/), made for the same purpose, and markers of their own.
 _BLUE, _VERMILLION, _GREEN, _ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 _PURPLE, _SKY, _BLACK, _BROWN = "#CC79A7", "#56B4E9", "#000000", "#7F5A2A"
 
@@ -62,6 +63,11 @@ _KNOWN = {
     "blank_prompt": ModelStyle(_SKY, "P", (0, (3, 3))),
     "symbol_prompt": ModelStyle("#6A3D9A", "H", (0, (8, 2, 1, 2))),
     "no_prompt": ModelStyle("#8C2D04", ">", (0, (1, 4))),
+    "no_llm_and_prompt": ModelStyle("#882255", "p", (0, (6, 2, 2, 2))),
+    "features_and_prompt": ModelStyle("#117733", r"$\clubsuit$", (0, (2, 1))),
+    "prompt_ridge": ModelStyle("#332288", (4, 1, 0), (0, (10, 2))),
+    "tfidf_ridge": ModelStyle("#44AA99", (6, 1, 0), (0, (3, 1, 1, 1))),
+    "text_length": ModelStyle("#999933", r"$\spadesuit$", (0, (1, 3))),
     "elastic_net": ModelStyle(_BLACK, "X", (0, (1, 2))),
     "ridge": ModelStyle(_BROWN, "*", (0, (8, 2))),
     "top_eqtl": ModelStyle("#777777", "d", (0, (4, 1, 1, 1))),
@@ -69,11 +75,19 @@ _KNOWN = {
     "track": ModelStyle("#3B3B98", "<", (0, (6, 1, 2, 1))),
 }
 
+#: Looks of models with other names, before those of known models that are not in the figure.
+_OTHERS = [
+    ModelStyle("#AA4499", (8, 1, 0), (0, (7, 1))),
+    ModelStyle("#CC6677", (5, 1, 180), (0, (2, 2, 6, 2))),
+    ModelStyle("#88CCEE", (4, 1, 45), (0, (5, 2, 1, 2, 1, 2))),
+    ModelStyle("#661100", (6, 0, 30), (0, (2, 4))),
+]
+
 
 def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
     """A look for every model: a fixed one for those of the shipped configurations, the free ones in turn for others."""
     names = list(dict.fromkeys(models))
-    free = [style for name, style in _KNOWN.items() if name not in names] or list(_KNOWN.values())
+    free = _OTHERS + [style for name, style in _KNOWN.items() if name not in names]
     others = [name for name in names if name not in _KNOWN]
     looks = {name: free[index % len(free)] for index, name in enumerate(others)}
     return {name: _KNOWN.get(name) or looks[name] for name in names}

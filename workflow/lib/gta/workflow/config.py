@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from gta.aligner.settings import check as check_aligner
+from gta.baselines.settings import AND_PROMPT, TEXT_BASELINES
 from gta.baselines.settings import check as check_ridge
 from gta.cohort.settings import check as check_cohort
 from gta.compressor.settings import check as check_compressor
@@ -290,7 +291,7 @@ def _models(config: Mapping[str, Any], aligner: Any) -> dict[str, AlignerSetting
     for name in models:
         if not isinstance(name, str) or not _MODEL_NAME.fullmatch(name):
             raise UserError(f"models: {name!r} cannot be a model's name; use letters, digits, _ and - only.")
-        if name in (*BASELINES, MEAN, TRACK):
+        if name in (*TEXT_BASELINES, *BASELINES, MEAN, TRACK):
             raise UserError(f"models.{name}: this is the name of a baseline; call the model something else.")
         settings[name] = _settings(AlignerSettings, {**common, **_section(models, name, "models.")}, f"models.{name}")
     return settings
@@ -313,6 +314,9 @@ def _check_consistency(run: Run) -> None:
                 f"models.{name}.context_near: all {tokens} aligned tokens of a window are near, so nothing is compressed; lower"
                 " it, or leave `context` out."
             )
+    for model in (f"{fused}{AND_PROMPT}" for fused in run.fused_models):
+        if model in run.models:
+            raise UserError(f"models.{model}: this is the name of a baseline; call the model something else.")
     for model in run.sections["attribution"].models:
         _refuse_unknown({model: None}, tuple(run.models), "attribution.models")
     if run.predict_files:

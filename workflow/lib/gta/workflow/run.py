@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gta.baselines.settings import AND_PROMPT, TEXT_BASELINES
 from gta.compressor.settings import UNTRAINED
 from gta.download.manifest import Study
 from gta.features.settings import NAMED_FACTORS, ON_GPU, WITH_TRACKS
@@ -70,7 +71,24 @@ class Run:
     def predictors(self) -> list[str]:
         """Everything that predicts, by the stem of its file in `predictions/`."""
         own = [TRACK] if self.sections["features"].extractor in WITH_TRACKS else []
-        return [f"{model}.seed{seed}" for model in self.models for seed in self.seeds] + [*BASELINES, MEAN, *own]
+        trained = [f"{model}.seed{seed}" for model in self.models for seed in self.seeds]
+        fused = [f"{model}{AND_PROMPT}.seed{seed}" for model in self.fused_models for seed in self.seeds]
+        return [*trained, *fused, *TEXT_BASELINES, *BASELINES, MEAN, *own]
+
+    @property
+    def fused_models(self) -> list[str]:
+        """The model whose late fusion with the prompt is made, if there is one: the first without its language model.
+
+        It differs from the first model in nothing but `language_model: none`.
+        """
+        first = next(iter(self.models.values()))
+        control = dataclasses.replace(first, language_model="none")
+        return [name for name, settings in self.models.items() if first != settings == control][:1]
+
+    @property
+    def full_prompts(self) -> str:
+        """The folder of the full prompts, as the language model of the first model reads them."""
+        return f"{self.results}/language/{self.reads_with(next(iter(self.models)))}/full"
 
     @property
     def language_model(self) -> str:

@@ -157,6 +157,17 @@ def report_tables(
         "For each gene of every split: usable variants, variants in its elastic net, and the share of variance that it predicts"
         " in nested cross-validation among the training people.",
     )
+    tables["baselines/prompt_ridge.choice"] = Table(
+        "5 Evaluation",
+        "Prompt: layers",
+        "Ridge regression on the language model's hidden states of the prompt: how well each layer and pooling predicts mean"
+        " expression of training genes in cross-validation.",
+    )
+    tables["baselines/stack.weights"] = Table(
+        "5 Evaluation",
+        "Stacks: weights",
+        "How much each part of a stack contributes to its prediction of mean expression; fitted on out-of-fold predictions.",
+    )
     tables["baselines/top_eqtl.variants"] = Table(
         "5 Evaluation",
         "Strongest variants",
