@@ -16,6 +16,7 @@ rule aligner_train:
         card="<results>/aligner/{model}/seed{seed}/model/README.md",
         history="<results>/aligner/{model}/seed{seed}/history.tsv",
         metrics="<results>/aligner/{model}/seed{seed}/metrics.jsonl",
+        means="<results>/aligner/{model}/seed{seed}/mean_out_of_fold.tsv",
         last_settings="<results>/aligner/{model}/seed{seed}/last/config.json",
         last_weights="<results>/aligner/{model}/seed{seed}/last/model.safetensors",
         account="<results>/aligner/{model}/seed{seed}/training.json",

@@ -1,5 +1,6 @@
 """Ridge regressions in closed form: from normal equations, and with a penalty of its own for each block of columns."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,8 +12,8 @@ PENALTIES = np.geomspace(1e-4, 1e4, 33)
 #: Smallest scale of a feature, as a share of the median one. A motif that hardly varies among the training individuals, or by
 #: rounding alone, would otherwise be scaled up to variance 1 and dominate the prediction of a gene in which it does vary.
 SMALLEST_SCALE = 0.1
-#: Strengths of a block that are tried: the variance of its weights, over that of the noise, if its columns had variance 1/columns.
-#: 0 leaves the block out.
+#: Strengths of a block that are tried: the variance of what it adds to the prediction, over that of the response. 0 leaves the
+#: block out.
 STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 #: Strength of every block to start from.
 FIRST_STRENGTH = 0.1
@@ -104,7 +105,7 @@ def block_ridge(inputs: np.ndarray, sizes: Sequence[int], response: np.ndarray, 
     scale = np.where(spread > 1e-6 * np.maximum(1.0, np.abs(centre)), spread, np.inf)
     columns = (inputs - centre) / scale
     borders = np.cumsum([0, *sizes])
-    blocks = [columns[:, start:end] for start, end in zip(borders[:-1], borders[1:], strict=True)]
+    blocks = [columns[:, start:end] for start, end in itertools.pairwise(borders)]
     bias, noise = float(response.mean()), float(response.std()) or 1.0
     target = (response - bias) / noise
     kernels = [block @ block.T / max(1, block.shape[1]) for block in blocks]
@@ -114,9 +115,7 @@ def block_ridge(inputs: np.ndarray, sizes: Sequence[int], response: np.ndarray, 
     weight = [
         noise * strength / max(1, block.shape[1]) * (block.T @ dual) for strength, block in zip(strengths, blocks, strict=True)
     ]
-    return BlockRidge(
-        centre, scale, np.concatenate(weight), bias, strengths, bias + noise * _out_of_fold(kernel, target, folds)
-    )
+    return BlockRidge(centre, scale, np.concatenate(weight), bias, strengths, bias + noise * _out_of_fold(kernel, target, folds))
 
 
 def _choose(kernels: list[np.ndarray], target: np.ndarray, folds: Sequence[np.ndarray]) -> list[float]:

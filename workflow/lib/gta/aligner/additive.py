@@ -1,5 +1,6 @@
 """The linear branch of the aligner: every tile acts by itself, by the same rule in all genes and individuals."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,10 @@ from gta.aligner.data import Batch
 
 #: Exponents of the decay with distance that the branch may start from; it is trained. Contact decays with an exponent near 1
 #: (Fulco et al. 2019), but measured and simulated effects of variants reach further.
-DECAYS = (0.3, 0.6, 0.9, 1.2)
+DECAYS = (0.9, 0.3, 0.6, 1.2)
+#: Thresholds that features may be rectified at, in standard deviations over tiles; NaN: they are taken as they are. A match of a
+#: motif below what any tile of background reaches is no site, so its changes have no effect.
+THRESHOLDS = (math.nan, 0.0, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -18,8 +22,8 @@ class LinearEffects:
 
     Attributes:
         deviation: (B,) deviation from the mean of the gene, natural log.
-        score: (B,) the same rule applied to the features themselves: sum over tiles t of k(t) (w . features_t / difference_sd).
-        features: (B, F) the sums over tiles that the score is made of, before w: sum of k(t) features_t.
+        score: (B,) the same rule applied to the whole haplotype: sum over tiles t of k(t) (w . r(features_t)).
+        features: (B, F) the sums over tiles that the score is made of, before w: sum of k(t) r(features_t).
     """
 
     deviation: torch.Tensor
@@ -28,9 +32,10 @@ class LinearEffects:
 
 
 class AdditivePart(nn.Module):
-    """A linear model of the features, parallel to the aligned tokens.
+    """A linear model of rectified features, parallel to the aligned tokens.
 
-    deviation = sum over tiles t of k(t) (w . difference_t)
+    deviation = sum over tiles t of k(t) (w . (r(features_t) - r(reference features_t)))
+    r(x)      = max(x - threshold, 0), or x without a threshold
     k(t)      = (1 + |distance of t| / 1 kb) ** -decay
 
     The same weights w give a score of the gene itself, because one regulatory code makes the difference between two individuals
@@ -48,24 +53,40 @@ class AdditivePart(nn.Module):
             features: Number of features per tile, F.
         """
         super().__init__()
+        self.register_buffer("threshold", torch.tensor(THRESHOLDS[0]))
         self.weight = nn.Parameter(torch.zeros(features))
         self.decay = nn.Parameter(torch.full((1,), DECAYS[0]))
+
+    threshold: torch.Tensor
 
     def forward(self, batch: Batch, difference_sd: torch.Tensor) -> LinearEffects:
         """Return the effects of B haplotypes of T tiles.
 
         Args:
             batch: The haplotypes.
-            difference_sd: (F,) scale of `batch.difference`, which brings `batch.features` to the same units.
+            difference_sd: (F,) scale of `batch.difference`, which brings it to the units of `batch.features`.
         """
         near = proximity(batch.position, self.decay)
-        fixed = near.detach()[:, None, :]
-        sums = (fixed @ batch.features).squeeze(1)
+        value, change = rectified(batch, difference_sd, float(self.threshold))
+        sums = (near.detach()[:, None, :] @ value).squeeze(1)
         return LinearEffects(
-            deviation=(near * (batch.difference @ self.weight)).sum(dim=1),
-            score=sums @ (self.weight.detach() / difference_sd),
-            features=sums,
+            deviation=(near * (change @ self.weight)).sum(dim=1), score=sums @ self.weight.detach(), features=sums
         )
+
+
+def rectified(batch: Batch, difference_sd: torch.Tensor, threshold: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return rectified features and their difference from the reference haplotype's, each (B, T, F).
+
+    Args:
+        batch: The haplotypes.
+        difference_sd: (F,) scale of `batch.difference`.
+        threshold: In standard deviations of the features; NaN: they are not rectified.
+    """
+    change = batch.difference * difference_sd
+    if math.isnan(threshold):
+        return batch.features, change
+    value = torch.relu(batch.features - threshold)
+    return value, value - torch.relu(batch.features - change - threshold)
 
 
 def proximity(position: torch.Tensor, decay: torch.Tensor | float) -> torch.Tensor:

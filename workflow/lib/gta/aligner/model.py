@@ -41,7 +41,7 @@ class AlignerConfig:
         heads: Heads of the attention over prototypes.
         dropout: Dropout on the projected features.
         additive: Whether there is a linear branch of the features.
-        tokens_learn_means: Whether the loss on the mean of genes trains the aligned tokens, and the read-out from its closed form.
+        tokens_learn_means: Whether the loss on the mean of genes trains the aligned tokens and, from its closed form on, the read-out.
         language_model: What reads the aligned tokens: pretrained, minilm, random, attention or none.
         prompt: Which prompt each gene has: full, shuffled, symbol, blank or none.
         seed: Seed of the weights; also of the shuffling of prompts.
@@ -264,7 +264,8 @@ class Aligner(nn.Module):
             return tokens
         rows = prompt_rows[batch.gene]
         if self.prompt_attention is not None:
-            attended: torch.Tensor = self.prompt_attention(tokens, *embedded_prompts(language_model, prompts, rows, tokens.device))
+            words = embedded_prompts(language_model, prompts, rows, tokens.device)
+            attended: torch.Tensor = self.prompt_attention(tokens, *words)
             return attended
         return self.read(tokens, language_model, prompts, rows)
 

@@ -5,6 +5,7 @@ import platform
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
@@ -15,25 +16,30 @@ from gta.aligner.card import model_card
 from gta.aligner.metrics import METRICS
 from gta.aligner.setup import Setup
 from gta.aligner.validation import criterion
-from gta.checkpoint import Weights
 from gta.compressor.prompts import bytes_per_gene
 from gta.files import atomic_path
 from gta.language.models import fingerprint
 
+if TYPE_CHECKING:
+    from gta.aligner.train import Training
 
-def write_record(setup: Setup, history: pd.DataFrame, last_weights: Weights, folder: Path, running: Path | None = None) -> None:
+#: Predictions of mean expression by a read-out that did not learn from the gene.
+HELD_OUT_MEANS = "mean_out_of_fold.tsv"
+
+
+def write_record(training: "Training", history: pd.DataFrame, folder: Path, running: Path | None = None) -> None:
     """Write the trained aligner, its history and what is needed to doubt it.
 
     Args:
-        setup: What was trained, with its best weights.
+        training: What was trained, with its best weights.
         history: One row per epoch.
-        last_weights: The weights after the last epoch.
         folder: Folder to write.
         running: The folder of the state of the training, whose metrics move to the results; it is removed.
 
     Raises:
         RuntimeError: if the language model was changed by the training, which would be an error of ours.
     """
+    setup = training.setup
     after = fingerprint(setup.language_model)
     if after != setup.frozen_sha256:
         raise RuntimeError("The frozen language model changed during training.")
@@ -48,6 +54,7 @@ def write_record(setup: Setup, history: pd.DataFrame, last_weights: Weights, fol
         "language_model_sha256_before": setup.frozen_sha256,
         "language_model_sha256_after": after,
         "best_epoch": int(best["epoch"]),
+        "mean_readout_strengths": training.strengths,
         "versions": {
             "gta": __version__,
             "python": platform.python_version(),
@@ -59,10 +66,11 @@ def write_record(setup: Setup, history: pd.DataFrame, last_weights: Weights, fol
         setup.aligner.save_pretrained(temporary / "model")
         card = model_card(setup.aligner.config, asdict(setup.settings), setup.cohort, best)
         (temporary / "model" / "README.md").write_text(card)
-        setup.aligner.save_pretrained(temporary / "last", last_weights)
+        setup.aligner.save_pretrained(temporary / "last", training.last_weights)
         if running:
             shutil.copy(running / METRICS, temporary / METRICS)
         history.to_csv(temporary / "history.tsv", sep="\t", index=False)
+        training.held_out_means.to_csv(temporary / HELD_OUT_MEANS, sep="\t", index=False, lineterminator="\n")
         (temporary / "training.json").write_text(json.dumps(record, indent=2) + "\n")
     if running:
         shutil.rmtree(running)

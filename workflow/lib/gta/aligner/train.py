@@ -17,7 +17,7 @@ from gta.aligner.losses import batch_loss
 from gta.aligner.metrics import METRICS, Metrics
 from gta.aligner.record import write_record
 from gta.aligner.setup import Setup
-from gta.aligner.solve import solve_mean_readout, start_linear_branch
+from gta.aligner.solve import held_out_means, solve_mean_readout, start_linear_branch
 from gta.aligner.validation import criterion, validate
 from gta.checkpoint import Progress, Weights, load_checkpoint, random_states, save_checkpoint
 from gta.errors import UserError
@@ -42,6 +42,8 @@ class Training:
         setup: The model and what it is trained on.
         steps: Batches in an epoch.
         last_weights: The weights after the last epoch.
+        held_out_means: After `run`: predictions of mean expression out of fold, `gene mean`.
+        strengths: After `run`: the strength of each block of the read-out of mean expression; empty if it is trained.
     """
 
     def __init__(self, setup: Setup):
@@ -118,6 +120,7 @@ class Training:
         self.last_weights = self._weights()
         self.aligner.load_state_dict(progress.best_weights)
         self.aligner.eval()
+        self.held_out_means, self.strengths = held_out_means(self.setup)
         return pd.DataFrame(progress.history, columns=HISTORY)
 
     def _epoch(self) -> None:
@@ -232,4 +235,4 @@ class Training:
         Raises:
             RuntimeError: if the language model was changed by the training, which would be an error of ours.
         """
-        write_record(self.setup, history, self.last_weights, folder, running)
+        write_record(self, history, folder, running)
