@@ -106,6 +106,8 @@ class Bench:
             tiles=shape.tiles,
             token_edges=[],
             reference={},
+            prompt_layers=0,
+            modulation=0,
             target_mean=0.0,
             target_sd=1.0,
             language_model_name="random",

@@ -43,7 +43,7 @@ def test_two_processes_have_the_learning_curve_of_one(command: list[str], tmp_pa
     assert one["train_loss"].diff()[1:].lt(0).all()
     np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-6)
     weights = [Aligner.from_pretrained(tmp_path / name / "model").state_dict() for name in ("one", "two")]
-    for name in ("project.weight", "attention.out_proj.weight", "head_mean.weight", "head_deviation.weight"):
+    for name in ("project.weight", "attention.out_proj.weight", "mean_readout.weight", "head_deviation.weight"):
         torch.testing.assert_close(weights[1][name], weights[0][name], rtol=1e-3, atol=1e-4)
     rows = [(tmp_path / name / "metrics.jsonl").read_text().count("\n") for name in ("one", "two")]
     assert rows[0] == rows[1] == 3 * (6 + 1)

@@ -245,7 +245,7 @@ def test_a_gpu_that_is_not_there_is_a_clear_message(monkeypatch: pytest.MonkeyPa
 def test_a_loss_that_explodes_is_a_clear_message(cohort: Cohort, store: FeatureStore, language_model: PreTrainedModel) -> None:
     training = make_training(cohort, store, language_model)
     with torch.no_grad():
-        training.aligner.head_mean.weight.fill_(float("nan"))
+        training.aligner.head_deviation.weight.fill_(float("nan"))
     with pytest.raises(UserError, match=r"loss became nan in step 1 \(epoch 1\): lower aligner"):
         training.run()
 

@@ -1,4 +1,4 @@
-"""Ridge regressions in closed form: from normal equations, and with a penalty of its own for each block of columns."""
+"""Ridge regressions in closed form, with penalties chosen by cross-validation over folds of genes."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 #: Penalties that are tried, per row of the regression and for features of variance 1.
-PENALTIES = np.geomspace(1e-4, 1e4, 33)
+PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 #: Smallest scale of a feature, as a share of the median one. A motif that hardly varies among the training individuals, or by
 #: rounding alone, would otherwise be scaled up to variance 1 and dominate the prediction of a gene in which it does vary.
 SMALLEST_SCALE = 0.1
@@ -24,43 +24,54 @@ MAX_ROWS_TO_CHOOSE = 1500
 
 
 @dataclass(frozen=True)
-class RidgeByGcv:
-    """A ridge regression whose penalty was chosen by generalised cross-validation.
+class FoldedRidge:
+    """A ridge regression whose penalty was chosen by cross-validation over folds.
 
     Attributes:
         coefficients: (D,) float64, of the features as given.
-        error: The generalised cross-validation error, to compare other features of the same rows with.
+        penalty: The penalty chosen, per row and for features of variance 1.
+        error: Its squared error out of fold over that of predicting 0, to compare other features of the same rows with.
     """
 
     coefficients: np.ndarray
+    penalty: float
     error: float
 
 
-def ridge_by_gcv(gram: np.ndarray, moment: np.ndarray, square: float, rows: int) -> RidgeByGcv:
-    """Solve a ridge regression from the normal equations, with the penalty of the least generalised cross-validation error.
+def folded_ridge(
+    normal: np.ndarray, rows: int, strength: np.ndarray | float = 1.0, penalties: Sequence[float] = PENALTIES
+) -> FoldedRidge:
+    """Solve a ridge regression from the normal equations of each fold.
 
-    Golub, Heath & Wahba, Technometrics 1979: rows * RSS / (rows - trace of the hat matrix)^2. Features are brought to variance
-    1, or less if their scale is below SMALLEST_SCALE; neither they nor the response are centred. A feature that is 0 throughout
-    gets the coefficient 0.
+    Features are brought to variance 1, or less if their scale is below SMALLEST_SCALE; neither they nor the response are centred.
+    A feature that is 0 throughout gets the coefficient 0.
 
     Args:
-        gram: (D, D) X'X, float64.
-        moment: (D,) X'y.
-        square: y'y.
-        rows: Number of rows of X.
+        normal: (folds, D + 1, D + 1) float64: of each fold (X, y)'(X, y).
+        rows: Number of rows of all folds.
+        strength: Square root of the prior variance of the coefficients, (D,) or one number; 0 leaves a feature out.
+        penalties: Those to try; of equal errors the largest penalty wins.
     """
-    scale = np.sqrt(np.diag(gram) / rows)
-    smallest = SMALLEST_SCALE * np.median(scale[scale > 0]) if scale.any() else 1.0
-    inverse = 1 / np.maximum(scale, smallest)
-    values, vectors = np.linalg.eigh(gram * np.outer(inverse, inverse))
-    values = np.maximum(values, 0)
-    rotated = vectors.T @ (moment * inverse)
-    shrunken = rotated / (values + rows * PENALTIES[:, None])
-    residual = square - 2 * shrunken @ rotated + (shrunken**2) @ values
-    freedom = rows - (values / (values + rows * PENALTIES[:, None])).sum(axis=1)
-    errors = rows * residual / np.maximum(freedom, np.finfo(float).tiny) ** 2
-    best = int(np.argmin(errors))
-    return RidgeByGcv(inverse * (vectors @ shrunken[best]), float(errors[best]))
+    total = normal.sum(axis=0)
+    spread = np.sqrt(np.diag(total)[:-1] / rows)
+    smallest = SMALLEST_SCALE * np.median(spread[spread > 0]) if spread.any() else 1.0
+    scale = np.append(np.broadcast_to(strength, spread.shape) / np.maximum(spread, smallest), 1.0)
+    scaled = normal * np.outer(scale, scale)
+    total = scaled.sum(axis=0)
+
+    def solve(matrix: np.ndarray, penalty: float) -> np.ndarray:
+        return _solve(matrix[:-1, :-1] / (rows * penalty), matrix[:-1, -1] / (rows * penalty))
+
+    def error(penalty: float) -> float:
+        squares = 0.0
+        for fold in scaled:
+            residual = np.append(-solve(total - fold, penalty), 1.0)
+            squares += float(residual @ fold @ residual)
+        return squares / max(float(total[-1, -1]), np.finfo(float).tiny)
+
+    errors = {penalty: error(penalty) for penalty in sorted(penalties, reverse=True)}
+    best = min(errors, key=lambda penalty: round(errors[penalty], 10))
+    return FoldedRidge(scale[:-1] * solve(total, best), best, errors[best])
 
 
 @dataclass(frozen=True)

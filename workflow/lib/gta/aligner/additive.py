@@ -11,9 +11,9 @@ from gta.aligner.data import Batch
 #: Exponents of the decay with distance that the branch may start from; it is trained. Contact decays with an exponent near 1
 #: (Fulco et al. 2019), but measured and simulated effects of variants reach further.
 DECAYS = (0.9, 0.3, 0.6, 1.2)
-#: Thresholds that features may be rectified at, in standard deviations over tiles; NaN: they are taken as they are. A match of a
-#: motif below what any tile of background reaches is no site, so its changes have no effect.
-THRESHOLDS = (math.nan, 0.0, 0.5, 1.0)
+#: Thresholds that features may be rectified at, in standard deviations over tiles; minus infinity: they are taken as they are. A
+#: match of a motif below what any tile of background reaches is no site, so its changes have no effect.
+THRESHOLDS = (-math.inf, 0.0, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,16 @@ class LinearEffects:
 class AdditivePart(nn.Module):
     """A linear model of rectified features, parallel to the aligned tokens.
 
-    deviation = sum over tiles t of k(t) (w . (r(features_t) - r(reference features_t)))
+    deviation = sum over tiles t of k(t) (w_g . (r(features_t) - r(reference features_t)))
+    w_g       = w + M' h_g, h_g the leading components of the hidden states of the gene's prompt
     r(x)      = max(x - threshold, 0), or x without a threshold
     k(t)      = (1 + |distance of t| / 1 kb) ** -decay
 
-    The same weights w give a score of the gene itself, because one regulatory code makes the difference between two individuals
+    So the text may change what a feature does: the same motif can act otherwise in another kind of gene. Whether it does is
+    decided by cross-validation over training genes (`gta.aligner.solve`), which also gives the values that w and M start from;
+    w is then trained, M is not.
+
+    The same weights give a score of the gene itself, because one regulatory code makes the difference between two individuals
     and between two genes. Only differences between individuals train them: within a gene everything else is equal, and there are
     many more pairs of individuals than genes. How much the score counts for mean expression is the read-out's to find.
 
@@ -46,32 +51,47 @@ class AdditivePart(nn.Module):
     (arXiv:2304.08424). Power law of the distance: the activity-by-contact model, Fulco et al., Nat Genet 2019.
     """
 
-    def __init__(self, features: int):
+    threshold: torch.Tensor
+    centre: torch.Tensor
+    basis: torch.Tensor
+    modulation: torch.Tensor
+
+    def __init__(self, features: int, states: int = 0, components: int = 0):
         """Build it with weights of 0, so that it starts as nothing.
 
         Args:
             features: Number of features per tile, F.
+            states: Hidden states of a prompt, S; 0: none.
+            components: Components of them that may change the weights, C; 0: none.
         """
         super().__init__()
+        self.register_buffer("centre", torch.zeros(states if components else 0))
+        self.register_buffer("basis", torch.zeros(states if components else 0, components))
+        self.register_buffer("modulation", torch.zeros(components, features))
         self.register_buffer("threshold", torch.tensor(THRESHOLDS[0]))
         self.weight = nn.Parameter(torch.zeros(features))
         self.decay = nn.Parameter(torch.full((1,), DECAYS[0]))
 
-    threshold: torch.Tensor
-
-    def forward(self, batch: Batch, difference_sd: torch.Tensor) -> LinearEffects:
+    def forward(self, batch: Batch, difference_sd: torch.Tensor, states: torch.Tensor | None = None) -> LinearEffects:
         """Return the effects of B haplotypes of T tiles.
 
         Args:
             batch: The haplotypes.
             difference_sd: (F,) scale of `batch.difference`, which brings it to the units of `batch.features`.
+            states: (B, S) hidden states of the prompts; needed if they may change the weights.
         """
         near = proximity(batch.position, self.decay)
         value, change = rectified(batch, difference_sd, float(self.threshold))
         sums = (near.detach()[:, None, :] @ value).squeeze(1)
-        return LinearEffects(
-            deviation=(near * (change @ self.weight)).sum(dim=1), score=sums @ self.weight.detach(), features=sums
-        )
+        weight = self.weight.expand(len(sums), -1)
+        if len(self.modulation) and states is not None:
+            weight = weight + self.components(states) @ self.modulation
+        deviation = ((near[:, None, :] @ change).squeeze(1) * weight).sum(dim=1)
+        return LinearEffects(deviation, (sums * weight.detach()).sum(dim=1), sums)
+
+    def components(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the leading components, (B, C) of variance 1 over the training genes, of hidden states (B, S)."""
+        return (states - self.centre) @ self.basis
 
 
 def rectified(batch: Batch, difference_sd: torch.Tensor, threshold: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,10 +100,10 @@ def rectified(batch: Batch, difference_sd: torch.Tensor, threshold: float) -> tu
     Args:
         batch: The haplotypes.
         difference_sd: (F,) scale of `batch.difference`.
-        threshold: In standard deviations of the features; NaN: they are not rectified.
+        threshold: In standard deviations of the features; minus infinity: they are not rectified.
     """
     change = batch.difference * difference_sd
-    if math.isnan(threshold):
+    if math.isinf(threshold):
         return batch.features, change
     value = torch.relu(batch.features - threshold)
     return value, value - torch.relu(batch.features - change - threshold)

@@ -41,7 +41,7 @@ class AlignerConfig:
         heads: Heads of the attention over prototypes.
         dropout: Dropout on the projected features.
         additive: Whether there is a linear branch of the features.
-        tokens_learn_means: Whether the loss on the mean of genes trains the aligned tokens and, from its closed form on, the read-out.
+        tokens_learn_means: Whether the loss on the mean of genes trains the aligned tokens and the read-out of it.
         language_model: What reads the aligned tokens: pretrained, minilm, random, attention or none.
         prompt: Which prompt each gene has: full, shuffled, symbol, blank or none.
         seed: Seed of the weights; also of the shuffling of prompts.
@@ -54,6 +54,7 @@ class AlignerConfig:
         token_edges: Borders of the aligned tokens, in tiles; empty: every tile is one.
         reference: SHA-256 of the sequence of every contig of the reference, by name; empty if unknown.
         prompt_layers: Layers whose hidden states of the prompt are read for mean expression, embeddings included; 0: none.
+        modulation: Components of these hidden states that may change the weights of the linear branch.
         target_mean: Mean over the training genes of mean expression, natural log.
         target_sd: Standard deviation of the same.
         language_model_name: The language model the aligner was trained with: its id and revision on the hub, or its folder.
@@ -82,6 +83,7 @@ class AlignerConfig:
     token_edges: list[int]
     reference: dict[str, str]
     prompt_layers: int
+    modulation: int
     target_mean: float
     target_sd: float
     language_model_name: str
@@ -132,7 +134,8 @@ class Aligner(nn.Module):
         self.register_buffer("feature_sd", scaling.sd)
         self.register_buffer("difference_sd", scaling.difference_sd)
         self.register_buffer("token_scale", torch.tensor(token_scale))
-        self.additive = AdditivePart(config.features) if config.additive else None
+        states = 2 * config.prompt_layers * width
+        self.additive = AdditivePart(config.features, states, config.modulation) if config.additive else None
         self.project = nn.Linear(config.features, width)
         self.project_difference = nn.Linear(config.features, width, bias=False)
         self.position = nn.Sequential(nn.Linear(3, width), nn.GELU(), nn.Linear(width, width))
@@ -332,8 +335,8 @@ class Aligner(nn.Module):
         """Return the inputs of the read-out of mean expression, (B, columns) float32; arguments as of `forward`."""
         hidden = self.hidden(batch, language_model, prompts, prompt_rows)
         with torch.autocast(hidden.device.type, enabled=False):
-            effects = None if self.additive is None else self.additive(batch, self.difference_sd)
             states = self.prompt_states(batch, language_model, prompts, prompt_rows)
+            effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
             return self._mean_inputs(self.hidden_norm(hidden.float()), effects, states)
 
     def _mean_inputs(self, hidden: torch.Tensor, effects: LinearEffects | None, states: torch.Tensor) -> torch.Tensor:
@@ -350,7 +353,7 @@ class Aligner(nn.Module):
             states: (B, 2 * prompt_layers * D) float32, from `prompt_states`.
         """
         hidden = self.hidden_norm(hidden)
-        effects = None if self.additive is None else self.additive(batch, self.difference_sd)
+        effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
         detached = self.training and not self.config.tokens_learn_means
         mean = self.mean_readout(self._mean_inputs(hidden.detach() if detached else hidden, effects, states))
         change = (torch.softmax(self.pool_deviation(hidden), dim=1) * hidden).sum(dim=1)

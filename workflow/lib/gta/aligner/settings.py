@@ -69,6 +69,12 @@ class AlignerSettings:
         True,
         "false: without the additive part, which predicts from each tile by itself, past the language model (an ablation).",
     )
+    modulation: int = setting(
+        8,
+        "Leading components of the hidden states of the prompt that may change the weights of the linear branch, so that a"
+        " feature may act otherwise in another kind of gene; cross-validation over training genes decides whether. 0: none.",
+        minimum=0,
+    )
     tokens_learn_means: bool = setting(
         False,
         "true: the loss on the mean of genes trains the aligned tokens, and not their read-out alone. With hundreds of training "

@@ -29,6 +29,9 @@ from gta.processes import Workers
 #: Settings that change nothing in the weights.
 HARMLESS = ("checkpoint_minutes", "tensorboard")
 
+#: The linear branch is solved for at most so many weights.
+MAX_COLUMNS = 4096
+
 #: Learnt prototypes that need more memory than this, in GB, are warned of.
 LARGE = 1.0
 
@@ -143,6 +146,7 @@ def set_up(
         token_edges=token_edges,
         reference=reference or {},
         prompt_layers=_prompt_layers(settings, prompts),
+        modulation=_modulation(settings, prompts, len(store.feature_names)),
         tile_length=store.tile_length,
         tiles=data.tiles,
         target_mean=float(gene_mean[train_genes].mean()),
@@ -229,6 +233,13 @@ def _check(settings: AlignerSettings, cohort: Cohort, workers: Workers, tuned: b
 def _prompt_layers(settings: AlignerSettings, prompts: PromptCache) -> int:
     """How many layers' hidden states of the prompt are read: all; the token embeddings alone where no language model reads."""
     return {"none": 0, "attention": 1}.get(settings.language_model, prompts.states.shape[1])
+
+
+def _modulation(settings: AlignerSettings, prompts: PromptCache, features: int) -> int:
+    """How many components of the prompt's hidden states may change the linear branch: fewer where features are many."""
+    if not settings.additive or not _prompt_layers(settings, prompts) or len(prompts.states) < 2:
+        return 0
+    return max(0, min(settings.modulation, MAX_COLUMNS // features - 1, len(prompts.states) - 1))
 
 
 def _pieces(settings: AlignerSettings, data: AlignerData, token_edges: list[int]) -> Pieces | None:

@@ -9,16 +9,23 @@ import pandas as pd
 import torch
 
 from gta.aligner.additive import DECAYS, THRESHOLDS, proximity, rectified
-from gta.aligner.setup import Setup
+from gta.aligner.setup import MAX_COLUMNS, Setup
 from gta.cohort.folds import contiguous_folds
-from gta.regression import BlockRidge, RidgeByGcv, block_ridge, ridge_by_gcv
+from gta.regression import MAX_ROWS_TO_CHOOSE, BlockRidge, FoldedRidge, block_ridge, folded_ridge
 
 #: Genes whose reference haplotypes are read at once.
 GENES = 32
 #: Training individuals of each gene that the linear branch starts from, at the most, evenly spaced.
-INDIVIDUALS = 256
-#: The penalty of a wide block is hard to solve for beyond this many features: the branch then starts from 0.
-MAX_FEATURES = 4096
+INDIVIDUALS = 128
+#: Rows of a regression that are added up at once.
+ROWS = 4096
+#: Folds of genes by which the linear branch is chosen.
+INNER_FOLDS = 5
+#: Strengths of the change of weights by the text, compared with 1 for the weights themselves; the first one must help before the
+#: others are tried.
+MODULATION_STRENGTHS = (1.0, 0.3, 3.0)
+#: The text changes weights only if that lowers the error out of fold by this share.
+LEAST_GAIN = 0.002
 
 
 @torch.no_grad()
@@ -26,44 +33,123 @@ def start_linear_branch(setup: Setup) -> None:
     """Give the linear branch the ridge solution over the training genes and individuals.
 
     The response is each individual's deviation from the mean of the gene, in units of the gene's standard deviation as in the
-    pairwise loss. The threshold, and then the decay with distance, of the least generalised cross-validation error are taken.
-    Nothing happens without a branch, or with more features than MAX_FEATURES.
+    pairwise loss. By the error in folds of genes the threshold is chosen first, then the decay with distance, then how much the
+    text may change the weights. Nothing happens without a branch, or with more than MAX_COLUMNS features.
     """
     branch = setup.aligner.additive
-    if branch is None or len(branch.weight) > MAX_FEATURES:
+    if branch is None or len(branch.weight) > MAX_COLUMNS:
         return
-    first = _linear_solutions(setup, [(threshold, DECAYS[0]) for threshold in THRESHOLDS])
-    threshold = THRESHOLDS[int(np.argmin([solution.error for solution in first]))]
-    second = _linear_solutions(setup, [(threshold, decay) for decay in DECAYS])
-    best = int(np.argmin([solution.error for solution in second]))
+    genes = setup.cohort.gene_numbers("train")
+    individuals = setup.cohort.people_numbers("train")
+    individuals = individuals[np.unique(np.linspace(0, len(individuals) - 1, INDIVIDUALS).astype(int))]
+    rows = len(genes) * len(individuals)
+    nothing = np.zeros((len(genes), 0))
+
+    def solutions(rules: list[tuple[float, float]]) -> list[FoldedRidge]:
+        return [folded_ridge(each, rows) for each in _normal_equations(setup, genes, individuals, rules, nothing)]
+
+    errors = [solution.error for solution in solutions([(threshold, DECAYS[0]) for threshold in THRESHOLDS])]
+    threshold = THRESHOLDS[int(np.argmin(errors))]
+    plain = solutions([(threshold, decay) for decay in DECAYS])
+    best = int(np.argmin([solution.error for solution in plain]))
+    solution = plain[best]
+    coefficients = solution.coefficients
+    if len(branch.modulation):
+        components = _start_components(setup, genes)
+        (normal,) = _normal_equations(setup, genes, individuals, [(threshold, DECAYS[best])], components)
+        width = len(branch.weight)
+        least = (1 - LEAST_GAIN) * solution.error
+        for strength in MODULATION_STRENGTHS:
+            prior = np.append(np.ones(width), np.full(components.shape[1] * width, strength))
+            tried = folded_ridge(normal, rows, prior, [solution.penalty, 3 * solution.penalty])
+            if tried.error >= least and strength == MODULATION_STRENGTHS[0]:
+                break
+            if tried.error < min(least, solution.error):
+                solution = tried
+        coefficients = solution.coefficients[:width]
+        if len(solution.coefficients) > width:
+            branch.modulation.copy_(torch.from_numpy(solution.coefficients[width:].reshape(components.shape[1], width)))
     branch.threshold.fill_(threshold)
     branch.decay.fill_(DECAYS[best])
-    branch.weight.copy_(torch.from_numpy(second[best].coefficients))
+    branch.weight.copy_(torch.from_numpy(coefficients))
 
 
-def _linear_solutions(setup: Setup, rules: list[tuple[float, float]]) -> list[RidgeByGcv]:
-    """Solve for the weights of the linear branch under each rule, a threshold and a decay with distance."""
+def _normal_equations(
+    setup: Setup, genes: np.ndarray, individuals: np.ndarray, rules: list[tuple[float, float]], components: np.ndarray
+) -> np.ndarray:
+    """Add up the normal equations of the linear branch in each fold of genes.
+
+    Args:
+        setup: The model and its data.
+        genes: (G,) numbers of the training genes.
+        individuals: (n,) numbers of the training individuals.
+        rules: Thresholds and decays with distance.
+        components: (G, C) of the hidden states of the prompts.
+
+    Returns:
+        (rules, folds, D + 1, D + 1) float64, D = F (1 + C): features, then their products with each component.
+    """
     workers, cohort, data = setup.workers, setup.cohort, setup.data
-    individuals = cohort.people_numbers("train")
-    individuals = individuals[np.unique(np.linspace(0, len(individuals) - 1, INDIVIDUALS).astype(int))]
-    genes = cohort.gene_numbers("train")
     difference_sd = setup.aligner.difference_sd.cpu()
-    width = len(difference_sd)
-    # For each rule X'X, X'y and y'y in one matrix, which sums over genes and so over processes.
-    normal = torch.zeros(len(rules), width + 1, width + 1, dtype=torch.float64)
-    for gene in genes[workers.number :: workers.count].tolist():
-        haplotypes = data.haplotypes(gene, individuals)
-        batch = data.batch([(gene, haplotypes)])
-        observed = torch.from_numpy(cohort.expression[gene, individuals])
-        for number, (threshold, decay) in enumerate(rules):
-            _, change = rectified(batch, difference_sd, threshold)
-            sums = (proximity(batch.position, decay)[:, None, :] @ change).squeeze(1)
-            features = data.person_means(gene, individuals, haplotypes, sums).double()
-            rows = torch.cat([features, observed[:, None]], dim=1) / setup.gene_sd[gene]
-            rows = rows - rows.mean(dim=0)
-            normal[number] += rows.T @ rows
-    size = len(genes) * len(individuals)
-    return [ridge_by_gcv(each[:-1, :-1], each[:-1, -1], float(each[-1, -1]), size) for each in workers.sum(normal).cpu().numpy()]
+    size = len(difference_sd) * (1 + components.shape[1]) + 1
+    folds = contiguous_folds(cohort.genes, genes, INNER_FOLDS)
+    normal = torch.zeros(len(rules), len(folds), size, size, dtype=torch.float64)
+    for fold, members in enumerate(folds):
+        own = members[workers.number :: workers.count]
+        blocks: list[list[torch.Tensor]] = [[] for _ in rules]
+        for number in own.tolist():
+            gene = int(genes[number])
+            haplotypes = data.haplotypes(gene, individuals)
+            batch = data.batch([(gene, haplotypes)])
+            observed = torch.from_numpy(cohort.expression[gene, individuals]).float()
+            factors = torch.from_numpy(np.append(1.0, components[number])).float()
+            for rule, (threshold, decay) in enumerate(rules):
+                _, change = rectified(batch, difference_sd, threshold)
+                sums = (proximity(batch.position, decay)[:, None, :] @ change).squeeze(1)
+                features = data.person_means(gene, individuals, haplotypes, sums)
+                products = (features[:, None, :] * factors[:, None]).flatten(1)
+                block = torch.cat([products, observed[:, None]], dim=1) / float(setup.gene_sd[gene])
+                blocks[rule].append(block - block.mean(dim=0))
+                # Many genes at once: adding up large matrices would take longer than making them.
+                if number == own[-1] or len(blocks[rule]) * len(individuals) >= ROWS:
+                    some = torch.cat(blocks[rule])
+                    normal[rule, fold] += some.T @ some
+                    blocks[rule].clear()
+    return workers.sum(normal).cpu().numpy()
+
+
+def _start_components(setup: Setup, genes: np.ndarray) -> np.ndarray:
+    """Give the linear branch the leading components of the prompts' hidden states over the training genes.
+
+    Returns:
+        (G, C) float64, the components of the training genes, each of variance 1 and divided by the root of C.
+    """
+    branch, aligner, reader = setup.aligner.additive, setup.aligner, setup.reader
+    assert branch is not None
+    device = branch.basis.device
+    states = []
+    for some in np.array_split(genes, max(1, len(genes) // GENES)):
+        batch = setup.data.batch([(int(gene), np.zeros(1, dtype=int)) for gene in some]).to(device)
+        states.append(aligner.prompt_states(batch, reader.language_model, reader.prompts, reader.rows).double().cpu())
+    table = torch.cat(states).numpy()
+    centre, spread = table.mean(axis=0), table.std(axis=0)
+    inverse = np.where(spread > 1e-6 * np.maximum(1.0, np.abs(centre)), 1 / np.maximum(spread, 1e-12), 0.0)
+    standard = (table - centre) * inverse
+    # The components of the genes are the eigenvectors of their products; of many genes, of a part of them.
+    chosen = standard[np.unique(np.linspace(0, len(standard) - 1, MAX_ROWS_TO_CHOOSE).astype(int))]
+    values, vectors = np.linalg.eigh(chosen @ chosen.T)
+    count = branch.basis.shape[1]
+    leading = values[::-1][:count] > 1e-9 * max(float(values[-1]), 1e-12)
+    basis = np.zeros((standard.shape[1], count))
+    kept = int(leading.sum())
+    basis[:, :kept] = chosen.T @ (vectors[:, ::-1][:, :kept] / values[::-1][:kept])
+    basis *= np.sqrt(len(chosen) / count)
+    # The sign of an eigenvector is arbitrary: its largest entry is made positive.
+    largest = np.abs(basis).argmax(axis=0)
+    basis *= np.where(basis[largest, np.arange(count)] < 0, -1.0, 1.0)
+    branch.centre.copy_(torch.from_numpy(centre))
+    branch.basis.copy_(torch.from_numpy(basis * inverse[:, None]))
+    return standard @ basis
 
 
 @torch.no_grad()
