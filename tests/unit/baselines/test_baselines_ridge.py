@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from gta.baselines.ridge import PENALTIES, deviation_features, fit_cohort, level_features, ridge_by_gcv, zone_sums, zones
+from gta.baselines.ridge import deviation_features, fit_cohort, level_features, zone_sums, zones
 from gta.baselines.settings import RidgeSettings
 from gta.cli import main
 from gta.errors import UserError
 from gta.features.store import FeatureStore, GeneFeatures
+from gta.regression import PENALTIES, ridge_by_gcv
 
 SETTINGS = RidgeSettings()
 TRAINING, GENES = 80, 40
@@ -50,6 +51,11 @@ def test_deviation_is_from_the_training_people_s_mean(tiny):
     assert found[:, 5].tolist() == [0, -30, 0]
 
 
+def normal_equations(x, y):
+    rows = np.column_stack([x, y])
+    return rows.T @ rows
+
+
 def test_penalty_and_coefficients_equal_brute_force():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(50, 6)) * np.array([1, 5, 0.3, 2, 1, 0])
@@ -64,21 +70,21 @@ def test_penalty_and_coefficients_equal_brute_force():
         coefficients.append(model.coef_ / scale)
     best = int(np.argmin(errors))
     assert 0 < best < len(PENALTIES) - 1
-    assert ridge_by_gcv(x.T @ x, x.T @ y, float(y @ y), 50) == pytest.approx(coefficients[best], abs=1e-10)
+    assert ridge_by_gcv(normal_equations(x, y), 50).coefficients == pytest.approx(coefficients[best], abs=1e-10)
 
 
 def test_feature_that_varies_by_rounding_alone_gets_no_weight_to_speak_of():
     rng = np.random.default_rng(4)
     x = rng.normal(size=(50, 3)) * np.array([1, 1, 1e-7])
     y = x @ np.array([1, 0.5, 2e6])
-    coefficients = ridge_by_gcv(x.T @ x, x.T @ y, float(y @ y), 50)
+    coefficients = ridge_by_gcv(normal_equations(x, y), 50).coefficients
     # In a gene where this feature differs by 1, like the others, the prediction stays of the size of the response.
     assert abs(coefficients[2]) < 1
     assert coefficients[:2] == pytest.approx([1, 0.5], abs=0.3)
 
 
 def test_features_that_never_differ_predict_no_deviation():
-    assert ridge_by_gcv(np.zeros((3, 3)), np.zeros(3), 10.0, 50).tolist() == [0, 0, 0]
+    assert ridge_by_gcv(np.diag([0.0, 0, 0, 10]), 50).coefficients.tolist() == [0, 0, 0]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Ridge regressions in closed form, with penalties chosen by cross-validation over folds of genes."""
+"""Ridge regressions in closed form: from normal equations, and with a penalty of its own for each block of columns."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,7 +8,9 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 #: Penalties that are tried, per row of the regression and for features of variance 1.
-PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+PENALTIES = np.geomspace(1e-4, 1e4, 33)
+#: Penalties that are tried where each needs solutions of its own.
+FEW_PENALTIES = (0.03, 0.1, 0.3, 1.0)
 #: Smallest scale of a feature, as a share of the median one. A motif that hardly varies among the training individuals, or by
 #: rounding alone, would otherwise be scaled up to variance 1 and dominate the prediction of a gene in which it does vary.
 SMALLEST_SCALE = 0.1
@@ -24,38 +26,53 @@ MAX_ROWS_TO_CHOOSE = 1500
 
 
 @dataclass(frozen=True)
-class FoldedRidge:
-    """A ridge regression whose penalty was chosen by cross-validation over folds.
+class Ridge:
+    """A ridge regression whose penalty was chosen by the data.
 
     Attributes:
         coefficients: (D,) float64, of the features as given.
-        penalty: The penalty chosen, per row and for features of variance 1.
-        error: Its squared error out of fold over that of predicting 0, to compare other features of the same rows with.
+        error: The error that chose the penalty, to compare other features of the same rows with.
     """
 
     coefficients: np.ndarray
-    penalty: float
     error: float
 
 
-def folded_ridge(
-    normal: np.ndarray, rows: int, strength: np.ndarray | float = 1.0, penalties: Sequence[float] = PENALTIES
-) -> FoldedRidge:
-    """Solve a ridge regression from the normal equations of each fold.
+def ridge_by_gcv(normal: np.ndarray, rows: int) -> Ridge:
+    """Solve a ridge regression from the normal equations, with the penalty of the least generalised cross-validation error.
 
-    Features are brought to variance 1, or less if their scale is below SMALLEST_SCALE; neither they nor the response are centred.
-    A feature that is 0 throughout gets the coefficient 0.
+    Golub, Heath & Wahba, Technometrics 1979: rows * RSS / (rows - trace of the hat matrix)^2. Features are brought to variance
+    1, or less if their scale is below SMALLEST_SCALE; neither they nor the response are centred. A feature that is 0 throughout
+    gets the coefficient 0.
 
     Args:
-        normal: (folds, D + 1, D + 1) float64: of each fold (X, y)'(X, y).
+        normal: (D + 1, D + 1) float64, (X, y)'(X, y).
+        rows: Number of rows of X.
+    """
+    inverse = _inverse_scale(normal, rows)
+    values, vectors = np.linalg.eigh(normal[:-1, :-1] * np.outer(inverse, inverse))
+    values = np.maximum(values, 0)
+    rotated = vectors.T @ (normal[:-1, -1] * inverse)
+    shrunken = rotated / (values + rows * PENALTIES[:, None])
+    residual = normal[-1, -1] - 2 * shrunken @ rotated + (shrunken**2) @ values
+    freedom = rows - (values / (values + rows * PENALTIES[:, None])).sum(axis=1)
+    errors = rows * residual / np.maximum(freedom, np.finfo(float).tiny) ** 2
+    best = int(np.argmin(errors))
+    return Ridge(inverse * (vectors @ shrunken[best]), float(errors[best]))
+
+
+def ridge_by_folds(normal: np.ndarray, rows: int, strength: np.ndarray | float = 1.0) -> Ridge:
+    """Solve a ridge regression from the normal equations of each fold, with the penalty of the best predictions out of fold.
+
+    The error is 1 minus the correlation of the predictions of all folds with the response, uncentred; scale does not count.
+    Features are scaled as in `ridge_by_gcv`; of equal errors the largest penalty wins.
+
+    Args:
+        normal: (folds, D + 1, D + 1) float64, of each fold (X, y)'(X, y).
         rows: Number of rows of all folds.
         strength: Square root of the prior variance of the coefficients, (D,) or one number; 0 leaves a feature out.
-        penalties: Those to try; of equal errors the largest penalty wins.
     """
-    total = normal.sum(axis=0)
-    spread = np.sqrt(np.diag(total)[:-1] / rows)
-    smallest = SMALLEST_SCALE * np.median(spread[spread > 0]) if spread.any() else 1.0
-    scale = np.append(np.broadcast_to(strength, spread.shape) / np.maximum(spread, smallest), 1.0)
+    scale = np.append(strength * _inverse_scale(normal.sum(axis=0), rows), 1.0)
     scaled = normal * np.outer(scale, scale)
     total = scaled.sum(axis=0)
 
@@ -63,15 +80,23 @@ def folded_ridge(
         return _solve(matrix[:-1, :-1] / (rows * penalty), matrix[:-1, -1] / (rows * penalty))
 
     def error(penalty: float) -> float:
-        squares = 0.0
+        products = np.zeros(2)
         for fold in scaled:
-            residual = np.append(-solve(total - fold, penalty), 1.0)
-            squares += float(residual @ fold @ residual)
-        return squares / max(float(total[-1, -1]), np.finfo(float).tiny)
+            weight = solve(total - fold, penalty)
+            products += weight @ fold[:-1, -1], weight @ fold[:-1, :-1] @ weight
+        size = float(products[1] * total[-1, -1])
+        return 1 - float(products[0] / np.sqrt(size)) if size > 0 else 1.0
 
-    errors = {penalty: error(penalty) for penalty in sorted(penalties, reverse=True)}
+    errors = {penalty: error(penalty) for penalty in reversed(FEW_PENALTIES)}
     best = min(errors, key=lambda penalty: round(errors[penalty], 10))
-    return FoldedRidge(scale[:-1] * solve(total, best), best, errors[best])
+    return Ridge(scale[:-1] * solve(total, best), errors[best])
+
+
+def _inverse_scale(normal: np.ndarray, rows: int) -> np.ndarray:
+    """(D,) what brings features to variance 1, or less if their scale is far below that of the others."""
+    spread = np.sqrt(np.diag(normal)[:-1] / rows)
+    smallest = SMALLEST_SCALE * np.median(spread[spread > 0]) if spread.any() else 1.0
+    return 1 / np.maximum(spread, smallest)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from gta.aligner.additive import DECAYS, THRESHOLDS, proximity, rectified
 from gta.aligner.setup import MAX_COLUMNS, Setup
 from gta.cohort.folds import contiguous_folds
-from gta.regression import MAX_ROWS_TO_CHOOSE, BlockRidge, FoldedRidge, block_ridge, folded_ridge
+from gta.regression import MAX_ROWS_TO_CHOOSE, BlockRidge, Ridge, block_ridge, ridge_by_folds, ridge_by_gcv
 
 #: Genes whose reference haplotypes are read at once.
 GENES = 32
@@ -19,13 +19,13 @@ GENES = 32
 INDIVIDUALS = 128
 #: Rows of a regression that are added up at once.
 ROWS = 4096
-#: Folds of genes by which the linear branch is chosen.
+#: Folds of genes by whose predictions it is decided whether the text changes weights.
 INNER_FOLDS = 5
 #: Strengths of the change of weights by the text, compared with 1 for the weights themselves; the first one must help before the
 #: others are tried.
 MODULATION_STRENGTHS = (1.0, 0.3, 3.0)
-#: The text changes weights only if that lowers the error out of fold by this share.
-LEAST_GAIN = 0.002
+#: The text changes weights only if the correlation out of fold rises by this much.
+LEAST_GAIN = 0.005
 
 
 @torch.no_grad()
@@ -33,8 +33,9 @@ def start_linear_branch(setup: Setup) -> None:
     """Give the linear branch the ridge solution over the training genes and individuals.
 
     The response is each individual's deviation from the mean of the gene, in units of the gene's standard deviation as in the
-    pairwise loss. By the error in folds of genes the threshold is chosen first, then the decay with distance, then how much the
-    text may change the weights. Nothing happens without a branch, or with more than MAX_COLUMNS features.
+    pairwise loss. By generalised cross-validation the threshold is chosen first, then the decay with distance. Whether the text
+    changes the weights, and how much, is decided by predictions of folds of genes. Nothing happens without a branch, or with
+    more than MAX_COLUMNS features.
     """
     branch = setup.aligner.additive
     if branch is None or len(branch.weight) > MAX_COLUMNS:
@@ -43,35 +44,48 @@ def start_linear_branch(setup: Setup) -> None:
     individuals = setup.cohort.people_numbers("train")
     individuals = individuals[np.unique(np.linspace(0, len(individuals) - 1, INDIVIDUALS).astype(int))]
     rows = len(genes) * len(individuals)
-    nothing = np.zeros((len(genes), 0))
 
-    def solutions(rules: list[tuple[float, float]]) -> list[FoldedRidge]:
-        return [folded_ridge(each, rows) for each in _normal_equations(setup, genes, individuals, rules, nothing)]
+    def equations(rules: list[tuple[float, float]], components: np.ndarray) -> np.ndarray:
+        return _normal_equations(setup, genes, individuals, rules, components)
+
+    def solutions(rules: list[tuple[float, float]]) -> list[Ridge]:
+        return [ridge_by_gcv(each.sum(axis=0), rows) for each in equations(rules, np.zeros((len(genes), 0)))]
 
     errors = [solution.error for solution in solutions([(threshold, DECAYS[0]) for threshold in THRESHOLDS])]
     threshold = THRESHOLDS[int(np.argmin(errors))]
     plain = solutions([(threshold, decay) for decay in DECAYS])
     best = int(np.argmin([solution.error for solution in plain]))
-    solution = plain[best]
-    coefficients = solution.coefficients
+    weight = plain[best].coefficients
     if len(branch.modulation):
         components = _start_components(setup, genes)
-        (normal,) = _normal_equations(setup, genes, individuals, [(threshold, DECAYS[best])], components)
-        width = len(branch.weight)
-        least = (1 - LEAST_GAIN) * solution.error
-        for strength in MODULATION_STRENGTHS:
-            prior = np.append(np.ones(width), np.full(components.shape[1] * width, strength))
-            tried = folded_ridge(normal, rows, prior, [solution.penalty, 3 * solution.penalty])
-            if tried.error >= least and strength == MODULATION_STRENGTHS[0]:
-                break
-            if tried.error < min(least, solution.error):
-                solution = tried
-        coefficients = solution.coefficients[:width]
-        if len(solution.coefficients) > width:
-            branch.modulation.copy_(torch.from_numpy(solution.coefficients[width:].reshape(components.shape[1], width)))
+        solution = _modulated(equations([(threshold, DECAYS[best])], components)[0], rows, len(weight))
+        if solution is not None:
+            weight, modulation = np.split(solution.coefficients, [len(weight)])
+            branch.modulation.copy_(torch.from_numpy(modulation.reshape(-1, len(weight))))
     branch.threshold.fill_(threshold)
     branch.decay.fill_(DECAYS[best])
-    branch.weight.copy_(torch.from_numpy(coefficients))
+    branch.weight.copy_(torch.from_numpy(weight))
+
+
+def _modulated(normal: np.ndarray, rows: int, features: int) -> Ridge | None:
+    """Solve for the weights and their change by the text; None if the change does not help in other genes.
+
+    Args:
+        normal: (folds, D + 1, D + 1), D a multiple of `features`.
+        rows: Rows of all folds.
+        features: Features, F.
+    """
+    plain = np.append(np.arange(features), -1)
+    least = ridge_by_folds(normal[:, plain][:, :, plain], rows).error - LEAST_GAIN
+    best = None
+    for strength in MODULATION_STRENGTHS:
+        prior = np.append(np.ones(features), np.full(normal.shape[1] - 1 - features, strength))
+        solution = ridge_by_folds(normal, rows, prior)
+        if solution.error < (least if best is None else best.error):
+            best = solution
+        elif strength == MODULATION_STRENGTHS[0]:
+            break
+    return best
 
 
 def _normal_equations(

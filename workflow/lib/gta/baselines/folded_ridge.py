@@ -17,8 +17,8 @@ import pandas as pd
 from scipy.stats import rankdata
 from sklearn.decomposition import TruncatedSVD
 
-from gta.baselines.ridge import PENALTIES
 from gta.errors import UserError
+from gta.regression import PENALTIES
 
 #: Features with more dimensions are projected on as many leading components of the training genes.
 COMPONENTS = 600

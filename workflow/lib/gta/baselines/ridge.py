@@ -13,12 +13,7 @@ from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore, GeneFeatures
 from gta.haplotypes.carriers import pairs
-
-#: Penalties that are tried, per row of the regression and for features of variance 1.
-PENALTIES = np.geomspace(1e-4, 1e4, 33)
-#: Smallest scale of a feature, as a share of the median one. A motif that hardly varies among the training people, or by rounding
-#: alone, would otherwise be blown up to variance 1, and rule the prediction of a gene in which it does vary.
-SMALLEST_SCALE = 0.1
+from gta.regression import PENALTIES, ridge_by_gcv
 
 
 def zones(distance: np.ndarray, settings: RidgeSettings) -> np.ndarray:
@@ -84,35 +79,6 @@ def deviation_features(gene: GeneFeatures, training: np.ndarray, settings: Ridge
     return person - person[training].mean(axis=0)
 
 
-def ridge_by_gcv(gram: np.ndarray, moment: np.ndarray, square: float, rows: int) -> np.ndarray:
-    """Ridge coefficients from the normal equations, with the penalty of the least generalised cross-validation error.
-
-    Golub, Heath & Wahba, Technometrics 1979: rows * RSS / (rows - trace of the hat matrix)^2. Features are brought to variance
-    1, or less if their scale is below SMALLEST_SCALE; neither they nor the response are centred. A feature that is 0 throughout
-    gets the coefficient 0.
-
-    Args:
-        gram: (D, D) X'X, float64.
-        moment: (D,) X'y.
-        square: y'y.
-        rows: Number of rows of X.
-
-    Returns:
-        (D,) coefficients of the features as given.
-    """
-    scale = np.sqrt(np.diag(gram) / rows)
-    smallest = SMALLEST_SCALE * np.median(scale[scale > 0]) if scale.any() else 1.0
-    inverse = 1 / np.maximum(scale, smallest)
-    values, vectors = np.linalg.eigh(gram * np.outer(inverse, inverse))
-    values = np.maximum(values, 0)
-    rotated = vectors.T @ (moment * inverse)
-    shrunken = rotated / (values + rows * PENALTIES[:, None])
-    residual = square - 2 * shrunken @ rotated + (shrunken**2) @ values
-    freedom = rows - (values / (values + rows * PENALTIES[:, None])).sum(axis=1)
-    best = int(np.argmin(residual / np.maximum(freedom, np.finfo(float).tiny) ** 2))
-    return inverse * (vectors @ shrunken[best])
-
-
 def predict_levels(features: np.ndarray, levels: np.ndarray, training: np.ndarray) -> np.ndarray:
     """Levels of all genes, from those of the training genes.
 
@@ -151,13 +117,12 @@ def fit_cohort(cohort: Cohort, store: FeatureStore, settings: RidgeSettings) -> 
     names = cohort.gene_names
     predicted_levels = predict_levels(np.stack([level_features(store.gene(name), settings) for name in names]), levels, genes)
     width = 3 * len(store.feature_names)
-    gram, moment, square = np.zeros((width, width)), np.zeros(width), 0.0
+    normal = np.zeros((width + 1, width + 1))
     for number in genes.tolist():
         features = deviation_features(store.gene(names[number]), people, settings)[people]
         response = cohort.expression[number, people] - levels[number]
-        gram += features.T @ features
-        moment += features.T @ response
-        square += float(response @ response)
-    coefficients = ridge_by_gcv(gram, moment, square, len(genes) * len(people))
+        rows = np.column_stack([features, response])
+        normal += rows.T @ rows
+    coefficients = ridge_by_gcv(normal, len(genes) * len(people)).coefficients
     deviations = np.stack([deviation_features(store.gene(name), people, settings) @ coefficients for name in names])
     return prediction_table(names, cohort.people_names, predicted_levels, deviations)
