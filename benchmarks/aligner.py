@@ -106,8 +106,7 @@ class Bench:
             tiles=shape.tiles,
             token_edges=[],
             reference={},
-            prompt_layers=0,
-            modulation=0,
+            prompt_layers=shape.layers + 1,
             target_mean=0.0,
             target_sd=1.0,
             language_model_name="random",
@@ -130,7 +129,8 @@ class Bench:
         """One step of training; gives the loss."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
             hidden = read(self.model, self.aligner.align(self.batch), self.cache, self.gene)
-        level, change = self.aligner.read_out(hidden.float(), self.batch)
+        states = self.aligner.prompt_states(self.batch, self.model, self.cache, self.gene)
+        level, change = self.aligner.read_out(hidden.float(), self.batch, states)
         loss = torch.nn.functional.huber_loss(level, self.target)
         for part, observed in zip(change.split(self.shape.haplotypes), self.target.split(self.shape.haplotypes), strict=True):
             loss = loss + pair_loss(part, observed, 1.0)

@@ -111,3 +111,11 @@ def make_training(
     prototypes = Prototypes(vectors, fingerprint(model))
     chosen = AlignerSettings(**{"heads": 2, "epochs": 2, "people_per_gene": 6, "dropout": 0.0, **settings})  # type: ignore[arg-type]
     return Training(set_up(cohort, store, model, "tiny", make_prompts(model), prototypes, chosen, seed, compressor=tuned))
+
+
+def with_random_readout(training: Training, seed: int = 3) -> Training:
+    """The training with random weights in the read-out of mean expression, which is 0 until it is solved."""
+    readout = training.aligner.mean_readout
+    with torch.no_grad():
+        readout.weight.copy_(torch.randn(readout.weight.shape, generator=torch.Generator().manual_seed(seed)) * 0.1)
+    return training

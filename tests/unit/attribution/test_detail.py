@@ -25,7 +25,7 @@ from gta.attribution.tiles import haplotypes_of, most_carried
 from gta.attribution.tracks import write_base_track, write_tracks
 from gta.attribution.words import nearest_tokens, prototype_attention, table_of_words
 from gta.language.models import word_embeddings
-from toy_cohort import TILES, make_cohort, make_language_model, make_store, make_training
+from toy_cohort import TILES, make_cohort, make_language_model, make_store, make_training, with_random_readout
 
 
 class Cubic(nn.Module):
@@ -65,7 +65,7 @@ def test_integrated_gradients_of_people_are_weighted_by_carriers() -> None:
 
 def test_completeness_gap_shrinks_with_the_steps_on_a_real_aligner() -> None:
     store = make_store()
-    training = make_training(make_cohort(store), store, make_language_model())
+    training = with_random_readout(make_training(make_cohort(store), store, make_language_model()))
     training.aligner.eval()
     trained = Trained(training.aligner, training.setup.data, training.setup.reader)
     coarse, fine = (integrated_gradients(trained, 2, steps, "reference", 1) for steps in (2, 64))
@@ -76,7 +76,7 @@ def test_completeness_gap_shrinks_with_the_steps_on_a_real_aligner() -> None:
 @pytest.fixture(scope="module")
 def aligned() -> Trained:
     store = make_store()
-    training = make_training(make_cohort(store), store, make_language_model())
+    training = with_random_readout(make_training(make_cohort(store), store, make_language_model()))
     training.aligner.eval()
     return Trained(training.aligner, training.setup.data, training.setup.reader)
 

@@ -23,7 +23,7 @@ from gta.features.motif import MotifExtractor, load_motifs
 from gta.features.passes import Passes
 from gta.features.store import FeatureStore, GeneFeatures
 from gta.haplotypes import Panel, PanelSet, Reference
-from toy_cohort import make_cohort, make_language_model, make_store, make_training
+from toy_cohort import make_cohort, make_language_model, make_store, make_training, with_random_readout
 
 LENGTH, TILE, TSS = 4096, 1024, 5048
 
@@ -98,7 +98,7 @@ def trained_on(features: GeneFeatures) -> Trained:
         for name, entry in toy.by_gene.items()
     }
     store = FeatureStore(toy.people, [(str(i), "", "") for i in range(width)], TILE, "motif", by_gene)
-    training = make_training(make_cohort(toy), store, make_language_model())
+    training = with_random_readout(make_training(make_cohort(toy), store, make_language_model()))
     training.aligner.eval()
     return Trained(training.aligner, training.setup.data, training.setup.reader)
 

@@ -67,7 +67,7 @@ class AlignerSettings:
     dropout: float = setting(0.1, "Dropout on the projected features during training.", minimum=0, maximum=0.9)
     additive: bool = setting(
         True,
-        "false: without the additive part, which predicts from each tile by itself, past the language model (an ablation).",
+        "false: without the linear branch, which predicts from each tile by itself, past the language model (an ablation).",
     )
     modulation: int = setting(
         8,
@@ -77,8 +77,9 @@ class AlignerSettings:
     )
     tokens_learn_means: bool = setting(
         False,
-        "true: the loss on the mean of genes trains the aligned tokens, and not their read-out alone. With hundreds of training "
-        "genes they learn the genes by heart; with many thousands it may help.",
+        "How mean expression is read. false: by a ridge regression in closed form on the hidden states of prompt and aligned tokens"
+        " and on the linear branch, none of which learns from the mean expression of genes. true: that is where training starts"
+        " from; the loss on mean expression then trains read-out and aligned tokens, which overfits quickly when genes are few.",
     )
     select: str = setting(
         "people",
