@@ -77,7 +77,7 @@ class AlignerSettings:
     )
     tokens_learn_means: bool = setting(
         False,
-        "How mean expression is read. false: by a ridge regression in closed form on the hidden states of prompt and aligned tokens"
+        "How mean expression is read. false: by a ridge regression in closed form on hidden states of prompt and aligned tokens"
         " and on the linear branch, none of which learns from the mean expression of genes. true: that is where training starts"
         " from; the loss on mean expression then trains read-out and aligned tokens, which overfits quickly when genes are few.",
     )
