@@ -10,7 +10,7 @@ from scipy.linalg import cho_factor, cho_solve
 #: Penalties that are tried, per row of the regression and for features of variance 1.
 PENALTIES = np.geomspace(1e-4, 1e4, 33)
 #: Penalties that are tried where each needs solutions of its own.
-FEW_PENALTIES = (0.03, 0.1, 0.3, 1.0)
+FEW_PENALTIES = (0.1, 1.0)
 #: Smallest scale of a feature, as a share of the median one. A motif that hardly varies among the training individuals, or by
 #: rounding alone, would otherwise be scaled up to variance 1 and dominate the prediction of a gene in which it does vary.
 SMALLEST_SCALE = 0.1
