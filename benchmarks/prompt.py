@@ -31,7 +31,7 @@ from snakemake.utils import update_config
 from gta.baselines.settings import AND_PROMPT, TEXT_BASELINES
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
-from gta.evaluation.correlation import Floats, dot_rows, unit_ranks
+from gta.evaluation.correlation import Floats, constant_rows, dot_rows, unit_ranks
 from gta.evaluation.models import Model
 from gta.evaluation.resampling import bootstrap_counts, generator, interval, resampled_spearman
 from gta.evaluation.tables import read_predictions
@@ -144,6 +144,19 @@ def across_individuals(simulations: Sequence[Simulation], model: str, split: str
         draws = by_gene @ _counts(len(genes), split, number).astype(np.float64) / len(genes)
         parts.append((float(by_gene.mean()), draws))
     return _average(parts)
+
+
+def constant_predictions(simulations: Sequence[Simulation]) -> dict[str, list[int]]:
+    """Return, by model, the seeds of the simulations in which it predicts the same mean for all held-out genes.
+
+    The correlation counts as 0, so a difference from it means little. It happens to stacks whose weights are all 0.
+    """
+    found: dict[str, list[int]] = {}
+    for simulation in simulations:
+        for name, predicted in simulation.models.items():
+            if constant_rows(predicted[:, simulation.genes("test")].mean(axis=2)).any():
+                found.setdefault(name, []).append(simulation.seed)
+    return found
 
 
 def summarise(simulations: Sequence[Simulation]) -> tuple[dict[str, float], pd.DataFrame]:
@@ -259,8 +272,8 @@ def execute(run: Run, config: dict[str, Any], cores: int, forcerun: Sequence[str
         code.write_text(fingerprint())
     if not forcerun and code.read_text() != fingerprint():
         print(
-            f"warning: {run.results} was made by another version of the library, and what is there is not made again: give "
-            "--forcerun aligner_train, or another --folder.",
+            f"warning: {run.results} was made by another version of the library, and finished files are kept: add "
+            "--forcerun aligner_train, or choose another --folder.",
             file=sys.stderr,
         )
     command = [sys.executable, "-m", "snakemake", "--configfile", str(configfile), "--cores", str(cores)]
@@ -297,9 +310,15 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, object], pd.DataFr
         execute(run, config, arguments.cores, arguments.forcerun)
         simulations.append(read_simulation(run, seed))
     entries, table = summarise(simulations)
-    sizes = {"simulation_seeds": seeds, "training_seeds": arguments.training_seeds}
+    constant = constant_predictions(simulations)
+    for name, where in constant.items():
+        print(
+            f"warning: {name} predicts the same for all held-out genes in simulation {str(where)[1:-1]}; this counts as 0.",
+            file=sys.stderr,
+        )
+    sizes: dict[str, object] = {"simulation_seeds": seeds, "training_seeds": arguments.training_seeds}
     sizes["n_genes"] = sum(len(simulation.genes("test")) for simulation in simulations)
-    return {"benchmark": "prompt", "variant": folder.name, **entries, **sizes}, table
+    return {"benchmark": "prompt", "variant": folder.name, **entries, **sizes, "constant_predictions": constant}, table
 
 
 def simulation_seed(text: str) -> int:

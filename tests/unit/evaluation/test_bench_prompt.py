@@ -42,6 +42,7 @@ def test_perfect_and_reversed_predictions(bench: dict[str, Any]) -> None:
     assert [entries[key] for key in ("gta_minus_no_llm", "gta_minus_no_llm_low")] == [2, 2]
     # A constant prediction counts as a correlation of 0.
     assert [entries[key] for key in ("shuffled_prompt", "shuffled_prompt_high", "gta_minus_shuffled")] == [0, 0, 1]
+    assert bench["constant_predictions"](only) == {"shuffled_prompt": [1]}
     for genes in ("training_genes", "held_out_genes"):
         assert [entries[f"gta_{genes}{bound}"] for bound in ("", "_low", "_high")] == [1, 1, 1]
         assert entries[f"no_llm_{genes}"] == -1
