@@ -16,6 +16,7 @@ import argparse
 import hashlib
 import itertools
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -279,7 +280,14 @@ def execute(run: Run, config: dict[str, Any], cores: int, forcerun: Sequence[str
     command = [sys.executable, "-m", "snakemake", "--configfile", str(configfile), "--cores", str(cores)]
     command += ["--quiet", "host", "reason", *(["--forcerun", *forcerun] if forcerun else [])]
     command += ["--", *(f"{run.results}/predictions/{name}.parquet" for name in prediction_names(run))]
-    status = subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False).returncode
+    process = subprocess.Popen(command, cwd=ROOT, stdout=sys.stderr)
+    try:
+        status = process.wait()
+    except BaseException:
+        # Snakemake stops its jobs and unlocks the folder, which it could not if it were killed.
+        process.terminate()
+        process.wait()
+        raise
     if status:
         raise UserError(f"The workflow failed; see its logs under {run.results}/logs, fix the cause and run again.")
     if forcerun:
@@ -341,6 +349,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--folder", type=Path, default=ROOT / "results" / "bench_prompt", help="folder of the runs [results/bench_prompt]")
     add("--out", type=Path, default=RESULT, help="JSON file; the table is written next to it [benchmarks/results/prompt.json]")
     arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if arguments.out.suffix != ".json":
             raise UserError(f"--out: {arguments.out} does not end in .json; rename it.")
@@ -348,6 +357,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(arguments.out.with_suffix(".tsv"), sep="\t", index=False, float_format="%.6g", lineterminator="\n")
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
