@@ -349,7 +349,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--folder", type=Path, default=ROOT / "results" / "bench_prompt", help="folder of the runs [results/bench_prompt]")
     add("--out", type=Path, default=RESULT, help="JSON file; the table is written next to it [benchmarks/results/prompt.json]")
     arguments = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if arguments.out.suffix != ".json":
             raise UserError(f"--out: {arguments.out} does not end in .json; rename it.")
@@ -368,4 +367,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())
