@@ -22,7 +22,7 @@ NETWORKS := .venv-networks
 SLURM := .venv-slurm
 GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
 
-BENCHMARKS := bench-haplotypes bench-features bench-aligner bench-aoc bench-evaluation bench-cis-signal bench-attribution
+BENCHMARKS := bench-haplotypes bench-features bench-aligner bench-aoc bench-evaluation bench-cis-signal bench-attribution bench-prompt
 .PHONY: help setup demo run report test check-demo test-networks test-slurm $(BENCHMARKS) lint unlock format clean distclean
 
 help: ## show this
@@ -99,6 +99,9 @@ bench-cis-signal: $(STAMP) ## does the known cis signal of real data come back i
 
 bench-aligner: $(STAMP) ## measure how fast the aligner trains, with cached prompts and without [ARGS]
 	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/aligner.py $(ARGS)
+
+bench-prompt: $(STAMP) ## what the prompt is worth: GTA, its controls and text baselines on simulated cohorts [CORES, ARGS]
+	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/prompt.py --cores $(CORES) $(ARGS)
 
 lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/ruff check .
