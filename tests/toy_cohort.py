@@ -92,9 +92,10 @@ def make_language_model(seed: int = 0) -> PreTrainedModel:
     return model.eval()
 
 
-def make_prompts(model: PreTrainedModel) -> PromptCache:
-    """Prompts of different length."""
-    prompts = [Prompt(f"G{i}", "", [1 + (i * 7 + j) % 39 for j in range(3 + i % 4)], 0) for i in range(GENES)]
+def make_prompts(model: PreTrainedModel, tokens: list[list[int]] | None = None) -> PromptCache:
+    """Prompts of different length, or those with the given tokens."""
+    tokens = tokens or [[1 + (i * 7 + j) % 39 for j in range(3 + i % 4)] for i in range(GENES)]
+    prompts = [Prompt(f"G{i}", "", ids, 0) for i, ids in enumerate(tokens)]
     return read_prompts(model, prompts, fingerprint(model))
 
 
@@ -104,13 +105,14 @@ def make_training(
     model: PreTrainedModel,
     seed: int = 1,
     tuned: AttentionOnlyCompressor | None = None,
+    tokens: list[list[int]] | None = None,
     **settings: object,
 ) -> Training:
     """A training run, set up."""
     vectors = torch.randn(7, 16, generator=torch.Generator().manual_seed(5)) * 0.02
     prototypes = Prototypes(vectors, fingerprint(model))
     chosen = AlignerSettings(**{"heads": 2, "epochs": 2, "people_per_gene": 6, "dropout": 0.0, **settings})  # type: ignore[arg-type]
-    return Training(set_up(cohort, store, model, "tiny", make_prompts(model), prototypes, chosen, seed, compressor=tuned))
+    return Training(set_up(cohort, store, model, "tiny", make_prompts(model, tokens), prototypes, chosen, seed, compressor=tuned))
 
 
 def with_random_readout(training: Training, seed: int = 3) -> Training:
