@@ -230,6 +230,17 @@ def test_new_genes_get_examples_of_the_study(cohort: Cohort, command: Command, t
         training_means(new)
 
 
+def test_a_limit_without_room_for_any_example_is_refused(
+    cohort: Cohort, command: Command, language_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = command(cohort)["prompts.tsv"].parents[1] / "cohort"
+    words = ["language", "prompts", "--cohort", study, "--annotation", tmp_path / "annotation.tsv", "--model", language_model]
+    words += ["--examples", 2, "--max-prompt-tokens", 9, "--training-cohort", study, "--out", tmp_path / "x"]
+    assert main([str(word) for word in words]) == 1
+    assert "no example fits into any prompt of 9 tokens; raise language.max_prompt_tokens" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
 def test_compressed_prompts_with_examples_are_refused(
     cohort: Cohort, language_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

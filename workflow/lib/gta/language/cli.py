@@ -170,6 +170,7 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     import torch
 
     from gta.cohort.tables import read_genes
+    from gta.errors import UserError
     from gta.files import staged_files
     from gta.inputs.tables import read_annotation
     from gta.language.cache import read_prompts
@@ -188,6 +189,13 @@ def run_prompts(arguments: argparse.Namespace) -> None:
         cohort = Cohort.load(arguments.training_cohort or arguments.cohort)
         examples = make_examples(annotation, genes["gene"].tolist(), cohort, chosen)
     prompts = make_prompts(annotation, genes["gene"], chosen, arguments.mode, examples)
+    # Some of the few genes that are predicted after a study may have no room; a study without any example is a mistake.
+    of_study = arguments.training_cohort in (None, arguments.cohort)
+    if examples and of_study and not any(prompt.examples for prompt in prompts):
+        raise UserError(
+            f"language.examples: no example fits into any prompt of {chosen.max_prompt_tokens} tokens;"
+            " raise language.max_prompt_tokens, or lower language.example_words."
+        )
     model = load_frozen(required_model(chosen))
     with staged_files(arguments.out) as folder:
         read_prompts(model, prompts, fingerprint(model)).save(folder / "prompt_cache.safetensors")
