@@ -184,6 +184,34 @@ def test_a_model_of_the_hub_is_downloaded_and_minilm_copied(snakemake: Snakemake
     }
 
 
+def test_only_full_prompts_read_the_expression_and_only_for_examples(snakemake: Snakemake, tmp_path: Path) -> None:
+    (tmp_path / "new.vcf").write_text("##fileformat=VCFv4.2\n")
+    shared = ("predict={genotypes: new.vcf}", "models={gta: {}, b: {prompt: blank}}")
+
+    def commands(*config: str) -> dict[str, str]:
+        """The command of each job that makes prompts, by its folder."""
+        done = snakemake("-n", "-p", "-F", "--configfile", TINY, "--config", *shared, *config, "--", "all", "predict")
+        assert done.returncode == 0, done.stderr
+        made = re.findall(r"(gta language prompts .*) --out results/tiny/(\S+) ", done.stdout + done.stderr)
+        return {folder: command for command, folder in made}
+
+    without, made = commands(), commands("language={examples: 3}")
+    full, plain, blank = (f"language/pretrained/{mode}" for mode in ("full", "plain", "blank"))
+    assert set(without) == {full, blank, f"predict/{full}"} and set(made) == {*without, plain}
+    # As it was before there were examples, to the letter: another command or parameter would repeat the job.
+    assert without[full] == (
+        "gta language prompts --cohort results/tiny/cohort --annotation results/tiny/inputs/annotation.tsv"
+        " --model results/tiny/language/model --mode full --template=gene.j2 '--task=Expression in'"
+        " '--cell-type=lymphoblastoid cells' --max-prompt-tokens=96 --truncation=end --threads 1"
+    )
+    assert made[blank] == without[blank] == without[full].replace("--mode full", "--mode blank")
+    assert made[plain] == without[full].replace("--mode full", "--mode plain")
+    for folder in (full, f"predict/{full}"):
+        # The folder is that of the rule's input `examples`, which is empty where there are none.
+        options = " --examples=3 --example-words=12 --training-cohort=results/tiny/cohort --threads"
+        assert made[folder] == without[folder].replace(" --threads", options)
+
+
 def test_text_of_public_files_is_added_before_prompts_are_made(snakemake: Snakemake, real_data: Path, tmp_path: Path) -> None:
     (tmp_path / "info.tsv").write_text("#tax_id\tGeneID\n")
     done = snakemake(

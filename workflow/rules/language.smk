@@ -139,6 +139,7 @@ rule language_prompts:
         **RUN.template_file,
         annotation=RUN.annotation,
         cohort="<results>/cohort/genes.tsv",
+        examples=lambda wildcards: RUN.example_files(wildcards.prompt),
         model=lambda wildcards: RUN.model_folder(wildcards.lm),
         model_files=lambda wildcards: RUN.language_model_files(wildcards.lm),
     output:
@@ -159,8 +160,16 @@ rule language_prompts:
     params:
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.prompts, parent=True),
-        options=lambda wildcards: RUN.options(
+        options=lambda wildcards, input: RUN.options(
             "language", "template", "task", "cell_type", "max_prompt_tokens", "truncation"
+        )
+        + (
+            " "
+            + RUN.options("language", "examples", "example_words")
+            + " "
+            + as_options({"training_cohort": Path(input.examples[0]).parent})
+            if input.examples
+            else ""
         ),
     message:
         "Letting the {wildcards.lm} language model read the prompt ({wildcards.prompt}) of every gene"

@@ -76,6 +76,7 @@ use rule language_prompts as predict_prompts with:
         **RUN.template_file,
         annotation=RUN.annotation,
         cohort="<results>/predict/cohort/genes.tsv",
+        examples=lambda wildcards: RUN.example_files(wildcards.prompt),
         model=lambda wildcards: RUN.model_folder(wildcards.lm),
         model_files=lambda wildcards: RUN.language_model_files(wildcards.lm),
     output:

@@ -83,6 +83,17 @@ def test_text_baselines_read_the_full_prompts_of_the_first_model() -> None:
     assert check({**SIMULATED, "results": "out"}).full_prompts == "out/language/pretrained/full"
 
 
+def test_examples_are_read_by_full_prompts_of_models_and_not_by_text_baselines() -> None:
+    models = {"gta": {}, "s": {"prompt": "shuffled"}, "b": {"prompt": "blank"}}
+    config = {**SIMULATED, "results": "out", "models": models}
+    without, run = check(config), check({**config, "language": {"examples": 4}})
+    assert [without.example_files(mode) for mode in ("full", "plain", "symbol", "blank", "none")] == [[]] * 5
+    assert [run.example_files(mode) for mode in ("plain", "symbol", "blank", "none")] == [[]] * 4
+    assert run.example_files("full") == [f"out/cohort/{name}" for name in ("genes.tsv", "people.tsv", "expression.parquet")]
+    assert run.full_prompts == "out/language/pretrained/plain"
+    assert all(run.prompt_cache(model) == without.prompt_cache(model) for model in models)
+
+
 def test_options_hold_what_commands_know_and_no_more() -> None:
     run = check({**SIMULATED, "models": {"gta": {}}, "cohort": {"include_people": ["P001", "P002"]}})
     assert "--include-people=P001 --include-people=P002" in run.options("cohort")
@@ -130,6 +141,11 @@ def test_users_paths_start_from_the_folder_of_data(data: dict[str, Any], tmp_pat
         ({"models": {}}, "models: at least one model is needed"),
         ({"models": {"ridge": {}}}, "models.ridge: this is the name of a baseline"),
         ({"models": {"prompt_ridge": {}}}, "models.prompt_ridge: this is the name of a baseline"),
+        ({"language": {"examples": 17}}, "language.examples: 17 is above the largest allowed value, 16"),
+        (
+            {"language": {"examples": 1}, "models": {"gta": {}, "b": {"compressor": "truncate"}}},
+            "models.b.compressor: compressed prompts have no in-context examples; set compressor: none, or language.examples: 0.",
+        ),
         (
             {"models": {"a": {}, "b": {"language_model": "none"}, "b_and_prompt": {}}},
             "models.b_and_prompt: this is the name of a baseline",

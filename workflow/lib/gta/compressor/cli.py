@@ -318,6 +318,8 @@ def run_prompts(arguments: argparse.Namespace) -> None:
 
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(LanguageSettings, arguments)
+    if chosen.examples:
+        raise UserError("--examples: compressed prompts have no in-context examples; leave the option out.")
     genes = read_genes(arguments.cohort)
     prompts = make_prompts(complete(read_annotation(arguments.annotation), genes), genes["gene"], chosen)
     model = load_frozen(required_model(chosen))

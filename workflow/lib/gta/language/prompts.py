@@ -1,6 +1,6 @@
 """Prompts: a gene's human-written annotation as text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,18 +22,26 @@ class Prompt:
 
     Attributes:
         gene: Name of the gene.
-        text: The text.
-        tokens: Its token ids as the language model reads them, special tokens included.
+        text: The gene's own text, without examples.
+        tokens: Its token ids as the language model reads them, special tokens and examples included.
         cut: How many tokens were left out because the text was too long.
+        examples: In-context examples in front of the text, the most similar last.
     """
 
     gene: str
     text: str
     tokens: list[int]
     cut: int
+    examples: tuple[str, ...] = ()
 
 
-def make_prompts(annotation: pd.DataFrame, genes: Iterable[str], settings: LanguageSettings, mode: str = "full") -> list[Prompt]:
+def make_prompts(
+    annotation: pd.DataFrame,
+    genes: Iterable[str],
+    settings: LanguageSettings,
+    mode: str = "full",
+    examples: Mapping[str, Sequence[str]] | None = None,
+) -> list[Prompt]:
     """The prompts of genes: annotation, question and template put together, in the tokens of the language model.
 
     Args:
@@ -41,6 +49,7 @@ def make_prompts(annotation: pd.DataFrame, genes: Iterable[str], settings: Langu
         genes: The genes wanted.
         settings: Template, question, language model, and how long a prompt may be.
         mode: What a prompt is made of, as in `texts_of`.
+        examples: Gene to in-context examples, the most similar first.
 
     Raises:
         UserError: if the template has an error, or no language model is named.
@@ -49,7 +58,7 @@ def make_prompts(annotation: pd.DataFrame, genes: Iterable[str], settings: Langu
 
     tokenizer = load_tokenizer(required_model(settings))
     texts = texts_of(mode, settings.template, with_question(annotation, settings.task, settings.cell_type), genes)
-    return tokenize(texts, tokenizer, settings.max_prompt_tokens, settings.truncation)
+    return tokenize(texts, tokenizer, settings.max_prompt_tokens, settings.truncation, examples)
 
 
 def complete(annotation: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
@@ -98,12 +107,26 @@ def _rendered(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> 
         raise UserError(f"language.template: {error}; mend the template.") from error
 
 
+def texts_without_question(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dict[str, str]:
+    """Return the text of each gene with `task` and `cell_type` empty.
+
+    Args:
+        template: Jinja template over the columns of the annotation.
+        annotation: Table with a row for each gene.
+        genes: Names of the genes.
+
+    Raises:
+        UserError: if the template has an error.
+    """
+    return _rendered(template, annotation.assign(**dict.fromkeys(QUESTION, "")), genes)
+
+
 def texts_of(mode: str, template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> dict[str, str]:
     """The text of each gene in one of the modes.
 
     Args:
-        mode: full: the template; symbol: the gene's symbol alone; blank: the template with every column empty but those of the
-            question, the same text for all genes; none: no text.
+        mode: full or plain: the template; symbol: the gene's symbol alone; blank: the template with every column empty but those
+            of the question, the same text for all genes; none: no text.
         template: Jinja template over the columns of the annotation.
         annotation: Table with a row for every gene.
         genes: The genes wanted.
@@ -111,7 +134,7 @@ def texts_of(mode: str, template: str, annotation: pd.DataFrame, genes: Iterable
     Raises:
         UserError: if the template has an error.
     """
-    if mode == "full":
+    if mode in ("full", "plain"):
         return render(template, annotation, genes)
     genes = list(genes)
     if mode == "symbol":
@@ -122,8 +145,16 @@ def texts_of(mode: str, template: str, annotation: pd.DataFrame, genes: Iterable
     return _rendered(template, empty, genes)
 
 
-def tokenize(texts: dict[str, str], tokenizer: "PreTrainedTokenizerBase", limit: int, truncation: str = "end") -> list[Prompt]:
+def tokenize(
+    texts: dict[str, str],
+    tokenizer: "PreTrainedTokenizerBase",
+    limit: int,
+    truncation: str = "end",
+    examples: Mapping[str, Sequence[str]] | None = None,
+) -> list[Prompt]:
     """Token ids of each text; an empty text becomes the token that begins a text.
+
+    Examples that do not fit are dropped, the least similar first; only a text that is too long by itself is cut.
 
     Args:
         texts: Gene to text.
@@ -131,29 +162,50 @@ def tokenize(texts: dict[str, str], tokenizer: "PreTrainedTokenizerBase", limit:
         limit: Most tokens of a prompt.
         truncation: What of a longer text is left out: its `end`, or its `middle`, so that two thirds of the limit are its
             beginning and one third is its end.
+        examples: Gene to in-context examples, the most similar first.
     """
     tail = 0 if truncation == "end" else limit // 3
     prompts = []
     for gene, text in texts.items():
-        tokens = list(tokenizer(text)["input_ids"])
-        if tokens and tokens[-1] == tokenizer.eos_token_id:
-            tokens.pop()  # an end-of-text token would tell the model that what follows is another document
-        if not tokens:
-            first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-            tokens = [0 if first is None else int(first)]
+        lines = tuple(reversed(examples.get(gene, ()))) if examples else ()
+        tokens = _token_ids(with_examples(lines, text), tokenizer)
+        while lines and len(tokens) > limit:
+            lines = lines[1:]
+            tokens = _token_ids(with_examples(lines, text), tokenizer)
         cut = len(tokens) - limit
         if cut > 0:
             ends = tokenizer.sep_token_id is not None and tokens[-1] == tokenizer.sep_token_id  # as an encoder expects
             tokens = [*tokens[: limit - tail], *tokens[len(tokens) - tail :]]
             if ends:
                 tokens[-1] = int(tokenizer.sep_token_id)
-        prompts.append(Prompt(gene, text, tokens, max(0, cut)))
+        prompts.append(Prompt(gene, text, tokens, max(0, cut), lines))
     return prompts
 
 
-def table(prompts: list[Prompt]) -> pd.DataFrame:
-    """The prompts as a table for people."""
-    return pd.DataFrame(
+def with_examples(examples: Iterable[str], text: str) -> str:
+    """Return a gene's own text after its examples, on one line."""
+    return " ".join([*examples, *([text] if text else [])])
+
+
+def _token_ids(text: str, tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """Return the token ids of a text, at least one."""
+    tokens = list(tokenizer(text)["input_ids"])
+    if tokens and tokens[-1] == tokenizer.eos_token_id:
+        tokens.pop()  # an end-of-text token would tell the model that what follows is another document
+    if not tokens:
+        first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        tokens = [0 if first is None else int(first)]
+    return tokens
+
+
+def table(prompts: list[Prompt], examples: bool = False) -> pd.DataFrame:
+    """The prompts as a table for people.
+
+    Args:
+        prompts: One prompt for each gene.
+        examples: Add the columns `n_examples` and `with_examples`; `prompt` is the gene's own text in any case.
+    """
+    columns = pd.DataFrame(
         {
             "gene": [prompt.gene for prompt in prompts],
             "n_tokens": [len(prompt.tokens) for prompt in prompts],
@@ -161,14 +213,19 @@ def table(prompts: list[Prompt]) -> pd.DataFrame:
             "prompt": [prompt.text for prompt in prompts],
         }
     )
+    if examples:
+        columns["n_examples"] = [len(prompt.examples) for prompt in prompts]
+        columns["with_examples"] = [with_examples(prompt.examples, prompt.text) for prompt in prompts]
+    return columns
 
 
-def statistics(prompts: list[Prompt], annotation: pd.DataFrame) -> pd.DataFrame:
+def statistics(prompts: list[Prompt], annotation: pd.DataFrame, examples: bool = False) -> pd.DataFrame:
     """What the prompts are like: how long, how many alike, how many cut, and how many genes have anything in each column.
 
     Args:
         prompts: One prompt for each gene.
         annotation: The annotation, with a row for every gene.
+        examples: Add the number of in-context examples.
 
     Returns:
         `what value`.
@@ -185,5 +242,8 @@ def statistics(prompts: list[Prompt], annotation: pd.DataFrame) -> pd.DataFrame:
         ("prompts cut short", sum(prompt.cut > 0 for prompt in prompts)),
         ("tokens left out", sum(prompt.cut for prompt in prompts)),
     ]
+    if examples:
+        counts = np.array([len(prompt.examples) for prompt in prompts])
+        rows += [("examples: least", counts.min()), ("examples: mean", counts.mean()), ("examples: most", counts.max())]
     rows += [(f"genes with {column}", int((genes[column] != "").sum())) for column in genes.columns if column != "gene"]
     return pd.DataFrame(rows, columns=["what", "value"])

@@ -36,6 +36,14 @@ class LanguageSettings:
         " third its end, where a template may put its question).",
         choices=("end", "middle"),
     )
+    examples: int = setting(
+        0,
+        "In-context examples in front of a gene's prompt: this many training genes with the most similar text, and their mean"
+        " expression over the training individuals. Those that do not fit into `max_prompt_tokens` are dropped.",
+        minimum=0,
+        maximum=16,
+    )
+    example_words: int = setting(12, "Maximum number of words of a gene's text in an in-context example.", minimum=1)
     prototypes: int = setting(
         64,
         "Number of text prototypes: k-means centres of the vocabulary's word embeddings that the aligner may use.",

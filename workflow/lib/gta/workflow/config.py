@@ -308,6 +308,11 @@ def _check_consistency(run: Run) -> None:
         )
     for name, settings in run.models.items():
         _within(f"models.{name}", check_aligner, settings)
+        if run.sections["language"].examples and settings.compressor != "none":
+            raise UserError(
+                f"models.{name}.compressor: compressed prompts have no in-context examples; set compressor: none, or"
+                " language.examples: 0."
+            )
         tokens = min(window // tile, settings.aligned_tokens or window)
         if by_tiles and settings.context != "none" and settings.context_near >= tokens:
             raise UserError(

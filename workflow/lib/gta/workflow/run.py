@@ -87,8 +87,12 @@ class Run:
 
     @property
     def full_prompts(self) -> str:
-        """The folder of the full prompts, as the language model of the first model reads them."""
-        return f"{self.results}/language/{self.reads_with(next(iter(self.models)))}/full"
+        """The folder of the full prompts without examples, as the language model of the first model reads them.
+
+        Baselines of text read these: an example would give them the expression of other genes.
+        """
+        mode = "plain" if self.sections["language"].examples else "full"
+        return f"{self.results}/language/{self.reads_with(next(iter(self.models)))}/{mode}"
 
     @property
     def language_model(self) -> str:
@@ -336,6 +340,12 @@ class Run:
         values = dataclasses.asdict(self.sections[section])
         chosen = keys or [key for key in values if key not in _keys_of_workflow(section)]
         return as_options({key: values[key] for key in chosen})
+
+    def example_files(self, mode: str) -> list[str]:
+        """Files of the cohort that prompts of a mode take in-context examples from; none if they have no examples."""
+        if mode != "full" or not self.sections["language"].examples:
+            return []
+        return [f"{self.results}/cohort/{name}" for name in ("genes.tsv", "people.tsv", "expression.parquet")]
 
     def model_options(self, model: str) -> str:
         """Command-line options of the aligner for one of the models, quoted for the shell."""
