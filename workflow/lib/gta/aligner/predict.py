@@ -22,7 +22,7 @@ from gta.memory import is_out_of_memory
 from gta.processes import Workers
 
 #: Haplotypes that are predicted at once, where memory suffices.
-BATCH = 64
+BATCH = 128
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ INDIVIDUALS = 128
 #: Rows of a regression that are added up at once.
 ROWS = 4096
 #: Folds of genes by whose predictions it is decided whether the text changes weights.
-INNER_FOLDS = 5
+INNER_FOLDS = 4
 #: Strengths of the change of weights by the text, compared with 1 for the weights themselves; the first one must help before the
 #: others are tried.
 MODULATION_STRENGTHS = (1.0, 0.3, 3.0)

@@ -91,7 +91,8 @@ class Training:
         workers.sum(torch.zeros(1))
         if not progress:
             start_linear_branch(self.setup)
-            solve_mean_readout(self.setup)
+            if self.settings.tokens_learn_means:
+                solve_mean_readout(self.setup)
             progress = Progress([], float("inf"), self._weights(), 0)
         self.progress = progress
         done = len(progress.history) * self.steps + len(progress.losses)
