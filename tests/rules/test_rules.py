@@ -88,6 +88,12 @@ def find_parser(words: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_settings_of_a_rule_do_not_depend_on_its_input(rule: Rule) -> None:
+    # Snakemake does not record parameters that are derived from the input: a change of the setting would repeat nothing.
+    assert not re.search(r"\boptions=lambda wildcards, \w", rule.directives.get("params", ""))
+
+
 def test_every_setting_of_the_language_model_reaches_a_command() -> None:
     from dataclasses import fields
 

@@ -160,17 +160,8 @@ rule language_prompts:
     params:
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.prompts, parent=True),
-        options=lambda wildcards, input: RUN.options(
-            "language", "template", "task", "cell_type", "max_prompt_tokens", "truncation"
-        )
-        + (
-            " "
-            + RUN.options("language", "examples", "example_words")
-            + " "
-            + as_options({"training_cohort": Path(input.examples[0]).parent})
-            if input.examples
-            else ""
-        ),
+        # Of the configuration alone: what depends on the input is not recorded, and a change of it would repeat nothing.
+        options=lambda wildcards: RUN.prompt_options(wildcards.prompt),
     message:
         "Letting the {wildcards.lm} language model read the prompt ({wildcards.prompt}) of every gene"
     shell:

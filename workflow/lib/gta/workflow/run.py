@@ -341,6 +341,15 @@ class Run:
         chosen = keys or [key for key in values if key not in _keys_of_workflow(section)]
         return as_options({key: values[key] for key in chosen})
 
+    def prompt_options(self, prompt: str) -> str:
+        """Command-line options of the prompts in one mode, quoted for the shell."""
+        options = self.options("language", "template", "task", "cell_type", "max_prompt_tokens", "truncation")
+        examples = self.example_files(prompt)
+        if not examples:
+            return options
+        cohort = as_options({"training_cohort": Path(examples[0]).parent})
+        return f"{options} {self.options('language', 'examples', 'example_words')} {cohort}"
+
     def example_files(self, mode: str) -> list[str]:
         """Files of the cohort that prompts of a mode take in-context examples from; none if they have no examples."""
         if mode != "full" or not self.sections["language"].examples:
