@@ -1,6 +1,7 @@
 """What holds for every rule: it can be watched, repeated by hand and moved to a cluster; and its command exists."""
 
 import argparse
+import inspect
 import re
 
 import pytest
@@ -98,9 +99,11 @@ def test_every_setting_of_the_language_model_reaches_a_command() -> None:
     from dataclasses import fields
 
     from gta.language.settings import LanguageSettings
+    from gta.workflow.run import Run
 
     text = (REPOSITORY / "workflow" / "rules" / "language.smk").read_text()
-    named = set(re.findall(r'"(\w+)"', "".join(re.findall(r"RUN\.options\(([^)]*)\)", text))))
+    text += inspect.getsource(Run.prompt_options)
+    named = set(re.findall(r"[\"'](\w+)[\"']", "".join(re.findall(r"(?:RUN|self)\.options\(([^)]*)\)", text))))
     assert named == {field.name for field in fields(LanguageSettings)} - {"model", "revision"} | {"language"}
 
 
