@@ -22,7 +22,7 @@ from gta.memory import is_out_of_memory
 from gta.processes import Workers
 
 #: Haplotypes that are predicted at once, where memory suffices.
-BATCH = 128
+BATCH = 64
 
 
 @dataclass(frozen=True)
