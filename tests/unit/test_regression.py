@@ -27,8 +27,7 @@ def test_the_solution_is_that_of_a_ridge_regression_on_scaled_columns(blocks: tu
     found = block_ridge(inputs, sizes, response, folds_of(120, 10))
     # A strength is the prior variance of a block, spread over its columns, in units of the variance of the response.
     prior = np.concatenate([np.full(size, np.sqrt(s / size)) for size, s in zip(sizes, found.strengths, strict=True)])
-    spread = inputs.std(axis=0)
-    scaled = (inputs - inputs.mean(axis=0)) / np.where(spread > 0, spread, np.inf) * prior
+    scaled = (inputs - inputs.mean(axis=0)) / found.scale * prior
     model = Ridge(alpha=1.0).fit(scaled, (response - response.mean()) / response.std())
     expected = response.mean() + response.std() * model.predict(scaled)
     predicted = found.bias + ((inputs - found.centre) / found.scale) @ found.weight
@@ -61,6 +60,18 @@ def test_predictions_out_of_fold_are_those_of_the_other_folds(blocks: tuple[np.n
         model = Ridge(alpha=1.0, fit_intercept=False).fit(scaled[rest], response[rest] - mean)
         expected[fold] = mean + model.predict(scaled[fold])
     np.testing.assert_allclose(found.out_of_fold, expected, rtol=1e-7)
+
+
+def test_a_column_that_hardly_varies_does_not_dominate_a_row_in_which_it_is_large() -> None:
+    rng = np.random.default_rng(6)
+    inputs = rng.normal(size=(100, 30))
+    inputs[:, 0] = 0
+    inputs[4, 0] = 1e-3
+    response = inputs[:, 1] + 0.3 * rng.normal(size=100)
+    found = block_ridge(inputs, [30], response, folds_of(100, 10))
+    row = np.zeros(30)
+    row[0] = 1.0
+    assert abs(((row - found.centre) / found.scale) @ found.weight) < 2 * response.std()
 
 
 def test_a_constant_response_is_predicted_as_it_is() -> None:

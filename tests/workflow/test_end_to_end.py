@@ -482,8 +482,13 @@ def test_full_disk_is_said_and_leaves_nothing_half_written(step: str, finished: 
 
 
 def test_second_run_in_the_same_folder_is_refused(running: tuple[Path, "subprocess.Popen[bytes]"]) -> None:
-    results, _ = running
-    done = run_in(results.parent.parent, "--configfile", TINY, "--cores", 1, "results/tiny/features/sim1.safetensors")
+    results, first = running
+    # Held where it is: on a fast machine it would end, and take its lock away while the second one reads it.
+    first.send_signal(signal.SIGSTOP)
+    try:
+        done = run_in(results.parent.parent, "--configfile", TINY, "--cores", 1, "results/tiny/features/sim1.safetensors")
+    finally:
+        first.send_signal(signal.SIGCONT)
     assert done.returncode == 1
     assert "Directory cannot be locked" in done.stderr
     assert "--unlock" in done.stderr

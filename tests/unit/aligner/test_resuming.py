@@ -34,8 +34,9 @@ def lines(path: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")] if path.exists() else []
 
 
-def test_killed_within_an_epoch_it_ends_with_the_same_weights(store: FeatureStore, tmp_path: Path, capsys) -> None:
-    settings = {"epochs": 4, "dropout": 0.2, "checkpoint_minutes": 0, "genes_per_batch": 2}
+@pytest.mark.parametrize("means", [False, True])
+def test_killed_within_an_epoch_it_ends_with_the_same_weights(store: FeatureStore, tmp_path: Path, capsys, means: bool) -> None:
+    settings = {"tokens_learn_means": means, "epochs": 4, "dropout": 0.2, "checkpoint_minutes": 0, "genes_per_batch": 2}
     store.save(tmp_path / "store.safetensors")
     running = tmp_path / "trained.running"
     make = partial(make_training, make_cohort(store), store, make_language_model(), **settings)

@@ -90,7 +90,7 @@ class AdditivePart(nn.Module):
         return LinearEffects(deviation, (sums * weight.detach()).sum(dim=1), sums)
 
     def components(self, states: torch.Tensor) -> torch.Tensor:
-        """Return the leading components, (B, C) of variance 1 over the training genes, of hidden states (B, S)."""
+        """Return the leading components, (B, C) of variance 1 / C over the training genes, of hidden states (B, S)."""
         return (states - self.centre) @ self.basis
 
 

@@ -250,9 +250,10 @@ class Aligner(nn.Module):
             constant per gene.
         """
         hidden = self.hidden(batch, language_model, prompts, prompt_rows)
+        states = self.prompt_states(batch, language_model, prompts, prompt_rows)
         # Differences between people are small: from here on in full precision, whatever the language model computes in.
         with torch.autocast(hidden.device.type, enabled=False):
-            return self.read_out(hidden.float(), batch, self.prompt_states(batch, language_model, prompts, prompt_rows))
+            return self.read_out(hidden.float(), batch, states)
 
     def hidden(
         self,
@@ -334,8 +335,8 @@ class Aligner(nn.Module):
     ) -> torch.Tensor:
         """Return the inputs of the read-out of mean expression, (B, columns) float32; arguments as of `forward`."""
         hidden = self.hidden(batch, language_model, prompts, prompt_rows)
+        states = self.prompt_states(batch, language_model, prompts, prompt_rows)
         with torch.autocast(hidden.device.type, enabled=False):
-            states = self.prompt_states(batch, language_model, prompts, prompt_rows)
             effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
             return self._mean_inputs(self.hidden_norm(hidden.float()), effects, states)
 

@@ -33,7 +33,7 @@ class MeanReadout(nn.Module):
         self.register_buffer("centre", torch.zeros(columns))
         self.register_buffer("inverse_scale", torch.ones(columns))
         self.weight = nn.Parameter(torch.zeros(columns), requires_grad=trained)
-        self.bias = nn.Parameter(torch.tensor(mean), requires_grad=trained)
+        self.bias = nn.Parameter(torch.full((1,), mean), requires_grad=trained)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the mean expression, (B,) natural log, for inputs (B, columns)."""

@@ -11,7 +11,15 @@ import torch
 from gta.aligner.additive import DECAYS, THRESHOLDS, proximity, rectified
 from gta.aligner.setup import MAX_COLUMNS, Setup
 from gta.cohort.folds import contiguous_folds
-from gta.regression import MAX_ROWS_TO_CHOOSE, BlockRidge, Ridge, block_ridge, ridge_by_folds, ridge_by_gcv
+from gta.regression import (
+    MAX_ROWS_TO_CHOOSE,
+    BlockRidge,
+    Ridge,
+    block_ridge,
+    ridge_by_folds,
+    ridge_by_gcv,
+    standardisation,
+)
 
 #: Genes whose reference haplotypes are read at once.
 GENES = 32
@@ -144,10 +152,11 @@ def _start_components(setup: Setup, genes: np.ndarray) -> np.ndarray:
     states = []
     for some in np.array_split(genes, max(1, len(genes) // GENES)):
         batch = setup.data.batch([(int(gene), np.zeros(1, dtype=int)) for gene in some]).to(device)
-        states.append(aligner.prompt_states(batch, reader.language_model, reader.prompts, reader.rows).double().cpu())
+        with setup.workers.autocast():
+            states.append(aligner.prompt_states(batch, reader.language_model, reader.prompts, reader.rows).double().cpu())
     table = torch.cat(states).numpy()
-    centre, spread = table.mean(axis=0), table.std(axis=0)
-    inverse = np.where(spread > 1e-6 * np.maximum(1.0, np.abs(centre)), 1 / np.maximum(spread, 1e-12), 0.0)
+    centre, scale = standardisation(table)
+    inverse = 1 / scale
     standard = (table - centre) * inverse
     # The components of the genes are the eigenvectors of their products; of many genes, of a part of them.
     chosen = standard[np.unique(np.linspace(0, len(standard) - 1, MAX_ROWS_TO_CHOOSE).astype(int))]

@@ -79,9 +79,12 @@ class Run:
     def fused_models(self) -> list[str]:
         """The model whose late fusion with the prompt is made, if there is one: the first without its language model.
 
-        It differs from the first model in nothing but `language_model: none`.
+        It differs from the first model in nothing but `language_model: none`. There is none where gradient descent trains the
+        read-out of mean expression (`tokens_learn_means`): then there are no predictions of training genes out of fold.
         """
         first = next(iter(self.models.values()))
+        if first.tokens_learn_means:
+            return []
         control = dataclasses.replace(first, language_model="none")
         return [name for name, settings in self.models.items() if first != settings == control][:1]
 
