@@ -270,3 +270,13 @@ def test_several_seeds_that_share_the_language_model_predict_in_their_precision(
 def test_the_compressor_to_be_tuned_must_be_given(cohort: Cohort, store: FeatureStore, language_model: PreTrainedModel) -> None:
     with pytest.raises(UserError, match=r"tune_compressor: a trained compressor is given if, and only if"):
         make_training(cohort, store, language_model, compressor="aoc", tune_compressor=True)
+
+
+@pytest.mark.parametrize("encoder", ["aoc", "attention"])
+def test_a_compressor_of_prompts_is_tuned_in_bfloat16(store: FeatureStore, encoder: str) -> None:
+    cohort, model = make_cohort(store), make_language_model()
+    sha256 = make_training(cohort, store, model).setup.language_model_sha256
+    config = CompressorConfig(encoder=encoder, memory_tokens=2, seed=3, language_model_sha256=sha256)
+    settings = {"compressor": encoder, "tune_compressor": True, "memory_tokens": 2, "precision": "bfloat16", "epochs": 1}
+    training = make_training(cohort, store, model, tuned=AttentionOnlyCompressor(model, config), **settings)
+    assert np.isfinite(training.run()["valid_loss"]).all()
