@@ -59,9 +59,10 @@ def start_linear_branch(setup: Setup) -> None:
     def solutions(rules: list[tuple[float, float]]) -> list[Ridge]:
         return [ridge_by_gcv(each.sum(axis=0), rows) for each in equations(rules, np.zeros((len(genes), 0)))]
 
-    errors = [solution.error for solution in solutions([(threshold, DECAYS[0]) for threshold in THRESHOLDS])]
-    threshold = THRESHOLDS[int(np.argmin(errors))]
-    plain = solutions([(threshold, decay) for decay in DECAYS])
+    first = solutions([(threshold, DECAYS[0]) for threshold in THRESHOLDS])
+    chosen = int(np.argmin([solution.error for solution in first]))
+    threshold = THRESHOLDS[chosen]
+    plain = [first[chosen], *solutions([(threshold, decay) for decay in DECAYS[1:]])]
     best = int(np.argmin([solution.error for solution in plain]))
     weight = plain[best].coefficients
     if len(branch.modulation):
