@@ -17,10 +17,11 @@ EXTRACTORS = {
     "enformer": "gta.features.enformer:make",
     "borzoi": "gta.features.borzoi:make",
     "hf": "gta.features.hf:make",
+    "cnn": "gta.features.cnn:make",
 }
 
 #: Extractors that predict expression themselves.
-WITH_TRACKS = ("xpresso", "enformer", "borzoi")
+WITH_TRACKS = ("xpresso", "enformer", "borzoi", "cnn")
 
 #: Extractors so large that a cohort wants a GPU.
 ON_GPU = ("enformer", "borzoi", "hf")
