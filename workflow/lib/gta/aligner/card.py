@@ -27,8 +27,8 @@ def model_card(config: AlignerConfig, settings: dict[str, Any], cohort: Cohort, 
     populations = cohort.people["population"].value_counts().sort_index()
     use = (
         [
-            "It predicts ln(TPM + 0.01) in the cells that it was trained on: the mean of a gene, from the reference sequence. It was",
-            "trained without genotypes and predicts nothing about differences between individuals.",
+            "It predicts ln(TPM + 0.01) in the cells that it was trained on: the mean of a gene, from the reference sequence. It",
+            "was trained without genotypes and predicts nothing about differences between individuals.",
         ]
         if config.mean_only
         else [

@@ -63,8 +63,8 @@ class AlignerConfig:
         context_compressor: The same of the compressor of distal tokens; empty: none.
         context_edges: With one, borders of the pieces of the window, in aligned tokens.
         context_near: With one, number of the piece that is not compressed.
-        mean_only: Whether it is of a reference study: without genotypes nothing was learnt of differences between individuals, and
-            their deviation is 0. In `config.json` only where it is true.
+        mean_only: Whether it is of a reference study: without genotypes nothing was learnt of differences between individuals,
+            and their deviation is 0. In `config.json` only where it is true.
     """
 
     features: int

@@ -240,8 +240,8 @@ def _check_reference_study(settings: AlignerSettings, workers: Workers) -> None:
     """Refuse what cannot be trained without individuals; say what does not apply."""
     if settings.tune_compressor and not settings.tokens_learn_means:
         raise UserError(
-            "aligner.tune_compressor: without genotypes nothing trains the compressor unless tokens_learn_means is set; set it, or"
-            " leave tune_compressor out."
+            "aligner.tune_compressor: without genotypes nothing trains the compressor unless tokens_learn_means is set; set it,"
+            " or leave tune_compressor out."
         )
     if workers.main:
         what = (
@@ -249,8 +249,8 @@ def _check_reference_study(settings: AlignerSettings, workers: Workers) -> None:
             else "its read-out is solved in closed form, and nothing is trained by gradient descent"
         )  # fmt: skip
         print(
-            f"No genotypes: mean expression alone is predicted; {what}. The loss on individuals, people_per_epoch, people_per_gene,"
-            f" pair_weight and modulation do not apply; {settings.select} chooses the best epoch.",
+            f"No genotypes: mean expression alone is predicted; {what}. The loss on individuals, people_per_epoch,"
+            f" people_per_gene, pair_weight and modulation do not apply; {settings.select} chooses the best epoch.",
             file=sys.stderr,
             flush=True,
         )

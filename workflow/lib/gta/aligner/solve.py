@@ -43,8 +43,8 @@ def start_linear_branch(setup: Setup) -> None:
     The response is each individual's deviation from the mean of the gene, in units of the gene's standard deviation as in the
     pairwise loss. By generalised cross-validation the threshold is chosen first, then the decay with distance. Whether the text
     changes the weights, and how much, is decided by predictions of folds of genes. Nothing happens without a branch, or with
-    more than MAX_COLUMNS features. In a reference study there are no differences to learn weights from: threshold and decay alone are
-    chosen, by mean expression (`choose_linear_rule`).
+    more than MAX_COLUMNS features. In a reference study there are no differences to learn weights from: threshold and decay
+    alone are chosen, by mean expression (`choose_linear_rule`).
     """
     branch = setup.aligner.additive
     if branch is None or len(branch.weight) > MAX_COLUMNS:

@@ -31,6 +31,9 @@ measures:
   deletion          predicted mean minus that with an average tile in the tile's place; positive: the tile raises expression
   personal          mean absolute contribution of the tile's differences from the reference to the predicted deviation
 
+In a reference study, without genotypes, everything is of the reference haplotype: personal is 0 throughout, mutagenesis.parquet
+has no variants, eqtls.tsv and signs.tsv have no rows or count nothing, and genes are chosen by their deletion effects.
+
 The features' settings (--extractor ... --factors) must be those of the feature stores.
 
 example:

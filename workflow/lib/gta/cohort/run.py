@@ -61,7 +61,10 @@ def make_cohort(inputs: Path, out: Path, settings: CohortSettings, seed: int) ->
     values = log_tpm(tpm[expressed])
     n_factors = settings.hidden_factors
     if not genotypes and n_factors > HiddenFactors.removable(len(values), len(chosen)):
-        log(f"hidden_factors: {n_factors} do not apply to {len(chosen)} individuals; none is removed (means do not depend on them)")
+        log(
+            f"hidden_factors: {n_factors} do not apply to {len(chosen)} individual(s); none is removed (a mean over all"
+            " individuals does not depend on them)"
+        )
         n_factors = 0
     factors = HiddenFactors.fit(values[:, training], n_factors)
     explained = ", ".join(f"{share:.1%}" for share in factors.explained)

@@ -65,8 +65,8 @@ def read_expression(path: Path) -> Expression:
             where = f"The {WHAT} {path}, line {number},"
             if len(fields) != leading_number + len(people):
                 raise UserError(
-                    f"{where} has {len(fields)} columns where the header has {leading_number + len(people)}: the file is cut short or"
-                    " not separated by tabs."
+                    f"{where} has {len(fields)} columns where the header has {leading_number + len(people)}: the file is cut"
+                    " short or not separated by tabs."
                 )
             if not (fields[1].isdecimal() and fields[2].isdecimal()) or int(fields[1]) > int(fields[2]):
                 raise UserError(

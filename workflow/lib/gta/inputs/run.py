@@ -72,7 +72,9 @@ def prepare_inputs(files: InputFiles, out: Path) -> None:
         lengths = contig_lengths(folder / reference)
         log(f"reference: {len(lengths)} contigs, {sum(lengths.values()):,} bp")
 
-        genotypes, people, genotype_contigs = None, None, {}
+        genotypes: str | None = None
+        people: list[str] | None = None
+        genotype_contigs: dict[str, str] = {}
         if files.genotypes is None:
             log("genotypes: none; individuals are the columns of the expression matrix, genes have the reference haplotype only")
         else:
@@ -108,9 +110,7 @@ def prepare_inputs(files: InputFiles, out: Path) -> None:
     log(f"done: {out}")
 
 
-def _check_genotypes(
-    path: Path, source: Path, reference: Path, lengths: Mapping[str, int]
-) -> tuple[list[str], dict[str, str]]:
+def _check_genotypes(path: Path, source: Path, reference: Path, lengths: Mapping[str, int]) -> tuple[list[str], dict[str, str]]:
     """Compare placed genotypes with the reference.
 
     Returns:
