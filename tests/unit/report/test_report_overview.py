@@ -150,7 +150,7 @@ def run(tmp_path: Path, cohort_folder: Path) -> list[object]:
     (attribution / "figures").mkdir(parents=True)
     for gene in ("a_1", "b"):
         (attribution / "figures" / f"{gene}.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    (attribution / "tiles.tsv").write_text("gene\tpersonal\nb\t0.1\na/1\t0.2\nc\t0.3\n")
+    (attribution / "tiles.tsv").write_text("gene\tdeletion\tpersonal\nb\t9\t0.1\na/1\t1\t0.2\nc\t0\t0.3\n")
     (attribution / "completeness.tsv").write_text("gene\tchange\tgap\nb\t-2\t-0.003\n")
     (attribution / "signs.tsv").write_text(
         "signs_of\tagainst\tthreshold\tn_genes\tn_agree\tshare\tp_value\npredicted\ttest people\t1\t6\t4\t0.67\t0.69\n"

@@ -62,7 +62,7 @@ def make_cohort(inputs: Path, out: Path, settings: CohortSettings, seed: int) ->
     n_factors = settings.hidden_factors
     if not genotypes and n_factors > HiddenFactors.removable(len(values), len(chosen)):
         log(
-            f"hidden_factors: {n_factors} do not apply to {len(chosen)} individual(s); none is removed (a mean over all"
+            f"hidden_factors: {n_factors} do not apply to so few individuals ({len(chosen)}); none is removed (a mean over all"
             " individuals does not depend on them)"
         )
         n_factors = 0

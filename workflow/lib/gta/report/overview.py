@@ -81,6 +81,9 @@ _LIMITS = (
     "Attribution shows what a model used, not what the cell uses; figures are of the genes with most signal.",
 )
 
+#: The caption of the figure across genes in a study without genotypes.
+_ACROSS_GENES_CAPTION = "Predicted and observed mean expression of held-out genes, a dot per gene, mean over all individuals."
+
 #: Limits of a study without genotypes.
 _REFERENCE_LIMITS = (
     "Intervals over genes say how the number would move with other genes of the same kind; they do not cover another division"
@@ -227,7 +230,10 @@ def headline_table(summary: pd.DataFrame, per_gene: pd.DataFrame, regime: str, n
         rows.append(row)
     sizes = summary.loc[summary["regime"] == regime, ["n_genes", "n_people"]].max()
     title, text = _REFERENCE_STUDY if no_genotypes else _REGIMES[regime]
-    size = f"n = {sizes['n_genes']:.0f} genes, {sizes['n_people']:.0f} {'individual(s)' if no_genotypes else 'people'}"
+    individuals = f"{sizes['n_people']:.0f} people"
+    if no_genotypes:
+        individuals = "one individual" if sizes["n_people"] == 1 else f"{sizes['n_people']:.0f} individuals"
+    size = f"n = {sizes['n_genes']:.0f} genes, {individuals}"
     return f"<h3>{title} ({size})</h3><p>{text}</p>{_table(head, rows)}"
 
 
@@ -404,6 +410,9 @@ def page(sources: Sources) -> str:
     people = read_people(sources.cohort)
     no_genotypes = reference_study(people)
     regimes = regimes_with_predictions(summary) if no_genotypes else list(REGIMES)
+    captions = {"across_genes": _ACROSS_GENES_CAPTION} if no_genotypes else {}
+    null = "genes" if no_genotypes else "genes (across genes) or people within their population (across people)"
+    compared = "individuals" if no_genotypes else "held-out people"
     source = "sequence" if no_genotypes else "personal genomes"
     limits = _REFERENCE_LIMITS if no_genotypes else _LIMITS
     simulated = (
@@ -421,18 +430,18 @@ def page(sources: Sources) -> str:
                 "<h2>What was run</h2>",
                 what_was_run(people, read_genes(sources.cohort)),
                 "<h2>Headline</h2>",
-                "<p>Spearman correlation first; bootstrap intervals over genes and over people; the null permutes genes (across"
-                " genes) or people within their population (across people). A model with several seeds is scored for each and"
-                " averaged.</p>",
+                f"<p>Spearman correlation first; bootstrap intervals over genes and over people; the null permutes {null}. A"
+                " model with several seeds is scored for each and averaged.</p>",
                 *(headline_table(summary, per_gene, regime, no_genotypes) for regime in regimes),
                 f"<p>{_NO_GENOTYPES}</p>" if no_genotypes else "",
                 f"<h2>What {html.escape(first)} adds</h2>",
-                "<p>Paired differences on the same genes and held-out people. <i>Not different</i> if one of the intervals"
-                " includes 0: these genes and people cannot tell. With many pairs, some exclude 0 by chance.</p>",
+                f"<p>Paired differences on the same genes and {compared}. <i>Not different</i> if one of the intervals"
+                f" includes 0: these genes and {'individuals' if no_genotypes else 'people'} cannot tell. With many pairs, some"
+                " exclude 0 by chance.</p>",
                 comparison_table(comparisons, first),
                 *(section for attribution in attributions for section in attribution_sections(attribution, no_genotypes)),
                 "<h2>Figures</h2>",
-                *(_figure(path) for path in sources.figures),
+                *(_figure(path, captions.get(path.stem, "")) for path in sources.figures),
                 "<h2>Limits</h2>",
                 "<ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in limits) + "</ul>",
                 "<h2>Versions, inputs, time</h2>",

@@ -156,7 +156,9 @@ def report_tables(
         "5 Evaluation", "Per gene", "Correlation across the held-out people of every gene, model and seed."
     )
     tables["evaluation/per_person"] = Table(
-        "5 Evaluation", "Per person", "Correlation across the unseen genes of every held-out person, model and seed."
+        "5 Evaluation",
+        "Per person",
+        f"Correlation across the unseen genes of every {'held-out person' if genotypes else 'individual'}, model and seed.",
     )
     tables["evaluation/dependence"] = Table(
         "5 Evaluation",
