@@ -218,10 +218,15 @@ def run_fingerprint(
 def _check(settings: AlignerSettings, cohort: Cohort, workers: Workers, tuned: bool) -> None:
     """Refuse what cannot be trained; warn of what is known to fail."""
     check(settings)
+    if cohort.reference_study and settings.tune_compressor and not settings.tokens_learn_means:
+        raise UserError(
+            "aligner.tune_compressor: without genotypes nothing trains the compressor unless tokens_learn_means is set; set it,"
+            " or leave tune_compressor out."
+        )
     if settings.tune_compressor != tuned:
         raise UserError("aligner.tune_compressor: a trained compressor is given if, and only if, it is to be tuned.")
     if cohort.reference_study:
-        _check_reference_study(settings, workers)
+        _say_reference_study(settings, workers)
         return
     if len(cohort.people_numbers("valid")) < 2:
         raise UserError("Training needs at least two validation people: raise cohort.valid_people.")
@@ -236,13 +241,8 @@ def _check(settings: AlignerSettings, cohort: Cohort, workers: Workers, tuned: b
         )
 
 
-def _check_reference_study(settings: AlignerSettings, workers: Workers) -> None:
-    """Refuse what cannot be trained without individuals; say what does not apply."""
-    if settings.tune_compressor and not settings.tokens_learn_means:
-        raise UserError(
-            "aligner.tune_compressor: without genotypes nothing trains the compressor unless tokens_learn_means is set; set it,"
-            " or leave tune_compressor out."
-        )
+def _say_reference_study(settings: AlignerSettings, workers: Workers) -> None:
+    """Say what is trained without genotypes, and what does not apply."""
     if workers.main:
         what = (
             "the read-out, aligned tokens and prompt are trained on it" if settings.tokens_learn_means

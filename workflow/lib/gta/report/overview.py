@@ -433,7 +433,7 @@ def page(sources: Sources) -> str:
                 f"<p>Spearman correlation first; bootstrap intervals over genes and over people; the null permutes {null}. A"
                 " model with several seeds is scored for each and averaged.</p>",
                 *(headline_table(summary, per_gene, regime, no_genotypes) for regime in regimes),
-                f"<p>{_NO_GENOTYPES}</p>" if no_genotypes else "",
+                *([f"<p>{_NO_GENOTYPES}</p>"] if no_genotypes else []),
                 f"<h2>What {html.escape(first)} adds</h2>",
                 f"<p>Paired differences on the same genes and {compared}. <i>Not different</i> if one of the intervals"
                 f" includes 0: these genes and {'individuals' if no_genotypes else 'people'} cannot tell. With many pairs, some"
