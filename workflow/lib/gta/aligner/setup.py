@@ -245,7 +245,7 @@ def _say_reference_study(settings: AlignerSettings, workers: Workers) -> None:
     """Say what is trained without genotypes, and what does not apply."""
     if workers.main:
         what = (
-            "the read-out, aligned tokens and prompt are trained on it" if settings.tokens_learn_means
+            "the read-out and the aligned tokens are trained on it" if settings.tokens_learn_means
             else "its read-out is solved in closed form, and nothing is trained by gradient descent"
         )  # fmt: skip
         print(
