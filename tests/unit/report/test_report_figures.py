@@ -200,3 +200,16 @@ def test_every_figure_is_an_svg_with_the_same_bytes_each_time(
         assert one == two
         assert ElementTree.fromstring(one).tag == "{http://www.w3.org/2000/svg}svg"
         assert b"<dc:date>" not in one
+
+
+@pytest.mark.parametrize(("individuals", "label"), [(6, "mean over 6 individuals"), (1, "mean over one individual")])
+def test_across_genes_without_genotypes_is_of_all_individuals(
+    cohort_folder: Path, summary: Path, individuals: int, label: str
+) -> None:
+    data = Cohort.load(cohort_folder)
+    data = Cohort(data.people.assign(split="train")[:individuals], data.genes, data.expression[:, :individuals])
+    model = Model("gta", ("1",), np.arange(10.0)[None, :, None] + np.zeros((1, 10, individuals)), mean_only=True)
+    figure = across_genes.draw(data, [model], read_summary(summary))
+    observed, predicted = figure.axes[0].lines[1].get_data()
+    assert observed == pytest.approx(data.expression[7:].mean(axis=1)) and predicted.tolist() == [7.0, 8.0, 9.0]
+    assert label in figure.get_supxlabel()
