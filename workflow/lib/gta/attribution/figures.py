@@ -77,7 +77,8 @@ def draw_gene(
     axes[1].set_ylabel("personal\n(|ln expression|)")
     if not tiles["personal"].any():
         note = "no individual differs from the reference in any gene: does not apply"
-        axes[1].text(0.5, 0.5, note, transform=axes[1].transAxes, ha="center", va="center", fontsize=8)
+        box = {"facecolor": "white", "edgecolor": "none"}
+        axes[1].text(0.5, 0.5, note, transform=axes[1].transAxes, ha="center", va="center", fontsize=8, bbox=box)
         axes[1].set_yticks([])
 
     known = elements[(elements["gene"] == gene) | (elements["gene"] == "")]
