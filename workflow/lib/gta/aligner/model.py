@@ -63,6 +63,8 @@ class AlignerConfig:
         context_compressor: The same of the compressor of distal tokens; empty: none.
         context_edges: With one, borders of the pieces of the window, in aligned tokens.
         context_near: With one, number of the piece that is not compressed.
+        mean_only: Whether it is of a reference study: without genotypes nothing was learnt of differences between individuals,
+            and their deviation is 0. In `config.json` only where it is true.
     """
 
     features: int
@@ -92,6 +94,7 @@ class AlignerConfig:
     context_compressor: dict[str, Any] = field(default_factory=dict)
     context_edges: list[int] = field(default_factory=list)
     context_near: int = 0
+    mean_only: bool = False
 
 
 class Aligner(nn.Module):
@@ -163,6 +166,22 @@ class Aligner(nn.Module):
         self.prompt_attention = PromptAttention(width, config.heads) if config.language_model == "attention" else None
         self.prompt_compressor = _compressor(language_model, config.prompt_compressor)
         self.context_compressor = _compressor(language_model, config.context_compressor)
+        if config.mean_only:
+            self._leave_out_deviation()
+
+    def _leave_out_deviation(self) -> None:
+        """Set what only differences between haplotypes train to 0, so that it has no effect, and hold it there.
+
+        Without `tokens_learn_means` gradient descent trains nothing at all.
+        """
+        only_differences = [self.project_difference, self.pool_deviation, self.head_deviation]
+        for module in only_differences:
+            for parameter in module.parameters():
+                nn.init.zeros_(parameter)
+        for part in [*only_differences, *([self.additive] if self.additive is not None else [])]:
+            part.requires_grad_(False)
+        if not self.config.tokens_learn_means:
+            self.requires_grad_(False)
 
     def _blocks(self) -> dict[str, int]:
         """Columns of the read-out of mean expression by what they are."""
@@ -371,7 +390,10 @@ class Aligner(nn.Module):
             weights: The weights to write; None: those that the aligner has now.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        written = asdict(self.config)
+        if not self.config.mean_only:
+            del written["mean_only"]
+        (folder / "config.json").write_text(json.dumps(written, indent=2) + "\n")
         save_file({name: tensor.contiguous() for name, tensor in self._to_keep(weights).items()}, folder / "model.safetensors")
 
     @torch.no_grad()
@@ -430,7 +452,7 @@ def read_config(folder: Path) -> AlignerConfig:
         raise UserError(f"{path} is not JSON ({error}): train the aligner again.") from error
     known = {field.name for field in fields(AlignerConfig)}
     given = set(values) if isinstance(values, dict) else set()
-    for what, keys in (("lacks", known - given), ("has the unknown key", given - known)):
+    for what, keys in (("lacks", known - given - {"mean_only"}), ("has the unknown key", given - known)):
         if keys:
             raise UserError(f"{path} is of no aligner of this version: it {what} {min(keys)!r}; train the aligner again.")
     return AlignerConfig(**values)

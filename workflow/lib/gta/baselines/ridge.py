@@ -7,7 +7,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gta.baselines.predictions import prediction_table, require_people
+from gta.baselines.predictions import mean_only_table, prediction_table, require_people
 from gta.baselines.settings import RidgeSettings
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
@@ -104,7 +104,7 @@ def fit_cohort(cohort: Cohort, store: FeatureStore, settings: RidgeSettings) -> 
         settings: The settings.
 
     Returns:
-        Predictions: `gene person mean deviation predicted`.
+        Predictions: `gene person mean deviation predicted`. Without deviations in a reference study.
 
     Raises:
         UserError: if the features are of other people or lack a gene, or there are too few training genes.
@@ -116,6 +116,8 @@ def fit_cohort(cohort: Cohort, store: FeatureStore, settings: RidgeSettings) -> 
     levels = cohort.expression[:, people].mean(axis=1)
     names = cohort.gene_names
     predicted_levels = predict_levels(np.stack([level_features(store.gene(name), settings) for name in names]), levels, genes)
+    if cohort.reference_study:
+        return mean_only_table(names, cohort.people_names, predicted_levels)
     width = 3 * len(store.feature_names)
     normal = np.zeros((width + 1, width + 1))
     for number in genes.tolist():

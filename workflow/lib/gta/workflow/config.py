@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from gta.aligner.settings import BY_GENES, for_reference_study
 from gta.aligner.settings import check as check_aligner
 from gta.baselines.settings import AND_PROMPT, TEXT_BASELINES
 from gta.baselines.settings import check as check_ridge
@@ -66,7 +67,7 @@ MANIFEST = Path(__file__).resolve().parents[4] / "resources" / "manifest.yaml"
 
 S = TypeVar("S")
 
-_NEEDED = ("reference", "genotypes", "genes", "expression", "annotation")
+_NEEDED = ("reference", "genes", "expression", "annotation")
 _GENERAL = tuple(field.name for field in dataclasses.fields(GeneralSettings))
 _TOP_LEVEL = (*_GENERAL, "data", "simulation", *SECTIONS, "models", "baselines")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -117,10 +118,14 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
         _within("language", check_language, sections["language"])
     study = None if general.study is None else read_study(MANIFEST, general.study)
     _refuse_special(str(base), "data_dir")
+    data = _data(config, base, simulation is not None, results, study)
+    if data.genotypes is None:
+        _require_for_genes(config)
+        sections["aligner"] = for_reference_study(sections["aligner"])
     run = Run(
         results=results,
         seed=general.seed,
-        data=_data(config, base, simulation is not None, results, study),
+        data=data,
         simulation=simulation,
         sections=sections,
         models=_models(config, sections["aligner"]),
@@ -297,6 +302,32 @@ def _models(config: Mapping[str, Any], aligner: Any) -> dict[str, AlignerSetting
     return settings
 
 
+def _require_for_genes(config: Mapping[str, Any]) -> None:
+    """Refuse what a study without genotypes cannot do though the configuration asks for it.
+
+    Settings about individuals do not apply and are let be, since a configuration may be used with and without genotypes.
+    """
+    sections = {"aligner": _section(config, "aligner")}
+    models = _section(config, "models")
+    sections |= {f"models.{name}": _section(models, name, "models.") for name in models if isinstance(name, str)}
+    for name, values in sections.items():
+        if (value := values.get("select")) in BY_GENES:
+            raise UserError(
+                f"{name}.select: {value} compares individuals, which needs data.genotypes; choose {BY_GENES[value]}, or leave the"
+                " key out."
+            )
+    if _section(config, "data").get("eqtls") is not None:
+        raise UserError(
+            "data.eqtls: known eQTLs are compared with predicted differences between individuals, which need data.genotypes;"
+            " leave the key out."
+        )
+    if _section(config, "predict").get("genotypes") is not None:
+        raise UserError(
+            "predict.genotypes: without data.genotypes nothing is learnt of differences between individuals, so that new ones"
+            " cannot be predicted; leave the key out, or give data.genotypes."
+        )
+
+
 def _check_consistency(run: Run) -> None:
     """What must hold between keys of different sections."""
     window, tile = run.sections["cohort"].window_length, run.sections["features"].tile_length
@@ -469,7 +500,7 @@ def _check_names(run: Run) -> None:
         people = names.people_of_data(run.data) if run.simulation is None else person_names(run.simulation)
         for key, wanted in named_people.items():
             _refuse_absent([name for name in wanted if name not in set(people)], people, f"cohort.{key}", "person")
-    if cohort.held_out_population is not None:
+    if cohort.held_out_population is not None and run.genotypes:
         simulation = run.simulation
         populations = names.populations_of_data(run.data) if simulation is None else simulation.population_names
         if not populations:

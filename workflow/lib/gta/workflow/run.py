@@ -17,7 +17,17 @@ from gta.language.settings import MINILM
 from gta.language.template import template_file
 from gta.settings import as_options
 from gta.simulate.names import contig_names
-from gta.workflow.settings import BASELINES, MEAN, SECTIONS, TEXT_SOURCES, TRACK, AlignerSettings, DataSettings, SimulateSettings
+from gta.workflow.settings import (
+    BASELINES,
+    GENOTYPE_BASELINES,
+    MEAN,
+    SECTIONS,
+    TEXT_SOURCES,
+    TRACK,
+    AlignerSettings,
+    DataSettings,
+    SimulateSettings,
+)
 
 #: In the name of a training of a compressor: the best of the learning rates tried, in place of one of them.
 BEST = "best"
@@ -51,6 +61,11 @@ class Run:
     data_dir: str = "."
 
     @property
+    def genotypes(self) -> bool:
+        """Whether there are genotypes; without them it is a reference study, which predicts mean expression only."""
+        return self.data.genotypes is not None
+
+    @property
     def contigs(self) -> list[str]:
         """The contigs that haplotypes and features are made for, one job each."""
         if self.simulation is None or self.sections["cohort"].contigs:
@@ -73,7 +88,21 @@ class Run:
         own = [TRACK] if self.sections["features"].extractor in WITH_TRACKS else []
         trained = [f"{model}.seed{seed}" for model in self.models for seed in self.seeds]
         fused = [f"{model}{AND_PROMPT}.seed{seed}" for model in self.fused_models for seed in self.seeds]
-        return [*trained, *fused, *TEXT_BASELINES, *BASELINES, MEAN, *own]
+        baselines = [name for name in BASELINES if self.genotypes or name not in GENOTYPE_BASELINES]
+        return [*trained, *fused, *TEXT_BASELINES, *baselines, MEAN, *own]
+
+    @property
+    def genotype_tables(self) -> dict[str, str]:
+        """The tables of the baselines on genotypes that the evaluation reads, by the name of its option, if there are any."""
+        if not self.genotypes:
+            return {}
+        tables = {"elastic_net": "elastic_net.genes", "top_eqtl": "top_eqtl.variants"}
+        return {name: f"{self.results}/baselines/{table}.tsv" for name, table in tables.items()}
+
+    @property
+    def evaluation_figures(self) -> list[str]:
+        """Figures of the evaluation in the overview, in its order: those across individuals only with genotypes."""
+        return ["per_gene", "cis_signal", "across_genes", "dependence"] if self.genotypes else ["across_genes"]
 
     @property
     def fused_models(self) -> list[str]:
@@ -315,6 +344,8 @@ class Run:
     @property
     def known_eqtls(self) -> dict[str, str]:
         """What is known of effects of variants: `planted` ones of a simulation, `eqtls` of the user, or nothing."""
+        if not self.genotypes:
+            return {}
         if self.simulation is not None:
             return {"planted": f"{self.results}/simulated/truth_variants.tsv"}
         return {} if self.data.eqtls is None else {"eqtls": self.data.eqtls}
