@@ -9,8 +9,8 @@ import torch
 
 from gta.aligner.solve import held_out_means, mean_inputs, solve_mean_readout, start_linear_branch
 from gta.aligner.train import Training
-from gta.aligner.validation import spearman
 from gta.cohort.tables import Cohort
+from gta.evaluation.correlation import spearman
 from gta.features.store import FeatureStore, GeneFeatures
 from toy_cohort import CAUSAL, FEATURES, TILES, make_cohort, make_language_model, make_store, make_training
 
