@@ -39,17 +39,26 @@ def test_what_makes_the_response_is_kept_and_noise_is_shrunk(blocks: tuple[np.nd
     first, noise, constant = block_ridge(inputs, [4, 60, 1], response, folds_of(120, 10)).strengths
     assert first >= 1 and noise <= 0.03 and constant == 0
     # One penalty for all cannot do both: the error out of fold is larger.
-    errors = [
-        np.mean((block_ridge(inputs, sizes, response, folds_of(120, 10)).out_of_fold - response) ** 2)
-        for sizes in ([4, 60, 1], [65])
-    ]
+    found = [block_ridge(inputs, sizes, response, folds_of(120, 10)).out_of_fold for sizes in ([4, 60, 1], [65])]
+    errors = [np.mean((predicted - response) ** 2) for predicted in found if predicted is not None]
     assert errors[0] < 0.8 * errors[1]
 
 
-def test_predictions_out_of_fold_are_those_of_the_other_folds(blocks: tuple[np.ndarray, np.ndarray]) -> None:
+@pytest.mark.parametrize("part", [7, 1024])
+@pytest.mark.parametrize("wide", [False, True])
+def test_predictions_out_of_fold_are_those_of_the_other_folds(
+    blocks: tuple[np.ndarray, np.ndarray], wide: bool, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gta.regression.PART", part)
     inputs, response = blocks
     sizes, folds = [4, 61], folds_of(120, 10)
+    if wide:  # more columns than rows, so that the dual is solved
+        more = np.random.default_rng(2).normal(size=(120, 90)) + 0.1 * response[:, None]
+        inputs, sizes = np.column_stack([inputs, more]), [4, 61, 90]
+    # Folds need not be contiguous.
+    folds = [np.sort(fold) for fold in np.split(np.random.default_rng(3).permutation(120), [11, 40, 41, 70])]
     found = block_ridge(inputs, sizes, response, folds)
+    assert found.out_of_fold is not None and all(strength > 0 for strength in found.strengths[2:])
     prior = np.concatenate([np.full(size, np.sqrt(s / size)) for size, s in zip(sizes, found.strengths, strict=True)])
     scaled = (inputs - found.centre) / found.scale * prior
     expected = np.empty(120)
@@ -60,6 +69,41 @@ def test_predictions_out_of_fold_are_those_of_the_other_folds(blocks: tuple[np.n
         model = Ridge(alpha=1.0, fit_intercept=False).fit(scaled[rest], response[rest] - mean)
         expected[fold] = mean + model.predict(scaled[fold])
     np.testing.assert_allclose(found.out_of_fold, expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize("sizes", [[4, 61], [65, 90], [1, 10, 54, 90]])
+def test_every_way_to_try_strengths_chooses_what_fitting_all_folds_chooses(
+    blocks: tuple[np.ndarray, np.ndarray], sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = np.column_stack([blocks[0], np.random.default_rng(2).normal(size=(120, 90))])[:, : sum(sizes)]
+    response, folds = blocks[1], folds_of(120, 10)
+    chosen = []
+    for narrow in (0.0, 0.35, 10.0):
+        monkeypatch.setattr("gta.regression.NARROW", narrow)
+        chosen.append(block_ridge(inputs, sizes, response, folds, out_of_fold=False).strengths)
+    assert chosen[0] == chosen[1] == chosen[2]
+
+    def error(strengths: list[float]) -> float:
+        predicted = block_ridge(inputs, sizes, response, folds, strengths).out_of_fold
+        assert predicted is not None
+        return float(((predicted - response) ** 2).mean())
+
+    # No other strength of a single block does better.
+    least = error(chosen[0])
+    for number in range(len(sizes)):
+        for strength in STRENGTHS:
+            assert error([*chosen[0][:number], strength, *chosen[0][number + 1 :]]) > least - 1e-9 * response.var()
+
+
+def test_a_given_strength_is_used_and_predictions_out_of_fold_are_made_on_demand(blocks: tuple[np.ndarray, np.ndarray]) -> None:
+    inputs, response = blocks
+    chosen = block_ridge(inputs, [4, 61], response, folds_of(120, 10))
+    given = block_ridge(inputs.astype(np.float32), [4, 61], response, folds_of(120, 10), chosen.strengths, out_of_fold=False)
+    assert given.out_of_fold is None and given.strengths == chosen.strengths
+    np.testing.assert_allclose(given.weight, chosen.weight, atol=1e-5)
+    none = block_ridge(inputs, [4, 61], response, folds_of(120, 10), [0.0, 0.0])
+    assert not none.weight.any() and none.out_of_fold is not None
+    np.testing.assert_allclose(none.out_of_fold[:12], response[12:].mean())
 
 
 def test_a_column_that_hardly_varies_does_not_dominate_a_row_in_which_it_is_large() -> None:
@@ -77,7 +121,7 @@ def test_a_column_that_hardly_varies_does_not_dominate_a_row_in_which_it_is_larg
 def test_a_constant_response_is_predicted_as_it_is() -> None:
     found = block_ridge(np.random.default_rng(0).normal(size=(20, 3)), [2, 1], np.full(20, 4.0), folds_of(20, 5))
     assert found.weight.tolist() == [0, 0, 0] and found.bias == 4
-    assert found.out_of_fold.tolist() == [4.0] * 20
+    assert found.out_of_fold is not None and found.out_of_fold.tolist() == [4.0] * 20
 
 
 def test_strengths_are_chosen_on_a_part_of_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from gta.aligner.additive import AdditivePart
 from gta.aligner.data import Batch
 from gta.aligner.losses import batch_loss
 from gta.aligner.solve import solve_mean_readout, start_linear_branch
-from gta.aligner.validation import spearman
 from gta.errors import UserError
+from gta.evaluation.correlation import spearman
 from toy_cohort import make_cohort, make_language_model, make_store, make_training
 
 

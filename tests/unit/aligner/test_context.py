@@ -14,11 +14,11 @@ from gta.aligner.predict import load_trained, predict_cohort
 from gta.aligner.reading import prompt_memory, read_after
 from gta.aligner.record import prompt_bytes
 from gta.aligner.settings import AlignerSettings, check
-from gta.aligner.validation import spearman
 from gta.cohort.tables import Cohort
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig
 from gta.compressor.prompts import compress_prompts
 from gta.errors import UserError
+from gta.evaluation.correlation import spearman
 from gta.features.store import FeatureStore
 from gta.language.cache import read_prompts
 from gta.language.prompts import Prompt
@@ -178,6 +178,23 @@ def test_a_compressor_of_prompts_begins_where_it_was_and_is_trained_further(stor
     for one, other in ((made.keys, expected.keys), (made.values, expected.values)):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
     assert made.next_positions.tolist() == expected.next_positions.tolist() == [2, 2, 2]
+
+    # Each distinct prompt of a batch is compressed once, and all that is read of it is the same.
+    setup, calls = training.setup, []
+    requests = [(gene, np.arange(3)) for gene in (0, 1, 0)]
+    batch = setup.data.batch(requests)
+    reader = (model, setup.reader.prompts, setup.reader.rows)
+    hook = training.aligner.prompt_compressor.register_forward_hook(lambda _, given, __: calls.append(len(given[1])))
+    with torch.no_grad():
+        training.aligner.eval()
+        together = training.aligner(batch, *reader)
+        inputs = training.aligner.mean_inputs(batch, *reader)
+        assert calls == [2, 2]
+        hidden, states = training.aligner.hidden(batch, *reader), training.aligner.prompt_states(batch, *reader)
+        apart = training.aligner.read_out(hidden, batch, states)
+    hook.remove()
+    assert all(torch.equal(one, other) for one, other in zip(together, apart, strict=True))
+    assert torch.equal(inputs[:, -states.shape[1] :], states)
 
     training.save(training.run(), tmp_path / "trained")
     after = training.aligner.prompt_compressor.trained_weights()

@@ -9,8 +9,8 @@ import torch
 
 from gta.aligner.solve import held_out_means, mean_inputs, solve_mean_readout, start_linear_branch
 from gta.aligner.train import Training
-from gta.aligner.validation import spearman
 from gta.cohort.tables import Cohort
+from gta.evaluation.correlation import spearman
 from gta.features.store import FeatureStore, GeneFeatures
 from toy_cohort import CAUSAL, FEATURES, TILES, make_cohort, make_language_model, make_store, make_training
 
@@ -98,6 +98,7 @@ def test_text_that_says_nothing_is_not_used(store: FeatureStore) -> None:
         start_linear_branch(training.setup)
         solution = solve_mean_readout(training.setup)
         observed = training.setup.gene_mean[training.setup.cohort.gene_numbers("train")]
+        assert solution.out_of_fold is not None
         differences.append(np.mean((solution.out_of_fold - observed) ** 2) / observed.var())
     # No worse than the mean of the other genes, but for what choosing costs.
     assert np.mean(differences) < 1.1
@@ -132,10 +133,24 @@ def test_held_out_means_are_of_training_and_validation_genes_alone(store: Featur
     assert table["gene"].tolist() == cohort.gene_names[: TRAINING + 5]
     assert set(strengths) == {"linear", "features", "tokens", "prompt_mean", "prompt_last"}
     solution = solve_mean_readout(training.setup)
-    assert table["mean"][:TRAINING].tolist() == solution.out_of_fold.tolist()
+    assert solution.out_of_fold is not None and table["mean"][:TRAINING].tolist() == solution.out_of_fold.tolist()
+    known, _ = held_out_means(training.setup, solution.strengths)
+    pd.testing.assert_frame_equal(known, table)
     trained = training_of(cohort, store, tokens_learn_means=True)
     table, strengths = held_out_means(trained.setup)
     assert table["gene"].tolist() == cohort.gene_names[TRAINING : TRAINING + 5] and strengths == {}
+
+
+@pytest.mark.parametrize("select", ["people", "spearman_people", "genes", "both", "spearman_genes"])
+def test_validation_genes_that_choose_the_epoch_are_not_predicted_as_held_out(store: FeatureStore, select: str) -> None:
+    cohort = cohort_of(store, np.array([2.0 * text_class(i) for i in range(GENES)]), np.ones(GENES))
+    training = training_of(cohort, store, select=select, epochs=1)
+    training.run()
+    predicted = cohort.gene_names[: TRAINING + (5 if select.endswith("people") else 0)]
+    assert training.held_out_means["gene"].tolist() == predicted
+    assert np.isfinite(training.held_out_means["mean"]).all()
+    trained = training_of(cohort, store, select=select, tokens_learn_means=True)
+    assert held_out_means(trained.setup)[0]["gene"].tolist() == predicted[TRAINING:]
 
 
 def test_expression_of_held_out_genes_and_individuals_changes_nothing_that_is_solved() -> None:

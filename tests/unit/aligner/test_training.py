@@ -19,10 +19,11 @@ from gta.aligner.predict import load_trained, predict_cohort, predict_haplotypes
 from gta.aligner.reading import make_reader, prompt_rows
 from gta.aligner.settings import AlignerSettings
 from gta.aligner.setup import set_up
-from gta.aligner.validation import spearman, validate
+from gta.aligner.validation import validate
 from gta.cli import main
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
+from gta.evaluation.correlation import spearman
 from gta.features.store import FeatureStore
 from gta.language.models import fingerprint
 from gta.language.prototypes import Prototypes
@@ -271,6 +272,19 @@ def test_shuffled_prompts_leave_no_gene_its_own(language_model: PreTrainedModel)
     assert [prompts.genes[row] for row in own] == genes
     shuffled = prompt_rows(prompts, genes, "shuffled", 3)
     assert sorted(shuffled.tolist()) == sorted(own.tolist()) and not (shuffled == own).any()
+    # A gene never reads its own expression in the examples of another gene.
+    hub = dict.fromkeys(prompts.genes[2:8], prompts.genes[:2]) | {prompts.genes[8]: [prompts.genes[9]]}
+    with_examples = replace(prompts, examples=hub)
+    for seed in range(20):
+        plain, read = (prompt_rows(each, genes, "shuffled", seed).tolist() for each in (prompts, with_examples))
+        assert sorted(read) == sorted(own.tolist())
+        pairs = [(gene, prompts.genes[row]) for gene, row in zip(genes, read, strict=True)]
+        assert all(gene != other and gene not in hub.get(other, ()) for gene, other in pairs)
+        changed = sum(first != second for first, second in zip(plain, read, strict=True))
+        assert changed < len(genes), "only what must be is exchanged"
+    everywhere = replace(prompts, examples={gene: [genes[0]] for gene in prompts.genes})
+    with pytest.raises(UserError, match=f"no prompt of another gene can be given to {genes[0]}, whose expression"):
+        prompt_rows(everywhere, genes, "shuffled", 1)
     with pytest.raises(UserError, match="no prompt of gene NOPE"):
         prompt_rows(prompts, ["NOPE"], "full", 1)
 

@@ -79,8 +79,8 @@ def test_weights_are_fitted_on_genes_that_all_parts_have_and_never_on_held_out_o
     expression[TRAIN], expression[TEST], expression[:, cohort.people_numbers("test")] = 7, 1e6, 1e6
     changed = stack(parts, dataclasses.replace(cohort, expression=expression))
     assert changed.weights.tolist() == stack(parts, cohort).weights.tolist()
-    with pytest.raises(UserError, match=r"all and few have out-of-fold predictions of 4 genes in common, .* need 5"):
-        stack([parts[0], part("few", levels, VALID[:4])], cohort)
+    with pytest.raises(UserError, match=r"all and few have out-of-fold predictions of 2 genes in common, .* need 3"):
+        stack([parts[0], part("few", levels, VALID[:2])], cohort)
 
 
 def test_sequence_features_are_refitted_without_each_fold(
@@ -98,6 +98,13 @@ def test_sequence_features_are_refitted_without_each_fold(
     changed = features_part(dataclasses.replace(cohort, expression=expression), store, settings)
     assert changed.out_of_fold[6:9].tolist() == found.out_of_fold[6:9].tolist()
     assert changed.out_of_fold[:6] != pytest.approx(found.out_of_fold[:6], abs=1)
+
+
+def test_three_training_genes_are_enough(make_cohort: Callable[[np.ndarray, list[str]], Cohort], store: FeatureStore) -> None:
+    cohort = make_cohort(np.random.default_rng(6).normal(size=(40, INDIVIDUALS)), ["train"] * 3 + ["test"] * 37)
+    found = features_part(cohort, store, RidgeSettings())
+    assert np.isfinite(found.out_of_fold[:3]).all()
+    assert np.isfinite(stack([found], cohort).predicted).all()
 
 
 def write_part(folder: Path, name: str, cohort: Cohort, mean: np.ndarray, out_of_fold: dict[str, float]) -> tuple[Path, Path]:

@@ -11,11 +11,12 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import Ridge
 
 from gta.baselines import folded_ridge
-from gta.baselines.folded_ridge import PENALTIES, FoldedRidge, cross_validated_ridge, leading_components, spearman
+from gta.baselines.folded_ridge import PENALTIES, FoldedRidge, cross_validated_ridge, leading_components
 from gta.baselines.text import length_features, prompt_ridge, text_length, tfidf_ridge
 from gta.cli import main
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
+from gta.evaluation.correlation import spearman
 from gta.tensors import save_arrays
 
 INDIVIDUALS, GENES, TRAINING = 120, 100, 70
@@ -176,14 +177,16 @@ def test_the_fewest_genes_work_and_fewer_are_refused(
     make_cohort: Callable[[np.ndarray, list[str]], Cohort], states: np.ndarray
 ) -> None:
     expression = np.random.default_rng(8).normal(size=(8, INDIVIDUALS))
-    enough = make_cohort(expression, ["train"] * 5 + ["test"] * 3)
+    enough = make_cohort(expression, ["train"] * 3 + ["test"] * 5)
     assert np.isfinite(prompt_ridge(states[:8], enough).out_of_fold).all()
-    assert np.isfinite(tfidf_ridge(["some text"] * 8, enough).predicted).all()
-    few = make_cohort(expression, ["train"] * 4 + ["test"] * 4)
-    with pytest.raises(UserError, match="4 training genes, and the baselines that read text need 5"):
+    assert np.isfinite(prompt_ridge(states[:8], enough).predicted).all()
+    texts = [f"some text {number}" for number in range(8)]
+    assert np.isfinite(tfidf_ridge(texts, enough).predicted).all() and np.isfinite(tfidf_ridge(texts, enough).out_of_fold).all()
+    few = make_cohort(expression, ["train"] * 2 + ["test"] * 6)
+    with pytest.raises(UserError, match="2 training genes, and the baselines that read text need 3"):
         prompt_ridge(states[:8], few)
-    with pytest.raises(UserError, match="4 training genes"):
-        cross_validated_ridge([], np.zeros(4), np.arange(4), [])
+    with pytest.raises(UserError, match="2 training genes"):
+        cross_validated_ridge([], np.zeros(2), np.arange(2), [])
     with pytest.raises(UserError, match="have no words"):
         tfidf_ridge(["?"] * 8, enough)
 

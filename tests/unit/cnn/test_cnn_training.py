@@ -14,7 +14,7 @@ from gta.cnn.settings import CnnSettings, check
 from gta.cnn.train import read_sequences, train
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
-from gta.aligner.validation import spearman
+from gta.evaluation.correlation import spearman
 from gta.features.cnn import CnnExtractor
 from gta.features.sequences import one_hot
 from gta.features.settings import FeatureSettings

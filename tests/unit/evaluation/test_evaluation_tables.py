@@ -67,12 +67,20 @@ def test_noise_of_float32_becomes_a_tie(cohort_folder: Path, prediction: Callabl
     assert np.ptp(read_prediction(path, Cohort.load(cohort_folder)).predicted) == 0
 
 
-@pytest.mark.parametrize(("deviation", "mean_only"), [(np.nan, True), (None, True), (0.0, False)])
+@pytest.mark.parametrize(("deviation", "mean_only"), [(np.nan, True), (None, True), (0.0, False), (0, False)])
 def test_without_any_deviation_a_model_predicts_mean_expression_only(
     cohort_folder: Path, prediction: Callable[..., Path], deviation: float | None, mean_only: bool
 ) -> None:
     path = prediction(lambda table: table.assign(deviation=deviation))
     assert read_prediction(path, Cohort.load(cohort_folder)).mean_only is mean_only
+
+
+def test_whole_numbers_are_numbers(cohort_folder: Path, prediction: Callable[..., Path]) -> None:
+    read = read_prediction(prediction(lambda t: t.assign(predicted=np.arange(6), deviation=1)), Cohort.load(cohort_folder))
+    assert not read.mean_only and set(read.predicted.ravel()) <= set(np.arange(6.0))
+    some = prediction(lambda t: t.assign(deviation=pd.array([1, 2, None, 4, 5, 6], dtype="Int64")))
+    with pytest.raises(UserError, match="no deviation for gene g0 and person p2 but has others"):
+        read_prediction(some, Cohort.load(cohort_folder))
 
 
 def test_seeds_of_a_model_predict_the_same_things(cohort_folder: Path, prediction: Callable[..., Path]) -> None:
@@ -100,11 +108,11 @@ def test_names_that_only_linger_in_a_category_do_not_count(cohort_folder: Path, 
         (lambda t: t.assign(predicted=[0, 0, np.nan, 0, 0, 0.0]), "no finite value for gene g0 and person p2"),
         (lambda t: t.assign(predicted=[0, 0, 0, np.inf, 0, 0.0]), "no finite value for gene g1 and person p0"),
         (lambda t: t.drop(columns="predicted"), "no column 'predicted'"),
-        (lambda t: t.assign(predicted="high"), "does not hold decimal numbers"),
+        (lambda t: t.assign(predicted="high"), "does not hold numbers"),
         (lambda t: t.replace("g0", None), "rows without a gene"),
         (lambda t: t.assign(deviation=[0, 0, 0, 0, np.nan, 0.0]), "no deviation for gene g1 and person p1 but has others"),
         (lambda t: t.assign(deviation=[np.nan] * 3 + [0.0] * 3), "no deviation for gene g0 and person p0 but has others"),
-        (lambda t: t.assign(deviation="high"), "'deviation' does not hold decimal numbers"),
+        (lambda t: t.assign(deviation="high"), "'deviation' does not hold numbers"),
     ],
 )
 def test_wrong_predictions(

@@ -11,6 +11,7 @@ from gta.baselines.text import read_prompts
 from gta.cli import main
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
+from gta.inputs.tables import read_table, write_table
 from gta.language.cache import PromptCache
 from gta.language.examples import make_examples, most_similar, quote, training_means
 from gta.language.models import load_tokenizer
@@ -74,9 +75,9 @@ Command = Callable[..., dict[str, Path]]
 def command(language_model: Path, tmp_path: Path) -> Command:
     """Runs `gta language prompts` on a cohort; gives the files by name."""
 
-    def run(cohort: Cohort, *options: object) -> dict[str, Path]:
+    def run(cohort: Cohort, *options: object, annotation: pd.DataFrame = ANNOTATION) -> dict[str, Path]:
         folder = write_cohort(cohort, tmp_path / "cohort")
-        ANNOTATION.to_csv(tmp_path / "annotation.tsv", sep="\t", index=False)
+        write_table(annotation, tmp_path / "annotation.tsv")
         out = tmp_path / f"out{len(list(tmp_path.glob('out*')))}"
         words = ["language", "prompts", "--cohort", folder, "--annotation", tmp_path / "annotation.tsv"]
         words += ["--model", language_model, "--max-prompt-tokens", 400, *options, "--out", out]
@@ -95,7 +96,7 @@ def changed(cohort: Cohort, genes: list[int], individuals: list[int]) -> Cohort:
 
 def test_examples_by_hand(cohort: Cohort) -> None:
     assert training_means(cohort).round(9).to_dict() == {row[0]: row[4] for row in ROWS if row[3] == "train"}
-    made = make_examples(ANNOTATION, ["g5", "g6", "g1"], cohort, SETTINGS)
+    made = make_examples(ANNOTATION, ["g5", "g6", "g1"], cohort, SETTINGS).lines
     # Terciles of -3, -0.04, 1.96, 2.5 and 4.04: 0.63 and 2.32; without g1 of the rest: -0.04 and 1.96.
     assert made == {
         "g5": [
@@ -163,8 +164,8 @@ def test_expression_outside_the_training_set_is_not_in_any_prompt(
 
 def test_expression_of_a_training_gene_is_in_the_prompts_of_others_alone(cohort: Cohort) -> None:
     number = GENES.index("g2")
-    before = make_examples(ANNOTATION, GENES, cohort, SETTINGS)
-    after = make_examples(ANNOTATION, GENES, changed(cohort, [number], [0, 1]), SETTINGS)
+    before = make_examples(ANNOTATION, GENES, cohort, SETTINGS).lines
+    after = make_examples(ANNOTATION, GENES, changed(cohort, [number], [0, 1]), SETTINGS).lines
     quoting = {gene for gene, lines in before.items() if any(line.startswith("KIN2:") for line in lines)}
     assert quoting == {"g1", "g5"}
     for gene in quoting:
@@ -172,9 +173,9 @@ def test_expression_of_a_training_gene_is_in_the_prompts_of_others_alone(cohort:
 
 
 def test_the_expression_of_a_gene_is_not_in_its_own_prompt_by_the_terciles_either(cohort: Cohort) -> None:
-    before = make_examples(ANNOTATION, GENES, cohort, SETTINGS)
+    before = make_examples(ANNOTATION, GENES, cohort, SETTINGS).lines
     for number, gene in enumerate(GENES):
-        assert make_examples(ANNOTATION, [gene], changed(cohort, [number], [0, 1]), SETTINGS)[gene] == before[gene]
+        assert make_examples(ANNOTATION, [gene], changed(cohort, [number], [0, 1]), SETTINGS).lines[gene] == before[gene]
 
 
 def test_examples_are_dropped_before_the_genes_own_text_is_cut() -> None:
@@ -218,8 +219,21 @@ def test_the_table_has_the_genes_own_text_for_the_baselines(cohort: Cohort, comm
     cache = PromptCache.load(files["prompt_cache.safetensors"])
     tokens = cache.prompt_tokens(cache.rows[4:5])[0][0].tolist()
     assert load_tokenizer(language_model).decode(tokens[1:]) == table["with_examples"][4]
+    assert cache.examples["g5"] == ["g1", "g2"] and set(cache.examples) == set(GENES)
+    assert PromptCache.load(plain["prompt_cache.safetensors"]).examples == {}
     numbers = pd.read_csv(files["statistics.tsv"], sep="\t").set_index("what")["value"]
     assert numbers["examples: mean"] == 2 and "examples: mean" not in plain["statistics.tsv"].read_text()
+
+
+def test_quotation_marks_in_symbols_and_descriptions_survive(cohort: Cohort, command: Command) -> None:
+    quoted = ANNOTATION.assign(symbol=[f'"{name}"' for name in ANNOTATION["symbol"]])
+    quoted["description"] = ['"so-called" kinase', 'the 5" end', 'one "mark', '""', "it's", '"', ""]
+    files = command(cohort, "--examples", 2, annotation=quoted)
+    texts = read_prompts(files["prompts.tsv"], GENES)
+    assert texts[0].startswith('"KIN1": "so-called" kinase.') and texts[1].startswith('"KIN2": the 5" end.')
+    assert texts[2].startswith('"RIB1": one "mark.') and texts[3].startswith('"RIB2": "".')
+    table = read_table(files["prompts.tsv"], ("n_examples", "with_examples"))
+    assert len(table) == len(GENES) and '"KIN1"' in table["with_examples"][1]
 
 
 def test_new_genes_get_examples_of_the_study(cohort: Cohort, command: Command, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Ridge regressions in closed form: from normal equations, and with a penalty of its own for each block of columns."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg.blas import dsyrk
+from scipy.linalg.lapack import dtrtri
 
 #: Penalties that are tried, per row of the regression and for features of variance 1.
 PENALTIES = np.geomspace(1e-4, 1e4, 33)
@@ -23,6 +25,10 @@ FIRST_STRENGTH = 0.1
 PASSES = 3
 #: With more rows than this, strengths are chosen on a part of them, evenly spaced; the solution uses all rows.
 MAX_ROWS_TO_CHOOSE = 1500
+#: A block is narrow if it has fewer columns than this share of the rows.
+NARROW = 0.35
+#: Rows or columns that are standardised at once.
+PART = 1024
 
 
 @dataclass(frozen=True)
@@ -110,8 +116,9 @@ class BlockRidge:
         scale: (N,) its standard deviation, see `standardisation`; infinity for a column without effect.
         weight: (N,) float64.
         bias: Mean of the response.
-        strengths: The strength chosen for each block.
-        out_of_fold: (n,) prediction of each row by the regression on the other folds, with the strengths chosen on all of them.
+        strengths: The strength of each block.
+        out_of_fold: (n,) prediction of each row by the regression on the other folds, with the strengths chosen on all of them;
+            None if it was not asked for.
     """
 
     centre: np.ndarray
@@ -119,41 +126,51 @@ class BlockRidge:
     weight: np.ndarray
     bias: float
     strengths: list[float]
-    out_of_fold: np.ndarray
+    out_of_fold: np.ndarray | None
 
 
-def block_ridge(inputs: np.ndarray, sizes: Sequence[int], response: np.ndarray, folds: Sequence[np.ndarray]) -> BlockRidge:
+def block_ridge(
+    inputs: np.ndarray,
+    sizes: Sequence[int],
+    response: np.ndarray,
+    folds: Sequence[np.ndarray],
+    strengths: Sequence[float] | None = None,
+    out_of_fold: bool = True,
+) -> BlockRidge:
     """Fit a ridge regression with a penalty for each block of columns, chosen by cross-validation.
 
     Columns are standardised, and the kernel of a block is the mean over its columns, so that a strength means the same for
     blocks of any width. Strengths are chosen one block after the other by the squared error out of fold; of equal errors the
     smallest strength wins. With several blocks this is banded ridge regression (Nunez-Elizalde et al., NeuroImage 2019).
 
-    Cost: up to passes x blocks x strengths x folds solutions of a system of n equations (1,361 for five blocks and ten folds),
-    O(n^3) each, n at most MAX_ROWS_TO_CHOOSE but for the last ones. Memory: three times the inputs, and a kernel (n, n) for each
-    block.
+    Predictions out of fold follow from one regression on all rows (see `_without_folds`). The system that is solved has as many
+    equations as there are rows, or columns of blocks with a strength above 0, whichever are fewer. Inputs are standardised part
+    by part: memory is that of one square matrix of this size in addition to the inputs. On one core 11,000 rows and 10,000
+    columns take about a minute (docs/aligner.md).
 
     Args:
-        inputs: (n, N) float64, n >= 2.
+        inputs: (n, N) float32 or float64, n >= 2; sums are float64.
         sizes: Columns of each block, in order; they sum to N.
         response: (n,) float64.
-        folds: Indices of the rows of each fold.
+        folds: A partition of the rows, as arrays of indices.
+        strengths: The strength of each block; None: they are chosen.
+        out_of_fold: Whether predictions out of fold are returned.
     """
-    borders = np.cumsum([0, *sizes])
-    parts = [standardisation(inputs[:, start:end]) for start, end in itertools.pairwise(borders)]
+    borders = list(itertools.pairwise(np.cumsum([0, *sizes]).tolist()))
+    parts = [standardisation(inputs[:, start:end]) for start, end in borders]
     centre, scale = (np.concatenate(values) for values in zip(*parts, strict=True))
-    columns = (inputs - centre) / scale
-    blocks = [columns[:, start:end] for start, end in itertools.pairwise(borders)]
     bias, noise = float(response.mean()), float(response.std()) or 1.0
     target = (response - bias) / noise
-    kernels = [block @ block.T / max(1, block.shape[1]) for block in blocks]
-    strengths = _choose(kernels, target, folds)
-    kernel = sum(strength * each for strength, each in zip(strengths, kernels, strict=True)) + np.zeros((len(target),) * 2)
-    dual = _solve(kernel, target)
-    weight = [
-        noise * strength / max(1, block.shape[1]) * (block.T @ dual) for strength, block in zip(strengths, blocks, strict=True)
-    ]
-    return BlockRidge(centre, scale, np.concatenate(weight), bias, strengths, bias + noise * _out_of_fold(kernel, target, folds))
+    if strengths is None:
+        strengths = _choose_strengths(inputs, borders, centre, scale, target, folds)
+    prior = np.repeat([np.sqrt(s / max(1, size)) for s, size in zip(strengths, sizes, strict=True)], sizes)
+    used = np.flatnonzero(prior)
+    columns = _Columns(inputs, used, centre[used], prior[used] / scale[used])
+    solve = _solve_primal if len(used) < len(target) else _solve_dual
+    coefficients, predicted = solve(columns, target, folds if out_of_fold else None)
+    weight = np.zeros(len(prior))
+    weight[used] = noise * prior[used] * coefficients
+    return BlockRidge(centre, scale, weight, bias, list(strengths), None if predicted is None else bias + noise * predicted)
 
 
 def standardisation(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -165,47 +182,251 @@ def standardisation(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         columns: (n, N) of one kind.
 
     Returns:
-        Two (N,); infinity in the second for a column that does not vary.
+        Two (N,) float64; infinity in the second for a column that does not vary.
     """
-    centre, spread = columns.mean(axis=0), columns.std(axis=0)
+    centre, spread = np.empty(columns.shape[1]), np.empty(columns.shape[1])
+    for start in range(0, columns.shape[1], PART):
+        part = columns[:, start : start + PART].astype(np.float64)
+        centre[start : start + PART], spread[start : start + PART] = part.mean(axis=0), part.std(axis=0)
     varies = spread > 1e-6 * np.maximum(1.0, np.abs(centre))
     smallest = SMALLEST_SCALE * np.median(spread[varies]) if varies.any() else 1.0
     return centre, np.where(varies, np.maximum(spread, smallest), np.inf)
 
 
-def _choose(kernels: list[np.ndarray], target: np.ndarray, folds: Sequence[np.ndarray]) -> list[float]:
-    """The strength of each block with the least error out of fold."""
-    if len(target) > MAX_ROWS_TO_CHOOSE:
-        rows = np.unique(np.linspace(0, len(target) - 1, MAX_ROWS_TO_CHOOSE).astype(int))
-        kernels, target = [kernel[np.ix_(rows, rows)] for kernel in kernels], target[rows]
-        folds = [np.flatnonzero(np.isin(rows, fold)) for fold in folds]
+@dataclass(frozen=True)
+class _Columns:
+    """Columns of a matrix, each centred and multiplied by a factor; made part by part.
 
-    def error(strengths: list[float]) -> float:
-        kernel = sum(strength * each for strength, each in zip(strengths, kernels, strict=True)) + np.zeros((len(target),) * 2)
-        return float(((_out_of_fold(kernel, target, folds) - target) ** 2).mean())
+    Attributes:
+        inputs: (n, N).
+        used: (p,) numbers of the columns.
+        centre: (p,) what is subtracted from each.
+        factor: (p,) what it is then multiplied by.
+    """
 
-    strengths = [FIRST_STRENGTH] * len(kernels)
-    for _ in range(PASSES):
-        before = list(strengths)
-        for number in range(len(kernels)):
-            tried = [[*strengths[:number], strength, *strengths[number + 1 :]] for strength in STRENGTHS]
-            strengths = tried[int(np.argmin(np.round([error(each) for each in tried], 10)))]
-        if strengths == before:
-            break
-    return strengths
+    inputs: np.ndarray
+    used: np.ndarray
+    centre: np.ndarray
+    factor: np.ndarray
+
+    def rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return some rows, (rows, p) float64."""
+        part = self.inputs[np.ix_(rows, self.used)].astype(np.float64)
+        part -= self.centre
+        part *= self.factor
+        return part
+
+    def row_parts(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield all rows in parts."""
+        for start in range(0, len(self.inputs), PART):
+            place = slice(start, start + PART)
+            yield place, self.rows(np.arange(len(self.inputs))[place])
+
+    def column_parts(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield all columns in parts, (n, columns) float64."""
+        for start in range(0, len(self.used), PART):
+            place = slice(start, start + PART)
+            part = self.inputs[:, self.used[place]].astype(np.float64)
+            part -= self.centre[place]
+            part *= self.factor[place]
+            yield place, part
 
 
-def _out_of_fold(kernel: np.ndarray, target: np.ndarray, folds: Sequence[np.ndarray]) -> np.ndarray:
-    """Prediction of every row from the rows of the other folds."""
-    predicted = np.zeros(len(target))
+def _solve_primal(
+    columns: _Columns, target: np.ndarray, folds: Sequence[np.ndarray] | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Solve for the coefficients of p columns, fewer than rows; and predict out of fold, if folds are given.
+
+    With S = 1 - Z (Z'Z + 1)^-1 Z', Z the columns: see `_without_folds`.
+    """
+    size = len(columns.used)
+    gram, moment = np.asfortranarray(np.eye(size)), np.zeros(size)
+    for place, part in columns.row_parts() if size else ():
+        gram = dsyrk(1.0, part.T, beta=1.0, c=gram, lower=1, overwrite_c=1)
+        moment += part.T @ target[place]
+    factor = cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+    coefficients = cho_solve(factor, moment, check_finite=False)
+    if folds is None:
+        return coefficients, None
+
+    def residuals(fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows = columns.rows(fold)
+        # Columns are centred, so that a constant stays what it is.
+        products = np.column_stack([target[fold] - rows @ coefficients, np.ones(len(fold))])
+        half = solve_triangular(factor[0], rows.T, lower=True, overwrite_b=True, check_finite=False) if size else rows.T
+        return np.eye(len(fold)) - half.T @ half, products
+
+    return coefficients, _without_folds(target, folds, residuals)
+
+
+def _solve_dual(
+    columns: _Columns, target: np.ndarray, folds: Sequence[np.ndarray] | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Solve for the coefficients of p columns, as many as rows or more; and predict out of fold, if folds are given.
+
+    With S = (Z Z' + 1)^-1, Z the columns: see `_without_folds`.
+    """
+    kernel = np.asfortranarray(np.eye(len(target)))
+    for _, part in columns.column_parts():
+        kernel = dsyrk(1.0, part.T, beta=1.0, c=kernel, trans=1, lower=1, overwrite_c=1)
+    factor = cho_factor(kernel, lower=True, overwrite_a=True, check_finite=False)
+    dual = cho_solve(factor, np.column_stack([target, np.ones(len(target))]), check_finite=False)
+    coefficients = np.concatenate([part.T @ dual[:, 0] for _, part in columns.column_parts()])
+    if folds is None:
+        return coefficients, None
+    inverse = _inverse_factor(factor[0])
+    return coefficients, _without_folds(target, folds, lambda fold: (_block(inverse, fold), dual[fold]))
+
+
+def _without_folds(
+    target: np.ndarray, folds: Sequence[np.ndarray], residuals: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Predict every row from the rows of the other folds, by regressions around the mean of their response.
+
+    With S = (K + 1)^-1, K the kernel of all rows, the rows f of a fold have the residuals y_f - K_fr (K_rr + 1)^-1 y_r =
+    S_ff^-1 (S y)_f in the regression on the other rows r: the inverse of a matrix in blocks. So a single system of all rows
+    serves all folds.
+
+    Args:
+        target: (n,) response.
+        folds: Indices of the rows of each fold.
+        residuals: Gives of a fold S_ff, and the rows f of S y and S 1, (f, 2).
+    """
+    predicted, total = np.zeros(len(target)), float(target.sum())
     for fold in folds:
-        rest = np.setdiff1d(np.arange(len(target)), fold)
-        if len(fold) and len(rest):
-            mean = target[rest].mean()
-            predicted[fold] = mean + kernel[np.ix_(fold, rest)] @ _solve(kernel[np.ix_(rest, rest)], target[rest] - mean)
+        rest = len(target) - len(fold)
+        if len(fold) and rest:
+            matrix, products = residuals(fold)
+            factor = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+            response, constant = cho_solve(factor, products, check_finite=False).T
+            predicted[fold] = target[fold] - response + constant * (total - float(target[fold].sum())) / rest
     return predicted
 
 
+def _inverse_factor(factor: np.ndarray) -> np.ndarray:
+    """Return the inverse of the lower triangle of a Cholesky factor, in its place; zeros above it."""
+    inverse, status = dtrtri(factor, lower=1, overwrite_c=1)
+    if status:
+        raise np.linalg.LinAlgError("singular factor")
+    for start in range(0, len(inverse), PART):
+        end = min(start + PART, len(inverse))
+        inverse[:start, start:end] = 0
+        inverse[start:end, start:end] = np.tril(inverse[start:end, start:end])
+    return inverse
+
+
+def _block(inverse: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the rows and columns `rows` of a symmetric inverse, from the inverse of its lower Cholesky factor."""
+    part = inverse[rows.min() :, rows]
+    return part.T @ part
+
+
+def _choose_strengths(
+    inputs: np.ndarray,
+    borders: list[tuple[int, int]],
+    centre: np.ndarray,
+    scale: np.ndarray,
+    target: np.ndarray,
+    folds: Sequence[np.ndarray],
+) -> list[float]:
+    """Choose the strength of each block by the error out of fold, on at most MAX_ROWS_TO_CHOOSE rows."""
+    rows = np.arange(len(target))
+    if len(target) > MAX_ROWS_TO_CHOOSE:
+        rows = np.unique(np.linspace(0, len(target) - 1, MAX_ROWS_TO_CHOOSE).astype(int))
+    folds = [np.flatnonzero(np.isin(rows, fold)) for fold in folds]
+    blocks = []
+    for start, end in borders:
+        block = inputs[rows, start:end].astype(np.float64)
+        block -= centre[start:end]
+        block /= scale[start:end]
+        blocks.append(block / np.sqrt(max(1, end - start)))
+    return _Search(blocks, target[rows], folds).run()
+
+
+class _Search:
+    """The search for the strengths with the least error out of fold.
+
+    All strengths of a narrow block are tried with a single inverse of the system without it, to which the block is added as an
+    update of low rank; for a wide block every strength is a system of its own.
+    """
+
+    def __init__(self, blocks: list[np.ndarray], target: np.ndarray, folds: Sequence[np.ndarray]) -> None:
+        """Make the kernels.
+
+        Args:
+            blocks: (n, size) of each block, divided by the root of its size.
+            target: (n,) response.
+            folds: A partition of the rows.
+        """
+        self.target, self.folds = target, folds
+        self.products = np.column_stack([target, np.ones(len(target))])
+        self.kernels = [block @ block.T for block in blocks]
+        self.blocks = [block if block.shape[1] < NARROW * len(target) else None for block in blocks]
+        self.errors: dict[tuple[float, ...], float] = {}
+
+    def run(self) -> list[float]:
+        """Return the strength of each block."""
+        strengths = [FIRST_STRENGTH] * len(self.kernels)
+        for _ in range(PASSES):
+            before = list(strengths)
+            for number in range(len(strengths)):
+                tried = [(*strengths[:number], strength, *strengths[number + 1 :]) for strength in STRENGTHS]
+                self._try(tried, number)
+                strengths = list(tried[int(np.argmin(np.round([self.errors[each] for each in tried], 10)))])
+            if strengths == before:
+                break
+        return strengths
+
+    def _try(self, tried: list[tuple[float, ...]], number: int) -> None:
+        """Find the errors of strengths that differ in one block."""
+        unknown = [each for each in tried if each not in self.errors]
+        block = self.blocks[number]
+        if block is None:
+            self.errors.update({each: self._direct(each) for each in unknown})
+        elif unknown:
+            others = tuple(0.0 if other == number else strength for other, strength in enumerate(unknown[0]))
+            errors = self._updated(self._inverse(others), block, [each[number] for each in unknown])
+            self.errors.update(zip(unknown, errors, strict=True))
+
+    def _inverse(self, strengths: tuple[float, ...]) -> np.ndarray:
+        """Return the inverse of the Cholesky factor of the system with these strengths."""
+        kernel = np.asfortranarray(np.eye(len(self.target)))
+        for strength, each in zip(strengths, self.kernels, strict=True):
+            if strength:
+                kernel += strength * each
+        return _inverse_factor(cho_factor(kernel, lower=True, overwrite_a=True, check_finite=False)[0])
+
+    def _error(self, residuals: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> float:
+        return float(((_without_folds(self.target, self.folds, residuals) - self.target) ** 2).mean())
+
+    def _direct(self, strengths: tuple[float, ...]) -> float:
+        """Return the error of one system."""
+        inverse = self._inverse(strengths)
+        products = inverse.T @ (inverse @ self.products)
+        return self._error(lambda fold: (_block(inverse, fold), products[fold]))
+
+    def _updated(self, inverse: np.ndarray, block: np.ndarray, strengths: list[float]) -> list[float]:
+        """Return the error of every strength of a block that is added to a system (Woodbury's identity)."""
+        half = inverse @ block
+        values, vectors = np.linalg.eigh(half.T @ half)
+        values = np.maximum(values, 0)
+        rotated = inverse.T @ (half @ vectors)
+        moments, products = rotated.T @ self.products, inverse.T @ (inverse @ self.products)
+        own = {fold.tobytes(): _block(inverse, fold) for fold in self.folds if len(fold)}
+        errors = []
+        for strength in strengths:
+            shrinkage = strength / (1 + strength * values)
+            left = products - rotated @ (shrinkage[:, None] * moments)
+
+            def residuals(
+                fold: np.ndarray, shrinkage: np.ndarray = shrinkage, left: np.ndarray = left
+            ) -> tuple[np.ndarray, np.ndarray]:
+                return own[fold.tobytes()] - (rotated[fold] * shrinkage) @ rotated[fold].T, left[fold]
+
+            errors.append(self._error(residuals))
+        return errors
+
+
 def _solve(kernel: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(K + 1)^-1 y: the dual weights of a ridge regression whose noise has variance 1."""
+    """(K + 1)^-1 y: the coefficients of a ridge regression whose noise has variance 1."""
     return cho_solve(cho_factor(kernel + np.eye(len(target)), check_finite=False), target, check_finite=False)

@@ -97,6 +97,19 @@ class AlignerConfig:
     mean_only: bool = False
 
 
+@dataclass(frozen=True)
+class Compressed:
+    """Prompts of a batch in memory tokens.
+
+    Attributes:
+        distinct: Memory of the distinct prompts.
+        number: (B,) which of them each sample reads.
+    """
+
+    distinct: Memory
+    number: torch.Tensor
+
+
 class Aligner(nn.Module):
     """The trained part of GTA.
 
@@ -268,8 +281,9 @@ class Aligner(nn.Module):
             Mean expression of the gene and deviation from it, each (B,), natural-log units; the deviation is defined up to a
             constant per gene.
         """
-        hidden = self.hidden(batch, language_model, prompts, prompt_rows)
-        states = self.prompt_states(batch, language_model, prompts, prompt_rows)
+        memory = self._compressed(batch, language_model, prompts, prompt_rows)
+        hidden = self.hidden(batch, language_model, prompts, prompt_rows, memory)
+        states = self.prompt_states(batch, language_model, prompts, prompt_rows, memory)
         # Differences between people are small: from here on in full precision, whatever the language model computes in.
         with torch.autocast(hidden.device.type, enabled=False):
             return self.read_out(hidden.float(), batch, states)
@@ -280,8 +294,9 @@ class Aligner(nn.Module):
         language_model: PreTrainedModel | None,
         prompts: PromptCache | None,
         prompt_rows: torch.Tensor | None,
+        memory: "Compressed | None" = None,
     ) -> torch.Tensor:
-        """Return what was read at the aligned positions, (B, N, D); arguments as of `forward`."""
+        """Return what was read at the aligned positions, (B, N, D); arguments as of `forward`, `memory` of `_compressed`."""
         tokens = self.align(batch)
         if language_model is None or prompts is None or prompt_rows is None:
             return tokens
@@ -290,7 +305,7 @@ class Aligner(nn.Module):
             words = embedded_prompts(language_model, prompts, rows, tokens.device)
             attended: torch.Tensor = self.prompt_attention(tokens, *words)
             return attended
-        return self.read(tokens, language_model, prompts, rows)
+        return self.read(tokens, language_model, prompts, rows, memory)
 
     @torch.no_grad()
     def prompt_states(
@@ -299,6 +314,7 @@ class Aligner(nn.Module):
         language_model: PreTrainedModel | None,
         prompts: PromptCache | None,
         prompt_rows: torch.Tensor | None,
+        memory: "Compressed | None" = None,
     ) -> torch.Tensor:
         """Return the frozen hidden states of the prompts, (B, 2 * prompt_layers * D): means over tokens, then the last tokens'.
 
@@ -307,15 +323,21 @@ class Aligner(nn.Module):
         device = batch.features.device
         if not self.config.prompt_layers or language_model is None or prompts is None or prompt_rows is None:
             return torch.zeros(len(batch.gene), 0, device=device)
-        rows, number = torch.unique(prompt_rows[batch.gene], return_inverse=True)
         if self.prompt_compressor is None:
+            rows, number = torch.unique(prompt_rows[batch.gene], return_inverse=True)
             states = prompts.states[rows.cpu()].to(device)
         else:
-            states = states_after(language_model, self.prompt_memory(language_model, prompts, rows, device)).to(device)
+            made = memory or self._compress(language_model, prompts, prompt_rows[batch.gene], device)
+            states, number = states_after(language_model, made.distinct).to(device), made.number
         return states[:, : self.config.prompt_layers].transpose(1, 2).flatten(1)[number]
 
     def read(
-        self, tokens: torch.Tensor, language_model: PreTrainedModel, prompts: PromptCache, rows: torch.Tensor
+        self,
+        tokens: torch.Tensor,
+        language_model: PreTrainedModel,
+        prompts: PromptCache,
+        rows: torch.Tensor,
+        memory: "Compressed | None" = None,
     ) -> torch.Tensor:
         """Let the frozen language model read aligned tokens: after the prompt or, if it is an encoder, together with it.
 
@@ -324,13 +346,17 @@ class Aligner(nn.Module):
             language_model: The frozen language model.
             prompts: Its prompts.
             rows: (B,) row of the prompts for each sample.
+            memory: Memory of these prompts, if a compressor has already made it.
 
         Returns:
             Hidden states of the last layer, (B, N, D); of the tokens next to the TSS alone, if the others are compressed.
         """
         if prompts.keys is None:
             return read_with_prompt(language_model, tokens, prompts, rows)
-        before = self.prompt_memory(language_model, prompts, rows, tokens.device)
+        if memory is not None:
+            before = memory.distinct.rows(memory.number)
+        else:
+            before = self.prompt_memory(language_model, prompts, rows, tokens.device)
         if self.context_compressor is not None:
             tokens, before = compress_context(self.context_compressor, language_model, tokens, self.pieces, before)
         return read_after(language_model, tokens, before)
@@ -341,9 +367,30 @@ class Aligner(nn.Module):
         """What stands for the prompts of B samples: the cached ones, or memory that is made of their words here and now."""
         if self.prompt_compressor is None:
             return prompt_memory(language_model, prompts, rows, device)
+        made = self._compress(language_model, prompts, rows, device)
+        return made.distinct.rows(made.number)
+
+    def _compress(
+        self, language_model: PreTrainedModel, prompts: PromptCache, rows: torch.Tensor, device: torch.device
+    ) -> "Compressed":
+        """Compress the distinct prompts of B samples."""
+        assert self.prompt_compressor is not None
         distinct, number = torch.unique(rows, return_inverse=True)
-        memory: Memory = self.prompt_compressor(language_model, *embed_cached(language_model, prompts, distinct, device))
-        return memory.rows(number)
+        return Compressed(
+            self.prompt_compressor(language_model, *embed_cached(language_model, prompts, distinct, device)), number
+        )
+
+    def _compressed(
+        self,
+        batch: Batch,
+        language_model: PreTrainedModel | None,
+        prompts: PromptCache | None,
+        prompt_rows: torch.Tensor | None,
+    ) -> "Compressed | None":
+        """Return the memory of a batch's prompts, made once for all that reads it; None without a compressor of prompts."""
+        if self.prompt_compressor is None or language_model is None or prompts is None or prompt_rows is None:
+            return None
+        return self._compress(language_model, prompts, prompt_rows[batch.gene], batch.features.device)
 
     def mean_inputs(
         self,
@@ -353,8 +400,9 @@ class Aligner(nn.Module):
         prompt_rows: torch.Tensor | None,
     ) -> torch.Tensor:
         """Return the inputs of the read-out of mean expression, (B, columns) float32; arguments as of `forward`."""
-        hidden = self.hidden(batch, language_model, prompts, prompt_rows)
-        states = self.prompt_states(batch, language_model, prompts, prompt_rows)
+        memory = self._compressed(batch, language_model, prompts, prompt_rows)
+        hidden = self.hidden(batch, language_model, prompts, prompt_rows, memory)
+        states = self.prompt_states(batch, language_model, prompts, prompt_rows, memory)
         with torch.autocast(hidden.device.type, enabled=False):
             effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
             return self._mean_inputs(self.hidden_norm(hidden.float()), effects, states)

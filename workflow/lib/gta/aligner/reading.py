@@ -2,6 +2,7 @@
 together with the prompt; or by one layer of attention in its place.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -168,24 +169,57 @@ def prompt_rows(prompts: PromptCache, genes: list[str], mode: str, seed: int) ->
     Args:
         prompts: The cache.
         genes: The genes of the cohort.
-        mode: `shuffled`: the prompt of another gene, no gene keeping its own; every other mode: the gene's own.
+        mode: `shuffled`: the prompt of another gene, no gene keeping its own or reading its own expression in the examples of
+            the other; every other mode: the gene's own.
         seed: Seed of the shuffling.
 
     Returns:
         (genes,) int64.
 
     Raises:
-        UserError: if a gene has no prompt.
+        UserError: if a gene has no prompt, or the examples leave no way to shuffle.
     """
     known = dict(zip(prompts.genes, prompts.rows.tolist(), strict=True))
     missing = [gene for gene in genes if gene not in known]
     if missing:
         raise UserError(f"The prompt cache holds no prompt of gene {missing[0]}: make the prompts again for the present cohort.")
     rows = torch.tensor([known[gene] for gene in genes])
-    if mode == "shuffled":
-        # Along a random cycle through all genes, so that none keeps its own prompt.
-        cycle = torch.randperm(len(genes), generator=torch.Generator().manual_seed(seed))
-        shuffled = rows.clone()
-        shuffled[cycle] = rows[cycle.roll(1)]
-        return shuffled
-    return rows
+    return rows[_shuffled(genes, prompts.examples, seed)] if mode == "shuffled" else rows
+
+
+def _shuffled(genes: list[str], examples: Mapping[str, Sequence[str]], seed: int) -> torch.Tensor:
+    """Return the number of the gene whose prompt each gene reads, (genes,) int64: a permutation.
+
+    Args:
+        genes: The genes.
+        examples: Genes whose expression the prompt of a gene states; they do not read it.
+        seed: Seed of the permutation.
+
+    Raises:
+        UserError: if there is no such permutation within reach.
+    """
+    # Along a random cycle through all genes, so that none keeps its own prompt.
+    generator = torch.Generator().manual_seed(seed)
+    cycle = torch.randperm(len(genes), generator=generator)
+    source = torch.empty_like(cycle)
+    source[cycle] = cycle.roll(1)
+    if not examples:
+        return source
+    stated = [set(examples.get(gene, ())) for gene in genes]
+
+    def allowed(reader: int, read: int) -> bool:
+        return reader != read and genes[reader] not in stated[read]
+
+    read = source.tolist()
+    for reader in range(len(genes)):
+        if not allowed(reader, read[reader]):
+            others = torch.randperm(len(genes), generator=generator).tolist()
+            # An exchange must be right for both, so that no gene that was right becomes wrong.
+            swap = next((other for other in others if allowed(reader, read[other]) and allowed(other, read[reader])), None)
+            if swap is None:
+                raise UserError(
+                    f"prompt: shuffled: no prompt of another gene can be given to {genes[reader]}, whose expression is an"
+                    " in-context example in too many of them: lower language.examples, or choose more genes."
+                )
+            read[reader], read[swap] = read[swap], read[reader]
+    return torch.tensor(read)

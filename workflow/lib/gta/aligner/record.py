@@ -18,6 +18,7 @@ from gta.aligner.setup import Setup
 from gta.aligner.validation import criterion
 from gta.compressor.prompts import bytes_per_gene
 from gta.files import atomic_path
+from gta.inputs.tables import write_table
 from gta.language.models import fingerprint
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def write_record(training: "Training", history: pd.DataFrame, folder: Path, runn
         setup.aligner.save_pretrained(temporary / "last", training.last_weights)
         if running:
             shutil.copy(running / METRICS, temporary / METRICS)
-        history.to_csv(temporary / "history.tsv", sep="\t", index=False)
-        training.held_out_means.to_csv(temporary / HELD_OUT_MEANS, sep="\t", index=False, lineterminator="\n")
+        write_table(history, temporary / "history.tsv")
+        write_table(training.held_out_means, temporary / HELD_OUT_MEANS)
         (temporary / "training.json").write_text(json.dumps(record, indent=2) + "\n")
     if running:
         shutil.rmtree(running)

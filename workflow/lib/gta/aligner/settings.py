@@ -177,6 +177,11 @@ def check(settings: AlignerSettings) -> None:
         )
 
 
+def chosen_by_genes(settings: AlignerSettings) -> bool:
+    """Return whether the mean expression of validation genes chooses the best epoch, so that its prediction is optimistic."""
+    return settings.select in ("genes", "both", "spearman_genes")
+
+
 def _hands_over_embeddings(encoder: str) -> bool:
     found = ENCODER_NAME.fullmatch(encoder)
     return found is not None and (found["encoder"] == "icae" or found["embeds"] is not None)

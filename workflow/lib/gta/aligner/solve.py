@@ -4,11 +4,14 @@ Both are ridge regressions on the frozen part of the model: features of haplotyp
 model make of the reference haplotype and the prompt of each training gene.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
 
 from gta.aligner.additive import DECAYS, THRESHOLDS, proximity, rectified
+from gta.aligner.settings import chosen_by_genes
 from gta.aligner.setup import MAX_COLUMNS, Setup
 from gta.cohort.folds import contiguous_folds
 from gta.regression import (
@@ -217,11 +220,16 @@ def _start_components(setup: Setup, genes: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def solve_mean_readout(setup: Setup) -> BlockRidge:
+def solve_mean_readout(setup: Setup, strengths: Sequence[float] | None = None, out_of_fold: bool = True) -> BlockRidge:
     """Solve the read-out of mean expression on the reference haplotypes of all training genes.
 
     Nothing that it reads was trained on the mean expression of genes, unless `tokens_learn_means` is set, so that its
     cross-validation is one over genes. Folds are contiguous along the genome.
+
+    Args:
+        setup: The model and its data.
+        strengths: The strength of each block, if it is known; None: it is chosen.
+        out_of_fold: Whether training genes are predicted out of fold.
 
     Returns:
         The solution, which the read-out has taken.
@@ -230,46 +238,54 @@ def solve_mean_readout(setup: Setup) -> BlockRidge:
     genes = cohort.gene_numbers("train")
     inputs = mean_inputs(setup, genes)
     folds = contiguous_folds(cohort.genes, genes)
-    solution = block_ridge(inputs, list(aligner.mean_readout.blocks.values()), setup.gene_mean[genes], folds)
+    sizes = list(aligner.mean_readout.blocks.values())
+    solution = block_ridge(inputs, sizes, setup.gene_mean[genes], folds, strengths, out_of_fold)
     aligner.mean_readout.take(solution)
     return solution
 
 
 @torch.no_grad()
-def held_out_means(setup: Setup) -> tuple[pd.DataFrame, dict[str, float]]:
+def held_out_means(setup: Setup, strengths: Sequence[float] | None = None) -> tuple[pd.DataFrame, dict[str, float]]:
     """Predict mean expression of genes by a read-out that did not learn from them, for combinations with other models.
 
     Args:
         setup: The trained model.
+        strengths: The strengths that were chosen with the same weights, if known; None: they are chosen again.
 
     Returns:
-        Table `gene mean` (natural log) of the validation genes and, if the read-out is solved, of the training genes out of fold;
-        and the strength of each block of the read-out, empty if it is trained.
+        Table `gene mean` (natural log) of the training genes out of fold, if the read-out is solved; and of the validation genes,
+        unless their mean expression chose the best epoch. And the strength of each block of the read-out, empty if it is trained.
     """
     cohort, readout = setup.cohort, setup.aligner.mean_readout
-    genes, means, strengths = cohort.gene_numbers("valid"), [], {}
+    genes: list[np.ndarray] = []
+    means: list[np.ndarray] = []
+    by_block = {}
     if not setup.settings.tokens_learn_means:
-        solution = solve_mean_readout(setup)
-        strengths = dict(zip(readout.blocks, solution.strengths, strict=True))
-        genes = np.concatenate([cohort.gene_numbers("train"), genes])
+        solution = solve_mean_readout(setup, strengths)
+        assert solution.out_of_fold is not None
+        by_block = dict(zip(readout.blocks, solution.strengths, strict=True))
+        genes.append(cohort.gene_numbers("train"))
         means.append(solution.out_of_fold)
-    inputs = torch.from_numpy(mean_inputs(setup, cohort.gene_numbers("valid"))).float()
-    means.append(readout(inputs.to(readout.weight.device)).double().cpu().numpy())
-    return pd.DataFrame({"gene": np.array(cohort.gene_names)[genes], "mean": np.concatenate(means)}), strengths
+    if not chosen_by_genes(setup.settings):
+        genes.append(cohort.gene_numbers("valid"))
+        inputs = torch.from_numpy(mean_inputs(setup, genes[-1])).to(readout.weight.device)
+        means.append(readout(inputs).double().cpu().numpy())
+    names = np.array(cohort.gene_names)[np.concatenate([np.zeros(0, dtype=int), *genes])]
+    return pd.DataFrame({"gene": names, "mean": np.concatenate([np.zeros(0), *means])}), by_block
 
 
 @torch.no_grad()
 def mean_inputs(setup: Setup, genes: np.ndarray) -> np.ndarray:
-    """What the read-out of mean expression reads of the reference haplotypes of genes, (genes, columns) float64."""
+    """Return what the read-out of mean expression reads of the reference haplotypes of genes, (genes, columns) float32."""
     aligner, workers, reader = setup.aligner, setup.workers, setup.reader
     training = aligner.training
     aligner.eval()
-    inputs = torch.zeros(len(genes), sum(aligner.mean_readout.blocks.values()), dtype=torch.float64)
+    inputs = torch.zeros(len(genes), sum(aligner.mean_readout.blocks.values()))
     own = np.arange(len(genes))[workers.number :: workers.count]
     for at in range(0, len(own), GENES):
         some = own[at : at + GENES]
         batch = setup.data.batch([(int(gene), np.zeros(1, dtype=int)) for gene in genes[some]]).to(workers.device)
         with workers.autocast():
-            inputs[some] = aligner.mean_inputs(batch, reader.language_model, reader.prompts, reader.rows).double().cpu()
+            inputs[some] = aligner.mean_inputs(batch, reader.language_model, reader.prompts, reader.rows).cpu()
     aligner.train(training)
     return workers.sum(inputs).cpu().numpy()

@@ -52,6 +52,8 @@ class Training:
         self.generator = np.random.default_rng(setup.seed)
         self.steps = steps_per_epoch(setup.cohort, setup.settings)
         self.last_weights = self._weights()
+        # Of the best epoch; unknown after a training was taken up again behind it.
+        self._best_strengths: list[float] | None = None
 
     def _weights(self) -> Weights:
         """A copy of the aligner's weights."""
@@ -94,7 +96,7 @@ class Training:
         if not progress:
             start_linear_branch(self.setup)
             if self.settings.tokens_learn_means:
-                solve_mean_readout(self.setup)
+                solve_mean_readout(self.setup, out_of_fold=False)
             progress = Progress([], float("inf"), self._weights(), 0)
         self.progress = progress
         done = len(progress.history) * self.steps + len(progress.losses)
@@ -123,7 +125,7 @@ class Training:
         self.last_weights = self._weights()
         self.aligner.load_state_dict(progress.best_weights)
         self.aligner.eval()
-        self.held_out_means, self.strengths = held_out_means(self.setup)
+        self.held_out_means, self.strengths = held_out_means(self.setup, self._best_strengths)
         return pd.DataFrame(progress.history, columns=HISTORY)
 
     def _solve(self, running: Path | None) -> pd.DataFrame:
@@ -164,8 +166,9 @@ class Training:
                 self.metrics.write({**row, "gradient_norm": norm, "learning_rate": rate})
             if due or number == self.steps - 1:
                 self._save(batches_state)
+        strengths = None
         if not self.settings.tokens_learn_means:
-            solve_mean_readout(self.setup)
+            strengths = solve_mean_readout(self.setup, out_of_fold=False).strengths
         row = {"epoch": epoch, "step": epoch * self.steps}
         row |= dict(zip(LOSSES, np.mean(progress.losses, axis=0).tolist(), strict=True))
         row |= validate(self.setup)
@@ -186,7 +189,7 @@ class Training:
             )
         if criterion(self.settings, row) < progress.best:
             progress.best, progress.since_best = criterion(self.settings, row), 0
-            progress.best_weights = self._weights()
+            progress.best_weights, self._best_strengths = self._weights(), strengths
         else:
             progress.since_best += 1
         self._save(self.generator.bit_generator.state)

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch.nn import functional
 
 from gta.aligner.losses import people_loss
 from gta.aligner.settings import AlignerSettings
 from gta.aligner.setup import Setup
+from gta.evaluation.correlation import spearman
 from gta.processes import Workers
 
 
@@ -72,13 +72,6 @@ def criterion(settings: AlignerSettings, row: Mapping[Any, Any]) -> float:
     if settings.select.startswith("spearman"):
         return -float(row[f"valid_{settings.select}"])
     return float(row["valid_loss"])
-
-
-def spearman(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's correlation; 0 where one side is constant, because then nothing was predicted."""
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return 0.0
-    return float(np.corrcoef(pd.Series(first).rank(), pd.Series(second).rank())[0, 1])
 
 
 def _of_genes(

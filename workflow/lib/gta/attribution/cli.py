@@ -100,6 +100,7 @@ def run(arguments: argparse.Namespace) -> None:
     from gta.features.store import FeatureStore
     from gta.files import atomic_path
     from gta.haplotypes import PanelSet, open_reference
+    from gta.inputs.tables import write_table
 
     torch.set_num_threads(arguments.threads)
     chosen = settings.from_arguments(AttributionSettings, arguments)
@@ -185,7 +186,7 @@ def run(arguments: argparse.Namespace) -> None:
     }
     for name, table in tables.items():
         with atomic_path(arguments.out / name) as temporary:
-            table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
+            write_table(table, temporary, "%.6g")
     for row in enriched.itertuples():
         print(
             f"{row.region} tiles, {row.measure}: AUROC {row.auroc:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}], {row.n_genes} genes"

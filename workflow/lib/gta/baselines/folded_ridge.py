@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from sklearn.decomposition import TruncatedSVD
 
 from gta.errors import UserError
+from gta.evaluation.correlation import spearman
 from gta.regression import PENALTIES
 
 #: Features with more dimensions are projected on as many leading components of the training genes.
 COMPONENTS = 600
-#: Fewest training genes of a regression whose choices are cross-validated.
-FEWEST_GENES = 5
+#: Fewest training genes of a regression whose choices are cross-validated: the two that are left without a fold have one each.
+FEWEST_GENES = 3
 
 
 @dataclass(frozen=True)
@@ -129,13 +129,6 @@ class OutOfFold:
         # Rounded, so that ties are ties.
         correlation = round(spearman(np.round(predicted[:, penalty] - self.levels[genes], 9), truth), 9)
         return penalty, float(errors[penalty]), correlation
-
-
-def spearman(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the Spearman correlation of two arrays (n,); 0 where one of them is constant."""
-    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
-        return 0.0
-    return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
 
 
 def leading_components(features: Any, training: np.ndarray) -> np.ndarray:

@@ -13,7 +13,9 @@ STRIDE = 16
 class CnnSettings:
     """The convolutional network of `features.extractor: cnn`, trained on the mean expression of the training genes."""
 
-    upstream: int = setting(896, "Bases read before the TSS base, in the gene's direction; a multiple of the tile length.", minimum=0)
+    upstream: int = setting(
+        896, "Bases read before the TSS base, in the gene's direction; a multiple of the tile length.", minimum=0
+    )
     downstream: int = setting(1024, "Bases read from the TSS base on; a multiple of the tile length.", minimum=16)
     networks: int = setting(
         4,

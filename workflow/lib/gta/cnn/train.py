@@ -20,11 +20,11 @@ from gta.cnn.settings import CnnSettings, check
 from gta.cohort.folds import contiguous_folds
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
+from gta.evaluation.correlation import spearman
 from gta.features.sequences import one_hot, reverse_complement
 from gta.haplotypes import Reference
 from gta.processes import Workers, has_native_bfloat16
 from gta.schedule import one_cycle
-from gta.aligner.validation import spearman
 
 #: Share of the steps in which the learning rate rises.
 WARM_UP = 0.1
@@ -256,9 +256,7 @@ def _predict(network: PromoterNetwork, letters: torch.Tensor, workers: Workers) 
     return torch.cat(parts).double().numpy() if parts else np.zeros(0)
 
 
-def _fingerprint_of_run(
-    letters: torch.Tensor, target: torch.Tensor, settings: CnnSettings, seed: int, workers: Workers
-) -> str:
+def _fingerprint_of_run(letters: torch.Tensor, target: torch.Tensor, settings: CnnSettings, seed: int, workers: Workers) -> str:
     """SHA-256 of everything that decides how a training goes."""
     decides = [asdict(settings), seed, workers.device.type, workers.bfloat16, torch.get_num_threads(), torch.__version__]
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())

@@ -113,10 +113,11 @@ def _transfer(arguments: argparse.Namespace) -> None:
 def _ablations(arguments: argparse.Namespace) -> None:
     from gta.evaluation.ablations import ablation_table, read_comparisons
     from gta.files import atomic_path
+    from gta.inputs.tables import write_table
 
     table = ablation_table(read_comparisons(arguments.comparisons), arguments.model, dict(arguments.ablation))
     with atomic_path(arguments.out) as temporary:
-        table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
+        write_table(table, temporary, "%.6g")
 
 
 def _headline(arguments: argparse.Namespace) -> None:

@@ -38,6 +38,13 @@ def dot_rows(first: Floats, second: Floats) -> Floats:
     return np.clip(np.einsum("...i,...i->...", first, second), -1.0, 1.0)
 
 
+def spearman(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
+    """Return the Spearman correlation of two arrays (n,); 0 where one of them is constant, for then nothing was predicted."""
+    if len(first) < 2:
+        return 0.0
+    return float(dot_rows(unit_ranks(np.asarray(first, dtype=np.float64)), unit_ranks(np.asarray(second, dtype=np.float64))))
+
+
 def constant_rows(values: Floats) -> NDArray[np.bool_]:
     """Which rows of (..., n) hold one value only, so that a correlation with them is undefined."""
     return np.asarray(np.ptp(values, axis=-1) == 0)

@@ -20,6 +20,7 @@ from gta.evaluation.resampling import generator, interval, permutations_within
 from gta.evaluation.settings import EvaluationSettings
 from gta.evaluation.tables import read_predictions
 from gta.files import staged_files
+from gta.inputs.tables import write_table
 
 #: Columns of the tables; see docs/contracts.md.
 COLUMNS = {
@@ -204,7 +205,7 @@ def _stack(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
     """Write each table as `NAME.tsv`."""
     for name, table in tables.items():
-        table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g", lineterminator="\n")
+        write_table(table, folder / f"{name}.tsv", "%.6g")
 
 
 def score(

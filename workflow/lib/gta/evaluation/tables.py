@@ -116,6 +116,10 @@ def _codes(column: pa.ChunkedArray, names: pd.Series, kind: str, path: Path) -> 
     return known
 
 
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
 def _mean_only(path: Path, table: pa.Table) -> bool:
     """Return whether a file has no deviation in any row: its model predicts mean expression only.
 
@@ -125,8 +129,8 @@ def _mean_only(path: Path, table: pa.Table) -> bool:
     if "deviation" not in table.schema.names:
         return False
     kind = table.schema.field("deviation").type
-    if not (pa.types.is_floating(kind) or pa.types.is_null(kind)):
-        raise UserError(f"{path}: the column 'deviation' does not hold decimal numbers: make the predictions anew.")
+    if not (_is_number(kind) or pa.types.is_null(kind)):
+        raise UserError(f"{path}: the column 'deviation' does not hold numbers: make the predictions anew.")
     absent = np.isnan(table.column("deviation").to_numpy().astype(np.float64))
     if absent.any() and not absent.all():
         row = int(np.argmax(absent))
@@ -143,8 +147,8 @@ def _matrix(path: Path, cohort: Cohort) -> tuple[NDArray[np.float64], bool]:
     table = _read_pairs(path)
     if table.num_rows == 0:
         raise UserError(f"{path} holds no prediction: make the predictions anew.")
-    if not pa.types.is_floating(table.schema.field("predicted").type):
-        raise UserError(f"{path}: the column 'predicted' does not hold decimal numbers: make the predictions anew.")
+    if not _is_number(table.schema.field("predicted").type):
+        raise UserError(f"{path}: the column 'predicted' does not hold numbers: make the predictions anew.")
     genes = _codes(table.column("gene"), cohort.genes["gene"], "gene", path)
     people = _codes(table.column("person"), cohort.people["person"], "person", path)
     values = table.column("predicted").to_numpy().astype(np.float64)

@@ -22,6 +22,7 @@ from gta.features.tiles import TileWork
 from gta.features.windows import WindowWork
 from gta.files import atomic_path
 from gta.haplotypes import PanelSet, Reference
+from gta.inputs.tables import write_table
 
 #: Most windows in a chunk, whose passes share batches and whose features are saved together.
 CHUNK = 8
@@ -206,4 +207,4 @@ def write_feature_names(store: FeatureStore, path: Path) -> None:
     """Write what each feature column is, as TSV."""
     names = pd.DataFrame(store.feature_names, columns=["matrix_id", "name", "pool"])
     names.insert(0, "feature", np.arange(len(names)))
-    names.to_csv(path, sep="\t", index=False)
+    write_table(names, path)

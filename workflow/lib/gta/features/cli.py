@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     from gta.features.build import build_store, parts_folder, remove_parts, write_feature_names
     from gta.files import atomic_path, require_file
     from gta.haplotypes import PanelSet, open_reference
+    from gta.inputs.tables import write_table
 
     torch.set_num_threads(arguments.threads)
     genes = read_genes(arguments.cohort)
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
         parts,
     )
     with atomic_path(arguments.summary) as temporary:
-        account.to_csv(temporary, sep="\t", index=False)
+        write_table(account, temporary)
     with atomic_path(arguments.names) as temporary:
         write_feature_names(store, temporary)
     store.save(arguments.out, chosen.store)

@@ -89,11 +89,12 @@ def run_build(arguments: argparse.Namespace) -> None:
     """Build the panels of one contig."""
     from gta.files import atomic_path
     from gta.haplotypes.build import build
+    from gta.inputs.tables import write_table
 
     chosen = settings.from_arguments(HaplotypeSettings, arguments)
     panels, account = build(arguments.inputs, arguments.cohort, arguments.contig, chosen, arguments.tile_length)
     with atomic_path(arguments.account) as temporary:
-        account.to_csv(temporary, sep="\t", index=False)
+        write_table(account, temporary)
     panels.save(arguments.out)
     records, people = len(panels.positions), len(panels.people)
     print(f"{arguments.contig}: {len(panels.genes)} windows, {records} records carried by some of {people} people")

@@ -42,9 +42,27 @@ def read_table(path: Path, columns: Sequence[str], integers: Sequence[str] = ())
     return table.astype({name: "int64" for name in integers if name in table})
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a tab-separated table with a header line; quotation marks stay as they are."""
-    table.to_csv(path, sep="\t", index=False, quoting=csv.QUOTE_NONE, lineterminator="\n")
+def write_table(table: pd.DataFrame, path: Path, float_format: str | None = None) -> None:
+    """Write a tab-separated table with a header line, as `read_table` reads it: quotation marks are ordinary characters.
+
+    Args:
+        table: The table.
+        path: File to write.
+        float_format: Format of decimal numbers, such as `%.6g`; None: all their digits.
+
+    Raises:
+        UserError: if a cell holds a tab or a line break, which such a table cannot.
+    """
+    try:
+        table.to_csv(path, sep="\t", index=False, quoting=csv.QUOTE_NONE, lineterminator="\n", float_format=float_format)
+    except csv.Error:
+        cells = ((str(name), cell) for name in table.columns for cell in table[name] if isinstance(cell, str))
+        column, cell = next(((name, cell) for name, cell in cells if set("\t\n\r") & set(cell)), ("", ""))
+        if not cell:
+            raise
+        raise UserError(
+            f"{path.name} cannot hold {cell!r}, of the column {column}: it has a tab or a line break; remove it from the input."
+        ) from None
 
 
 def read_names(inputs: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ the prompt once per gene is exact. An encoder reads in both directions: of its p
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class PromptCache:
         states: (R, layers + 1, 2, D) float32, hidden states of each prompt as a whole: of every layer (0: token embeddings; the
             last: after the final norm) the mean over its tokens and the last token's. See `pooled_states`.
         model: Fingerprint of the language model that made them.
+        examples: Genes whose expression a gene's prompt states as in-context examples; empty without any.
     """
 
     genes: list[str]
@@ -56,6 +57,7 @@ class PromptCache:
     values: torch.Tensor | None
     states: torch.Tensor
     model: str
+    examples: dict[str, list[str]] = field(default_factory=dict)
 
     def mask(self, rows: torch.Tensor) -> torch.Tensor:
         """(B, n) int64 on the CPU: 1 where a sample has a slot; n is the longest prompt of the batch.
@@ -116,7 +118,8 @@ class PromptCache:
 
         Keys and values follow from the token ids and the model, and may be large; they are read only if there are no ids.
         """
-        digest = hashlib.sha256(json.dumps([self.genes, self.model]).encode())
+        about = [self.genes, self.model, *([self.examples] if self.examples else [])]
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         for name, tensor in sorted(self._tensors().items()):
             if self.tokens is None or name not in ("keys", "values", "states"):
                 digest.update(name.encode())
@@ -126,7 +129,7 @@ class PromptCache:
 
     def save(self, path: Path | str) -> None:
         """Write the cache as one safetensors file."""
-        about = {"genes": self.genes, "model": self.model}
+        about = {"genes": self.genes, "model": self.model, **({"examples": self.examples} if self.examples else {})}
         with atomic_path(path) as temporary:
             save_file(self._tensors(), temporary, metadata={KEY: json.dumps(about, sort_keys=True)})
 
@@ -152,6 +155,7 @@ class PromptCache:
                 values=tensors.get("values"),
                 states=tensors["states"],
                 model=about["model"],
+                examples=about.get("examples", {}),
             )
         except (SafetensorError, KeyError, ValueError) as error:
             raise UserError(f"{path} is no complete prompt cache ({error}): remove it and run again.") from error
@@ -185,7 +189,9 @@ def pooled_states(hidden_states: Sequence[torch.Tensor], mask: torch.Tensor) -> 
 
 
 @torch.no_grad()
-def read_prompts(model: PreTrainedModel, prompts: list[Prompt], model_fingerprint: str) -> PromptCache:
+def read_prompts(
+    model: PreTrainedModel, prompts: list[Prompt], model_fingerprint: str, examples: dict[str, list[str]] | None = None
+) -> PromptCache:
     """Let the language model read each distinct prompt and keep the keys and values of every layer, and pooled hidden states.
 
     Prompts are read one at a time, so that no padding can disturb them.
@@ -194,6 +200,7 @@ def read_prompts(model: PreTrainedModel, prompts: list[Prompt], model_fingerprin
         model: The frozen language model, causal or encoder.
         prompts: One prompt for each gene.
         model_fingerprint: Its fingerprint.
+        examples: Genes that are in-context examples of each gene, if there are any.
     """
     distinct = list(dict.fromkeys(tuple(prompt.tokens) for prompt in prompts))
     number = {tokens: row for row, tokens in enumerate(distinct)}
@@ -234,4 +241,5 @@ def read_prompts(model: PreTrainedModel, prompts: list[Prompt], model_fingerprin
         values=torch.stack(values) if values else None,
         states=torch.stack(states),
         model=model_fingerprint,
+        examples=examples or {},
     )

@@ -172,7 +172,7 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     from gta.cohort.tables import read_genes
     from gta.errors import UserError
     from gta.files import staged_files
-    from gta.inputs.tables import read_annotation
+    from gta.inputs.tables import read_annotation, write_table
     from gta.language.cache import read_prompts
     from gta.language.models import fingerprint, load_frozen
     from gta.language.prompts import complete, make_prompts, statistics, table
@@ -188,7 +188,7 @@ def run_prompts(arguments: argparse.Namespace) -> None:
 
         cohort = Cohort.load(arguments.training_cohort or arguments.cohort)
         examples = make_examples(annotation, genes["gene"].tolist(), cohort, chosen)
-    prompts = make_prompts(annotation, genes["gene"], chosen, arguments.mode, examples)
+    prompts = make_prompts(annotation, genes["gene"], chosen, arguments.mode, examples.lines if examples else None)
     # Some of the few genes that are predicted after a study may have no room; a study without any example is a mistake.
     of_study = arguments.training_cohort in (None, arguments.cohort)
     if examples and of_study and not any(prompt.examples for prompt in prompts):
@@ -198,17 +198,18 @@ def run_prompts(arguments: argparse.Namespace) -> None:
         )
     model = load_frozen(required_model(chosen))
     with staged_files(arguments.out) as folder:
-        read_prompts(model, prompts, fingerprint(model)).save(folder / "prompt_cache.safetensors")
-        table(prompts, bool(examples)).to_csv(folder / "prompts.tsv", sep="\t", index=False)
+        cache = read_prompts(model, prompts, fingerprint(model), examples.genes if examples else None)
+        cache.save(folder / "prompt_cache.safetensors")
+        write_table(table(prompts, bool(examples)), folder / "prompts.tsv")
         numbers = statistics(prompts, annotation, bool(examples))
-        numbers.to_csv(folder / "statistics.tsv", sep="\t", index=False, float_format="%.6g")
+        write_table(numbers, folder / "statistics.tsv", "%.6g")
     lengths = sorted(len(prompt.tokens) for prompt in prompts)
     cut = sum(prompt.cut > 0 for prompt in prompts)
     print(
         f"{len(prompts)} prompts of {lengths[0]} to {lengths[-1]} tokens (median {lengths[len(lengths) // 2]}), {cut} cut short"
     )
     if examples:
-        fewer = sum(len(prompt.examples) < len(examples[prompt.gene]) for prompt in prompts)
+        fewer = sum(len(prompt.examples) < len(examples.lines[prompt.gene]) for prompt in prompts)
         mean = sum(len(prompt.examples) for prompt in prompts) / len(prompts)
         print(f"{mean:.1f} examples per prompt; max_prompt_tokens leaves no room for all of them in {fewer} prompts")
 

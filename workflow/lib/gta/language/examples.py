@@ -1,6 +1,7 @@
 """In-context examples: training genes with similar text, and their mean expression, in front of a gene's prompt."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,19 @@ DECIMALS = 9
 
 #: Punctuation removed around the words of an example, which has its own.
 _PUNCTUATION = " .:;,-"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """In-context examples of some genes.
+
+    Attributes:
+        lines: Gene to the sentences of its examples, the most similar first.
+        genes: Gene to the training genes that they are about, in the same order.
+    """
+
+    lines: dict[str, list[str]]
+    genes: dict[str, list[str]]
 
 
 def training_means(cohort: Cohort) -> pd.Series:
@@ -40,9 +54,7 @@ def training_means(cohort: Cohort) -> pd.Series:
     return pd.Series(means, index=[cohort.gene_names[number] for number in genes])
 
 
-def make_examples(
-    annotation: pd.DataFrame, genes: Sequence[str], cohort: Cohort, settings: LanguageSettings
-) -> dict[str, list[str]]:
+def make_examples(annotation: pd.DataFrame, genes: Sequence[str], cohort: Cohort, settings: LanguageSettings) -> Examples:
     """Return the in-context examples of each gene, the most similar first.
 
     Texts are compared and quoted without the question, which is the same for all genes.
@@ -62,10 +74,11 @@ def make_examples(
     symbols = dict(zip(annotation["gene"], annotation["symbol"], strict=True))
     quotes = {gene: quote(symbols[gene] or gene, texts[gene], settings.example_words) for gene in means.index}
     similar = most_similar({gene: texts[gene] for gene in means.index}, {gene: texts[gene] for gene in genes}, settings.examples)
-    return {
+    lines = {
         gene: [f"{quotes[name]} - {_level(means[name], terciles)} ({_one_decimal(means[name])})." for name in names]
         for (gene, names), terciles in zip(similar.items(), _terciles(means, similar), strict=True)
     }
+    return Examples(lines, similar)
 
 
 def most_similar(training: dict[str, str], texts: dict[str, str], k: int) -> dict[str, list[str]]:

@@ -16,6 +16,7 @@ from gta.evaluation.headline import read_summary
 from gta.evaluation.models import ACROSS_GENES, HEADLINE_METRICS, SEEN_GENES, UNSEEN_GENES
 from gta.evaluation.tables import read_numbers
 from gta.files import atomic_path, require_file
+from gta.inputs.tables import write_table
 from gta.report.findings import DIFFERENCES
 from gta.report.style import GREY, STYLE, model_styles, save
 
@@ -160,4 +161,4 @@ def compression(training: Sequence[Path], runtimes: Path, evaluation: Path, out:
     made = compression_table(costs(training, jobs), summary, comparisons)
     save(draw(made), out)
     with atomic_path(table) as temporary:
-        made.to_csv(temporary, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
+        write_table(made, temporary, "%.6g")

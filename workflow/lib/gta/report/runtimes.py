@@ -11,6 +11,7 @@ from gta.cli import STAGES
 from gta.errors import UserError
 from gta.evaluation.tables import read_numbers
 from gta.files import atomic_path
+from gta.inputs.tables import write_table
 from gta.report.style import GREY, STYLE, save
 
 #: Columns of the table: seconds of wall clock, seconds of all cores, peak of resident memory in MiB.
@@ -93,4 +94,4 @@ def runtimes(benchmarks: Path, out: Path, table: Path) -> None:
     jobs = read_benchmarks(benchmarks)
     save(draw(jobs), out)
     with atomic_path(table) as temporary:
-        jobs.to_csv(temporary, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
+        write_table(jobs, temporary, "%.6g")
