@@ -16,15 +16,16 @@ from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.evaluation.correlation import spearman
 from gta.features.cnn import CnnExtractor
+from gta.features.extractor import GeneExtractor
 from gta.features.sequences import one_hot
 from gta.features.settings import FeatureSettings
 from gta.haplotypes import Reference
 
 
 def predict(networks: PromoterNetworks, sequences: torch.Tensor) -> np.ndarray:
-    """Average prediction of all networks."""
+    """The prediction from the average features of all networks."""
     with torch.no_grad():
-        return networks(one_hot(sequences))[1].mean(dim=1).numpy()
+        return networks.predict(networks(one_hot(sequences)).mean(dim=1)).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -111,14 +112,29 @@ def test_the_extractor_reads_what_was_saved(trained: training.TrainedNetworks, t
     trained.save(tmp_path)
     settings = FeatureSettings(extractor="cnn", weights=str(tmp_path), tile_length=tile_length)
     extractor = CnnExtractor(settings, torch.device("cpu"))
+    assert isinstance(extractor, GeneExtractor)
     letters = torch.randint(0, 4, (3, 128), generator=torch.Generator().manual_seed(1))
     sequences = torch.tensor([65, 67, 71, 84], dtype=torch.uint8)[letters]
-    features, tracks = extractor.read(sequences)
-    assert features.shape == (3, 4, len(extractor.feature_names)) == (3, 4, 8)
-    np.testing.assert_allclose(tracks[:, 0].numpy(), predict(trained.networks, sequences), rtol=1e-6)
+    read, _ = extractor.read(sequences)
+    features, tracks = extractor.of_gene("a gene of no training", read)
+    assert features.shape == (3, 4, len(extractor.feature_names)) == (3, 4, 4)
+    np.testing.assert_allclose(tracks[:, 0].numpy(), predict(trained.networks, sequences), rtol=1e-5)
     assert extractor.tile_edges.tolist() == [0, 32, 64, 96, 128]
     with pytest.raises(UserError, match="trained with tiles of 32 bp, not 64"):
         CnnExtractor(dataclasses.replace(settings, tile_length=64), torch.device("cpu"))
+
+
+def test_training_genes_are_read_by_the_network_that_left_them_out(
+    promoters: tuple[Cohort, Reference], trained: training.TrainedNetworks, tile_length: int, tmp_path: Path
+) -> None:
+    cohort, reference = promoters
+    trained.save(tmp_path)
+    settings = FeatureSettings(extractor="cnn", weights=str(tmp_path), tile_length=tile_length)
+    extractor = CnnExtractor(settings, torch.device("cpu"))
+    genes = cohort.gene_numbers("train")
+    read, _ = extractor.read(read_sequences(reference, cohort.genes.iloc[genes], 96, 32))
+    tracks = [extractor.of_gene(cohort.gene_names[gene], read[[row]])[1].item() for row, gene in enumerate(genes)]
+    np.testing.assert_allclose(tracks, trained.out_of_fold["mean"], rtol=1e-4, atol=1e-5)
 
 
 def test_a_damaged_folder_is_refused(trained: training.TrainedNetworks, tmp_path: Path) -> None:

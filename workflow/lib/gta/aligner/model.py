@@ -23,6 +23,7 @@ from gta.aligner.data import Batch, Scaling
 from gta.aligner.reading import PromptAttention, embedded_prompts, prompt_memory, read_after, read_with_prompt
 from gta.aligner.readout import MeanReadout
 from gta.aligner.tokens import pool_content
+from gta.cnn.network import CnnConfig, SharedHead
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig
 from gta.compressor.memory import Memory
 from gta.compressor.prompts import embed_cached, states_after
@@ -55,6 +56,7 @@ class AlignerConfig:
         reference: SHA-256 of the sequence of every contig of the reference, by name; empty if unknown.
         prompt_layers: Layers whose hidden states of the prompt are read for mean expression, embeddings included; 0: none.
         modulation: Components of these hidden states that may change the weights of the linear branch.
+        extractor_head: `CnnConfig` of the head of an extractor that was trained on the study; empty: none.
         target_mean: Mean over the training genes of mean expression, natural log.
         target_sd: Standard deviation of the same.
         language_model_name: The language model the aligner was trained with: its id and revision on the hub, or its folder.
@@ -86,6 +88,7 @@ class AlignerConfig:
     reference: dict[str, str]
     prompt_layers: int
     modulation: int
+    extractor_head: dict[str, Any]
     target_mean: float
     target_sd: float
     language_model_name: str
@@ -152,6 +155,7 @@ class Aligner(nn.Module):
         self.register_buffer("token_scale", torch.tensor(token_scale))
         states = 2 * config.prompt_layers * width
         self.additive = AdditivePart(config.features, states, config.modulation) if config.additive else None
+        self.extractor_head = SharedHead(CnnConfig(**config.extractor_head)) if config.extractor_head else None
         self.project = nn.Linear(config.features, width)
         self.project_difference = nn.Linear(config.features, width, bias=False)
         self.position = nn.Sequential(nn.Linear(3, width), nn.GELU(), nn.Linear(width, width))
@@ -201,7 +205,8 @@ class Aligner(nn.Module):
         linear = {"linear": 1, "features": self.config.features} if self.config.additive else {}
         states = self.config.prompt_layers * self.config.width
         prompt = {"prompt_mean": states, "prompt_last": states} if states else {}
-        return {**linear, "tokens": self.config.width, **prompt}
+        head = {"head": 1} if self.config.extractor_head else {}
+        return {**head, **linear, "tokens": self.config.width, **prompt}
 
     @property
     def scaling(self) -> Scaling:
@@ -405,12 +410,21 @@ class Aligner(nn.Module):
         states = self.prompt_states(batch, language_model, prompts, prompt_rows, memory)
         with torch.autocast(hidden.device.type, enabled=False):
             effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
-            return self._mean_inputs(self.hidden_norm(hidden.float()), effects, states)
+            return self._mean_inputs(batch, self.hidden_norm(hidden.float()), effects, states)
 
-    def _mean_inputs(self, hidden: torch.Tensor, effects: LinearEffects | None, states: torch.Tensor) -> torch.Tensor:
+    def _mean_inputs(
+        self, batch: Batch, hidden: torch.Tensor, effects: LinearEffects | None, states: torch.Tensor
+    ) -> torch.Tensor:
         pooled = (torch.softmax(self.pool_mean(hidden), dim=1) * hidden).sum(dim=1)
         linear = [] if effects is None else [effects.score[:, None], effects.features]
-        return torch.cat([*linear, pooled, states], dim=1)
+        head = [] if self.extractor_head is None else [self._extractor_prediction(batch)]
+        return torch.cat([*head, *linear, pooled, states], dim=1)
+
+    def _extractor_prediction(self, batch: Batch) -> torch.Tensor:
+        """Return the trained extractor's own prediction, (B, 1), standard deviations of mean expression."""
+        assert self.extractor_head is not None
+        predicted: torch.Tensor = self.extractor_head(batch.features * self.feature_sd + self.feature_mean)[:, None]
+        return predicted
 
     def read_out(self, hidden: torch.Tensor, batch: Batch, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean expression and deviation, each (B,).
@@ -423,7 +437,7 @@ class Aligner(nn.Module):
         hidden = self.hidden_norm(hidden)
         effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
         detached = self.training and not self.config.tokens_learn_means
-        mean = self.mean_readout(self._mean_inputs(hidden.detach() if detached else hidden, effects, states))
+        mean = self.mean_readout(self._mean_inputs(batch, hidden.detach() if detached else hidden, effects, states))
         change = (torch.softmax(self.pool_deviation(hidden), dim=1) * hidden).sum(dim=1)
         deviation = self.head_deviation(change).squeeze(1)
         return mean, deviation if effects is None else deviation + effects.deviation

@@ -149,6 +149,7 @@ def set_up(
         reference=reference or {},
         prompt_layers=_prompt_layers(settings, prompts),
         modulation=_modulation(settings, prompts, len(store.feature_names)),
+        extractor_head={} if settings.random_features else store.head,
         tile_length=store.tile_length,
         tiles=data.tiles,
         target_mean=float(gene_mean[train_genes].mean()),

@@ -1,1 +1,1 @@
-"""The trained extractor: a convolutional network that learns mean expression from the sequence around the TSS of training genes."""
+"""The trained extractor: convolutional networks that learn mean expression from sequence around the TSS."""

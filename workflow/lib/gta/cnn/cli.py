@@ -9,8 +9,9 @@ from gta.cnn.settings import CnnSettings
 
 EPILOG = """\
 Reads  the cohort's genes and expression, and the reference.
-Writes a folder for `features.extractor: cnn`: configuration and weights of the networks, the learning curves (history.tsv), and of
-each training gene the prediction of the network that was trained without it (out_of_fold.tsv: gene, mean; natural log).
+Writes a folder for `features.extractor: cnn`: configuration and weights of the networks, which network was trained without which
+gene (left_out.json), the learning curves (history.tsv), and the prediction of each training gene by the network that was trained
+without it (out_of_fold.tsv: gene, network, mean; natural log).
 
 The networks learn the mean expression of the training genes over the training individuals from the reference sequence around the
 TSS. Each is trained without one part of the training genes; validation and held-out genes are never learnt from. If it is

@@ -15,7 +15,7 @@ from gta.errors import UserError
 from gta.files import require_file
 
 #: Files of the folder.
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG, WEIGHTS, LEFT_OUT = "config.json", "model.safetensors", "left_out.json"
 #: Widths of the kernels of the three convolutions, bp and then positions of the layer below.
 KERNELS = (15, 7, 5)
 
@@ -31,7 +31,8 @@ class CnnConfig:
         networks: Number of networks.
         channels: Channels of each convolution.
         tile_channels: Features of a tile of each network.
-        dropout: Dropout before the dense layers.
+        dropout: Dropout before the layers of the head.
+        seed: Seed of the head.
         target_mean: Mean over the training genes of mean expression, natural log.
         target_sd: Standard deviation of the same.
     """
@@ -43,6 +44,7 @@ class CnnConfig:
     channels: int
     tile_channels: int
     dropout: float
+    seed: int
     target_mean: float
     target_sd: float
 
@@ -53,7 +55,7 @@ class CnnConfig:
 
 
 class PromoterNetwork(nn.Module):
-    """Three convolutions with batch normalisation and max-pooling, then a layer over all tiles.
+    """Three convolutions with batch normalisation and max-pooling, and the features of tiles from the last one.
 
     The design follows Basset (Kelley et al., Genome Research 2016) at a size that 10,000 genes can train.
     """
@@ -70,53 +72,76 @@ class PromoterNetwork(nn.Module):
         self.normalisations = nn.ModuleList(nn.BatchNorm2d(channels) for _ in KERNELS)
         self.pools = (4, STRIDE // 4, config.tile_length // STRIDE)
         self.tile = nn.Conv2d(channels, config.tile_channels, 1)
-        self.dropout = nn.Dropout(config.dropout)
-        self.dense = nn.Linear(config.tiles * config.tile_channels, 2 * channels)
-        self.head = nn.Linear(2 * channels, 1)
+        self.tile_normalisation = nn.BatchNorm2d(config.tile_channels)
 
-    def features(self, sequences: torch.Tensor) -> torch.Tensor:
-        """Return the features of tiles, (B, T, tile_channels), of one-hot sequences (B, 4, L)."""
+    def forward(self, sequences: torch.Tensor) -> torch.Tensor:
+        """Return the features of tiles, (B, T, tile_channels), of one-hot sequences (B, 4, L) in the gene's direction."""
         hidden = sequences[:, :, None].contiguous(memory_format=torch.channels_last)
         for convolution, normalisation, pool in zip(self.convolutions, self.normalisations, self.pools, strict=True):
             hidden = functional.max_pool2d(functional.gelu(normalisation(convolution(hidden))), (1, pool))
-        return functional.gelu(self.tile(hidden)).squeeze(2).transpose(1, 2)
+        return self.tile_normalisation(self.tile(hidden)).squeeze(2).transpose(1, 2)
+
+
+class SharedHead(nn.Module):
+    """What turns the features of all tiles into mean expression: two dense layers with random weights that are never trained.
+
+    All networks learn to be read by the same head. So a feature means the same in each of them: features of different networks
+    can be averaged, and those of a gene can come from a network that did not learn from it.
+    """
+
+    def __init__(self, config: CnnConfig):
+        """Draw the weights from the configuration's seed."""
+        super().__init__()
+        generator = torch.Generator().manual_seed(config.seed)
+        inputs, hidden = config.tiles * config.tile_channels, 2 * config.channels
+        self.register_buffer("dense", torch.randn(inputs, hidden, generator=generator) * inputs**-0.5)
+        self.register_buffer("bias", torch.randn(hidden, generator=generator))
+        self.register_buffer("head", torch.randn(hidden, generator=generator) * (2 / hidden) ** 0.5)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return the prediction, (B,), in standard deviations of the training genes, from features (B, T, tile_channels)."""
-        hidden = functional.gelu(self.dense(self.dropout(features.flatten(1))))
-        predicted: torch.Tensor = self.head(self.dropout(hidden)).squeeze(1)
+        hidden = functional.gelu(self.dropout(features.flatten(1)) @ self.dense + self.bias)
+        predicted: torch.Tensor = self.dropout(hidden) @ self.head
         return predicted
 
 
 class PromoterNetworks(nn.Module):
-    """The networks of the extractor, each trained without one part of the training genes."""
+    """The networks of the extractor, each trained without one part of the training genes, and the head that reads them."""
 
     def __init__(self, config: CnnConfig):
         """Build the networks with fresh weights."""
         super().__init__()
         self.config = config
         self.networks = nn.ModuleList(PromoterNetwork(config) for _ in range(config.networks))
+        self.head = SharedHead(config)
 
-    def forward(self, sequences: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Read one-hot sequences (B, 4, L) in the gene's direction.
+    def forward(self, sequences: torch.Tensor) -> torch.Tensor:
+        """Return the features of tiles by each network, (B, networks, T, tile_channels) float32.
 
-        Returns:
-            The features of tiles, (B, T, networks * tile_channels), and the prediction of each network, (B, networks), natural
-            log; both float32.
+        Args:
+            sequences: (B, 4, L) one-hot, in the gene's direction.
         """
-        features = [network.features(sequences).float() for network in self.networks]  # type: ignore[operator]
-        heads = [network(tiles) for network, tiles in zip(self.networks, features, strict=True)]
-        predicted = torch.stack(heads, dim=1).float() * self.config.target_sd + self.config.target_mean
-        return torch.cat(features, dim=2), predicted
+        return torch.stack([network(sequences).float() for network in self.networks], dim=1)
 
-    def save(self, folder: Path) -> None:
-        """Write configuration and weights into a folder that exists."""
+    def predict(self, features: torch.Tensor) -> torch.Tensor:
+        """Return mean expression, (B,) natural log, from features (B, T, tile_channels)."""
+        predicted: torch.Tensor = self.head(features) * self.config.target_sd + self.config.target_mean
+        return predicted
+
+    def save(self, folder: Path, left_out: dict[str, int]) -> None:
+        """Write configuration, weights, and which network was trained without which gene into a folder that exists."""
         (folder / CONFIG).write_text(json.dumps({"model_type": "gta-cnn", **asdict(self.config)}, indent=2) + "\n")
+        (folder / LEFT_OUT).write_text(json.dumps(left_out, indent=0) + "\n")
         save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
 
     @classmethod
-    def load(cls, folder: Path) -> "PromoterNetworks":
-        """Read a folder that `gta cnn` wrote, in evaluation mode with every weight frozen.
+    def load(cls, folder: Path) -> tuple["PromoterNetworks", dict[str, int]]:
+        """Read a folder that `gta cnn` wrote.
+
+        Returns:
+            The networks, in evaluation mode with every weight frozen; and the number of the network that was trained without each
+            training gene.
 
         Raises:
             UserError: if the folder holds no such networks, or lacks weights.
@@ -126,7 +151,8 @@ class PromoterNetworks(nn.Module):
             given = json.loads(path.read_text())
             networks = cls(CnnConfig(**{field.name: given[field.name] for field in fields(CnnConfig)}))
             networks.load_state_dict(load_file(require_file(folder / WEIGHTS, "weights of the networks")))
+            left_out = json.loads(require_file(folder / LEFT_OUT, "list of the training genes of the networks").read_text())
         except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise UserError(f"features.weights: {folder} holds no networks of gta cnn ({reason}): train them again.") from error
-        return networks.eval().requires_grad_(False)
+        return networks.eval().requires_grad_(False), {str(gene): int(network) for gene, network in left_out.items()}

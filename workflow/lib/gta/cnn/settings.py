@@ -19,8 +19,8 @@ class CnnSettings:
     downstream: int = setting(1024, "Bases read from the TSS base on; a multiple of the tile length.", minimum=16)
     networks: int = setting(
         4,
-        "Networks, whose average predicts. Each is trained without one part of the training genes, so that every training gene has"
-        " a prediction by a network that did not learn from it.",
+        "Number of networks, whose features are averaged. Each is trained without one part of the training genes, so that every"
+        " training gene has features from a network that did not learn from it.",
         minimum=2,
     )
     channels: int = setting(64, "Channels of each convolution.", minimum=4)

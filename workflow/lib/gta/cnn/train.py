@@ -15,7 +15,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from gta.checkpoint import Progress, load_checkpoint, random_states, save_checkpoint
-from gta.cnn.network import CnnConfig, PromoterNetwork, PromoterNetworks
+from gta.cnn.network import CnnConfig, PromoterNetwork, PromoterNetworks, SharedHead
 from gta.cnn.settings import CnnSettings, check
 from gta.cohort.folds import contiguous_folds
 from gta.cohort.tables import Cohort
@@ -23,6 +23,7 @@ from gta.errors import UserError
 from gta.evaluation.correlation import spearman
 from gta.features.sequences import one_hot, reverse_complement
 from gta.haplotypes import Reference
+from gta.inputs.tables import write_table
 from gta.processes import Workers, has_native_bfloat16
 from gta.schedule import one_cycle
 
@@ -32,6 +33,8 @@ WARM_UP = 0.1
 AT_ONCE = 256
 #: Fewest training genes that a network is trained on.
 MIN_GENES = 32
+#: Gives the standardised predictions of sequences.
+Predict = Callable[[torch.Tensor], np.ndarray]
 HISTORY = ["network", "epoch", "seconds", "train_loss", "left_out_spearman", "valid_spearman"]
 
 
@@ -40,9 +43,10 @@ class TrainedNetworks:
     """Trained networks and what they say of genes that they did not learn from.
 
     Attributes:
-        networks: All networks.
+        networks: All networks, on the CPU.
         history: `network epoch seconds train_loss left_out_spearman valid_spearman`.
-        out_of_fold: `gene mean` (natural log): of each training gene the prediction of the network that was trained without it.
+        out_of_fold: `gene network mean`: of each training gene the network that was trained without it, from 1, and its
+            prediction, natural log.
     """
 
     networks: PromoterNetworks
@@ -51,9 +55,9 @@ class TrainedNetworks:
 
     def save(self, folder: Path) -> None:
         """Write everything into a folder that exists."""
-        self.networks.save(folder)
-        self.history.to_csv(folder / "history.tsv", sep="\t", index=False, float_format="%.6g")
-        self.out_of_fold.to_csv(folder / "out_of_fold.tsv", sep="\t", index=False, float_format="%.6f")
+        self.networks.save(folder, dict(zip(self.out_of_fold["gene"], (self.out_of_fold["network"] - 1).tolist(), strict=True)))
+        write_table(self.history, folder / "history.tsv")
+        write_table(self.out_of_fold, folder / "out_of_fold.tsv")
 
 
 def read_sequences(reference: Reference, genes: pd.DataFrame, upstream: int, downstream: int) -> torch.Tensor:
@@ -104,7 +108,8 @@ def train(
     genes = cohort.gene_numbers("train")
     if len(genes) < MIN_GENES + settings.networks:
         raise UserError(
-            f"cnn: {len(genes)} training genes are too few to train a network; at least {MIN_GENES + settings.networks} are needed."
+            f"cnn: {len(genes)} training genes are too few to train networks; at least {MIN_GENES + settings.networks} are"
+            " needed."
         )
     response = cohort.expression[:, cohort.people_numbers("train")].mean(axis=1)
     config = CnnConfig(
@@ -115,6 +120,7 @@ def train(
         channels=settings.channels,
         tile_channels=settings.tile_channels,
         dropout=settings.dropout,
+        seed=seed,
         target_mean=float(response[genes].mean()),
         target_sd=float(response[genes].std()) or 1.0,
     )
@@ -125,20 +131,24 @@ def train(
     torch.manual_seed(seed)
     networks = PromoterNetworks(config).to(workers.device)
     history: list[dict[str, float]] = []
-    out_of_fold = np.zeros(len(genes))
+    trained_without, out_of_fold = np.zeros(len(genes), dtype=int), np.zeros(len(genes))
     for number, left_out in enumerate(contiguous_folds(cohort.genes, genes, settings.networks)):
         network = networks.networks[number]
         assert isinstance(network, PromoterNetwork)
         learnt = np.setdiff1d(np.arange(len(genes)), left_out)
 
-        def measure(network: PromoterNetwork = network, left_out: np.ndarray = left_out) -> dict[str, float]:
+        def predict(sequences: torch.Tensor, network: PromoterNetwork = network) -> np.ndarray:
+            return _predict(network, networks.head, sequences, workers)
+
+        def measure(predict: Predict = predict, left_out: np.ndarray = left_out) -> dict[str, float]:
             return {
-                "left_out_spearman": spearman(_predict(network, training[left_out], workers), target[genes[left_out]].numpy()),
-                "valid_spearman": spearman(_predict(network, validation, workers), target[valid].numpy()),
+                "left_out_spearman": spearman(predict(training[left_out]), target[genes[left_out]].numpy()),
+                "valid_spearman": spearman(predict(validation), target[valid].numpy()),
             }
 
         history += _train_one(
             network,
+            networks.head,
             training[learnt],
             target[genes[learnt]],
             settings,
@@ -148,10 +158,9 @@ def train(
             measure,
             checkpoints / f"network{number + 1}.safetensors" if checkpoints else None,
         )
-        out_of_fold[left_out] = _predict(network, training[left_out], workers)
-    table = pd.DataFrame(
-        {"gene": np.array(cohort.gene_names)[genes], "mean": out_of_fold * config.target_sd + config.target_mean}
-    )
+        trained_without[left_out], out_of_fold[left_out] = number + 1, predict(training[left_out])
+    means = out_of_fold * config.target_sd + config.target_mean
+    table = pd.DataFrame({"gene": np.array(cohort.gene_names)[genes], "network": trained_without, "mean": means})
     return TrainedNetworks(networks.eval().cpu(), pd.DataFrame(history, columns=HISTORY), table)
 
 
@@ -165,6 +174,7 @@ def _precision(settings: CnnSettings) -> str:
 
 def _train_one(
     network: PromoterNetwork,
+    head: SharedHead,
     letters: torch.Tensor,
     target: torch.Tensor,
     settings: CnnSettings,
@@ -178,6 +188,7 @@ def _train_one(
 
     Args:
         network: The network.
+        head: The head that all networks share, which is not trained.
         letters: (n, L) uint8, sequences of the genes that it learns from.
         target: (n,) mean expression, standardised.
         settings: How to train.
@@ -201,14 +212,15 @@ def _train_one(
     started = time.monotonic() - progress.seconds
     for epoch in range(len(progress.history) + 1, settings.epochs + 1):
         network.train()
+        head.train()
         order, losses = generator.permutation(len(letters)), []
         shown = tqdm(range(steps), desc=f"network {number}, epoch {epoch}", file=sys.stderr, mininterval=10, leave=False)
         for step in shown:
             rows = torch.from_numpy(order[step * settings.batch : (step + 1) * settings.batch])
             sequences = _perturbed(letters[rows].to(workers.device), settings, generator)
             with workers.autocast():
-                predicted = network(network.features(sequences))
-            loss = functional.mse_loss(predicted.float(), target[rows].to(workers.device))
+                features = network(sequences)
+            loss = functional.mse_loss(head(features.float()), target[rows].to(workers.device))
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -249,10 +261,11 @@ def _perturbed(letters: torch.Tensor, settings: CnnSettings, generator: np.rando
 
 
 @torch.no_grad()
-def _predict(network: PromoterNetwork, letters: torch.Tensor, workers: Workers) -> np.ndarray:
+def _predict(network: PromoterNetwork, head: SharedHead, letters: torch.Tensor, workers: Workers) -> np.ndarray:
     """Standardised prediction of sequences (n, L), (n,) float64, in float32 arithmetic."""
     network.eval()
-    parts = [network(network.features(one_hot(part.to(workers.device)))).cpu() for part in letters.split(AT_ONCE)]
+    head.eval()
+    parts = [head(network(one_hot(part.to(workers.device)))).cpu() for part in letters.split(AT_ONCE)]
     return torch.cat(parts).double().numpy() if parts else np.zeros(0)
 
 

@@ -13,12 +13,14 @@ from gta.aligner.settings import BY_GENES, for_reference_study
 from gta.aligner.settings import check as check_aligner
 from gta.baselines.settings import AND_PROMPT, TEXT_BASELINES
 from gta.baselines.settings import check as check_ridge
+from gta.cnn.settings import check as check_cnn
 from gta.cohort.settings import check as check_cohort
 from gta.compressor.settings import check as check_compressor
 from gta.download.manifest import ANNOTATION_COLUMNS as DOWNLOADED_COLUMNS
 from gta.download.manifest import Study, read_study
 from gta.errors import UserError
 from gta.features.factors import read_factors
+from gta.features.settings import TRAINED
 from gta.files import require_file
 from gta.inputs.names import match_contigs, match_genes, nearest
 from gta.language.hub import check_pinned
@@ -262,6 +264,8 @@ def _resolve_weights(features: Any, base: Path) -> Any:
         if features.weights is not None:
             raise UserError("features.weights: motif has no weights; name another extractor, or leave the key out.")
         return features
+    if features.weights is None and features.extractor in TRAINED:
+        return features
     if features.weights is None:
         raise UserError(
             f"features.weights: {features.extractor} needs weights; give a path, or the id of a repository on the Hugging Face"
@@ -337,6 +341,8 @@ def _check_consistency(run: Run) -> None:
             f"features.tile_length: tiles of {tile} bp do not fill windows of {window} bp (cohort.window_length); "
             "choose a length that divides the other."
         )
+    if run.trains_extractor:
+        check_cnn(run.sections["cnn"], tile)
     for name, settings in run.models.items():
         _within(f"models.{name}", check_aligner, settings)
         if run.sections["language"].examples and settings.compressor != "none":

@@ -11,7 +11,7 @@ from typing import Any
 from gta.baselines.settings import AND_PROMPT, TEXT_BASELINES
 from gta.compressor.settings import UNTRAINED
 from gta.download.manifest import Study
-from gta.features.settings import NAMED_FACTORS, ON_GPU, WITH_TRACKS
+from gta.features.settings import NAMED_FACTORS, ON_GPU, TRAINED, WITH_TRACKS
 from gta.features.weights import weight_files
 from gta.language.settings import MINILM
 from gta.language.template import template_file
@@ -322,9 +322,34 @@ class Run:
         return int(self.sections["features"].extractor in ON_GPU)
 
     @property
-    def weight_files(self) -> list[str]:
-        """The files of the user's network of sequence: none if it is on the hub, where a revision never changes."""
+    def trains_extractor(self) -> bool:
+        """Whether the feature extractor is trained on the study's training genes."""
         features = self.sections["features"]
+        return features.extractor in TRAINED and features.weights is None
+
+    @property
+    def gpus_of_extractor(self) -> int:
+        """How many GPUs the training of the extractor asks a cluster for."""
+        return int(self.sections["cnn"].device == "cuda")
+
+    @property
+    def trained_extractor(self) -> str:
+        """The folder of the extractor that is trained on the study."""
+        return f"{self.results}/cnn/model"
+
+    @property
+    def feature_options(self) -> str:
+        """Command-line options of the features, with the weights of an extractor that is trained on the study."""
+        if not self.trains_extractor:
+            return self.options("features")
+        return f"{self.options('features')} {as_options({'weights': self.trained_extractor})}"
+
+    @property
+    def weight_files(self) -> list[str]:
+        """The files of the network of sequence: none if it is on the hub, where a revision never changes."""
+        features = self.sections["features"]
+        if self.trains_extractor:
+            return [f"{self.trained_extractor}/{name}" for name in ("config.json", "model.safetensors", "left_out.json")]
         if features.weights is None or features.revision is not None:
             return []
         return [str(path) for path in weight_files(Path(features.weights))]

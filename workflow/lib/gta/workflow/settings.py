@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gta.aligner.settings import AlignerSettings
 from gta.attribution.settings import AttributionSettings
 from gta.baselines.settings import ElasticNetSettings, RidgeSettings, TopEqtlSettings
+from gta.cnn.settings import CnnSettings
 from gta.cohort.settings import CohortSettings
 from gta.compressor.settings import CompressorSettings
 from gta.evaluation.settings import EvaluationSettings
@@ -133,6 +134,7 @@ SECTIONS: dict[str, type] = {
     "cohort": CohortSection,
     "haplotypes": HaplotypeSettings,
     "features": FeatureSettings,
+    "cnn": CnnSettings,
     "language": LanguageSettings,
     "compressor": CompressorSettings,
     "aligner": AlignerSection,
