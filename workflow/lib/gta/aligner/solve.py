@@ -254,7 +254,8 @@ def held_out_means(setup: Setup, strengths: Sequence[float] | None = None) -> tu
 
     Returns:
         Table `gene mean` (natural log) of the training genes out of fold, if the read-out is solved; and of the validation genes,
-        unless their mean expression chose the best epoch. And the strength of each block of the read-out, empty if it is trained.
+        unless their mean expression chose the best epoch of several. And the strength of each block of the read-out, empty if it
+        is trained.
     """
     cohort, readout = setup.cohort, setup.aligner.mean_readout
     genes: list[np.ndarray] = []
@@ -266,7 +267,8 @@ def held_out_means(setup: Setup, strengths: Sequence[float] | None = None) -> tu
         by_block = dict(zip(readout.blocks, solution.strengths, strict=True))
         genes.append(cohort.gene_numbers("train"))
         means.append(solution.out_of_fold)
-    if not chosen_by_genes(setup.settings):
+    # Where gradient descent trains nothing there is no epoch to choose.
+    if not (setup.aligner.trained_parameters() and chosen_by_genes(setup.settings)):
         genes.append(cohort.gene_numbers("valid"))
         inputs = torch.from_numpy(mean_inputs(setup, genes[-1])).to(readout.weight.device)
         means.append(readout(inputs).double().cpu().numpy())
