@@ -4,11 +4,3 @@ much where it says a lot.
 Both studies are small so that a run takes half a minute of one CPU core; the numbers are noisier than those of the demo. See
 TOLERANCE and LEAST_GAIN for how far they spread.
 """
-
-from pathlib import Path
-
-import pytest
-
-from gta.cli import main
-from gta.evaluation.headline import read_summary
-from gta.evaluation.models import ACROSS_GENES

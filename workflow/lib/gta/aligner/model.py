@@ -30,6 +30,7 @@ from gta.compressor.prompts import embed_cached, states_after
 from gta.errors import UserError
 from gta.files import require_file
 from gta.language.cache import PromptCache
+from gta.language.models import reads_both_ways
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class AlignerConfig:
         dropout: Dropout on the projected features.
         additive: Whether there is a linear branch of the features.
         tokens_learn_means: Whether the loss on the mean of genes trains the aligned tokens and the read-out of it.
-        language_model: What reads the aligned tokens: pretrained, minilm, random, attention or none.
+        language_model: What reads the aligned tokens: pretrained, minilm, smollm2, random, attention or none.
         prompt: Which prompt each gene has: full, shuffled, symbol, blank or none.
         seed: Seed of the weights; also of the shuffling of prompts.
         extractor: Name of the feature extractor.
@@ -330,7 +331,7 @@ class Aligner(nn.Module):
             return torch.zeros(len(batch.gene), 0, device=device)
         if self.prompt_compressor is None:
             rows, number = torch.unique(prompt_rows[batch.gene], return_inverse=True)
-            states = prompts.states[rows.cpu()].to(device)
+            states = prompts.states[rows.cpu()].to(device, torch.float32)
         else:
             made = memory or self._compress(language_model, prompts, prompt_rows[batch.gene], device)
             states, number = states_after(language_model, made.distinct).to(device), made.number
@@ -356,7 +357,7 @@ class Aligner(nn.Module):
         Returns:
             Hidden states of the last layer, (B, N, D); of the tokens next to the TSS alone, if the others are compressed.
         """
-        if prompts.keys is None:
+        if reads_both_ways(language_model):
             return read_with_prompt(language_model, tokens, prompts, rows)
         if memory is not None:
             before = memory.distinct.rows(memory.number)

@@ -13,10 +13,11 @@ class AlignerSettings:
 
     language_model: str = setting(
         "pretrained",
-        "What reads prompt and aligned tokens: pretrained (the model of the section `language`) or minilm (an encoder; see"
-        " docs/language.md); or as an ablation random (the architecture of the first with random weights, its own prompts and"
-        " prototypes), attention (one trained layer of attention in its place) or none (aligned tokens go straight to the head).",
-        choices=("pretrained", "minilm", "random", "attention", "none"),
+        "What reads prompt and aligned tokens: pretrained (the model of the section `language`), minilm (an encoder) or smollm2"
+        " (see docs/language.md); or as an ablation random (the architecture of the first with random weights, its own prompts"
+        " and prototypes), attention (one trained layer of attention in its place) or none (aligned tokens go straight to the"
+        " head).",
+        choices=("pretrained", "minilm", "smollm2", "random", "attention", "none"),
     )
     prompt: str = setting(
         "full",

@@ -22,7 +22,7 @@ from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig, co
 from gta.errors import UserError
 from gta.features.store import FeatureStore
 from gta.language.cache import PromptCache
-from gta.language.models import fingerprint, word_embeddings
+from gta.language.models import fingerprint, reads_both_ways, word_embeddings
 from gta.language.prototypes import Prototypes
 from gta.processes import Workers
 
@@ -129,7 +129,7 @@ def set_up(
     pieces = _pieces(settings, data, token_edges)
     if compressor:
         _check_compressor(settings, compressor.config)
-    if prompts.keys is None and (compressor or pieces):
+    if reads_both_ways(language_model) and (compressor or pieces):
         raise UserError("aligner.context, aligner.tune_compressor: an encoder reads no memory; take a causal language model.")
     config = AlignerConfig(
         features=len(store.feature_names),

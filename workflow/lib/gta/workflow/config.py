@@ -24,7 +24,8 @@ from gta.features.settings import TRAINED
 from gta.files import require_file
 from gta.inputs.names import match_contigs, match_genes, nearest
 from gta.language.hub import check_pinned
-from gta.language.settings import MINILM, MINILM_WIDTH, check_sources
+from gta.language.places import find_gguf
+from gta.language.settings import PACKAGED, check_sources
 from gta.language.settings import check as check_language
 from gta.language.template import QUESTION, compile_template
 from gta.predict.settings import PredictSettings
@@ -246,7 +247,7 @@ def _resolve_language_model(language: Any, base: Path) -> Any:
     if language.revision is not None:
         check_pinned(language.model, language.revision)
         return language
-    if language.model == MINILM:
+    if language.model in PACKAGED:
         return language
     return dataclasses.replace(language, model=os.path.normpath(base / language.model))
 
@@ -408,10 +409,12 @@ def _check_files(run: Run, data_dir: str | None) -> None:
             f"features.weights: there is no {features.weights}; give the path of the weights, or a `revision` of the hub."
         )
     language = run.sections["language"]
-    if _is_folder(language) and not (Path(language.model) / "config.json").is_file():
+    if run.gguf_files:
+        require_file(run.gguf_files[0], "GGUF file of language.model,")
+    elif _is_folder(language) and not (Path(language.model) / "config.json").is_file():
         raise UserError(
             f"language.model: {language.model} is no folder of a Hugging Face model (it has no config.json); give such a folder,"
-            " or the id of a repository on the hub with its `revision`, or leave the key out to pretrain a small one."
+            " a GGUF file, or the id of a repository on the hub with its `revision`, or leave the key out to pretrain one."
         )
     for path in run.corpus_files:
         require_file(path, "corpus of compressor.corpus,")
@@ -466,9 +469,11 @@ def _check_language(run: Run) -> None:
         columns = names.columns_of_annotation(str(run.data.annotation))
     columns += [column for key in run.text_sources for column in TEXT_SOURCES[key] if column not in columns]
     check_sources(run.text_sources)
+    _check_blocks(run.sections["language"])
     compile_template(run.sections["language"].template, [*columns, *QUESTION])
     for name, model in run.models.items():
-        width = MINILM_WIDTH if model.language_model == MINILM else _width(run.sections["language"])
+        packaged = PACKAGED.get(model.language_model)
+        width = packaged[0] if packaged else _width(run.sections["language"])
         if width is not None and width % model.heads:
             key = "aligner.heads" if model.heads == run.sections["aligner"].heads else f"models.{name}.heads"
             raise UserError(f"{key}: {model.heads} does not divide the language model's width, {width}; choose a divisor of it.")
@@ -476,24 +481,44 @@ def _check_language(run: Run) -> None:
 
 def _is_folder(language: LanguageSettings) -> bool:
     """Whether the language model is a folder of the user's."""
-    return language.model not in (None, MINILM) and language.revision is None
+    return language.model not in (None, *PACKAGED) and language.revision is None
 
 
 def _width(language: LanguageSettings) -> int | None:
     """Width of the language model's embedding space; None where its folder does not tell."""
     if language.model is None:
         return language.hidden_size
-    if language.model == MINILM:
-        return MINILM_WIDTH
-    if not _is_folder(language):
-        return None
-    path = Path(language.model) / "config.json"
+    if language.model in PACKAGED:
+        return PACKAGED[language.model][0]
+    config = _model_config(language)
+    widths = [config.get(key) for key in ("hidden_size", "n_embd", "d_model")]
+    return next((width for width in widths if isinstance(width, int) and width > 0), None)
+
+
+def _check_blocks(language: LanguageSettings) -> None:
+    """The language model has as many transformer blocks as are to be read with, where that is known before it is read."""
+    if language.blocks is None:
+        return
+    if language.model is None:
+        there: Any = language.layers
+    elif language.model in PACKAGED:
+        there = PACKAGED[language.model][1]
+    else:
+        there = next((value for key in ("num_hidden_layers", "n_layer") if (value := _model_config(language).get(key))), None)
+    if isinstance(there, int) and language.blocks > there:
+        raise UserError(f"language.blocks: {language.blocks} are wanted, but the language model has {there}; empty: all.")
+
+
+def _model_config(language: LanguageSettings) -> dict[str, Any]:
+    """What `config.json` of the user's language model says; nothing if the language model is no folder."""
+    if not _is_folder(language) or find_gguf(Path(str(language.model))) is not None:
+        return {}
+    path = Path(str(language.model)) / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"language.model: {path} is not JSON ({error}); download the model again.") from error
-    widths = [config.get(key) for key in ("hidden_size", "n_embd", "d_model")] if isinstance(config, dict) else []
-    return next((width for width in widths if isinstance(width, int) and width > 0), None)
+    return config if isinstance(config, dict) else {}
 
 
 def _check_names(run: Run) -> None:

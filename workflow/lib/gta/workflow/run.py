@@ -13,7 +13,8 @@ from gta.compressor.settings import UNTRAINED
 from gta.download.manifest import Study
 from gta.features.settings import NAMED_FACTORS, ON_GPU, TRAINED, WITH_TRACKS
 from gta.features.weights import weight_files
-from gta.language.settings import MINILM
+from gta.language.places import find_gguf
+from gta.language.settings import PACKAGED
 from gta.language.template import template_file
 from gta.settings import as_options
 from gta.simulate.names import contig_names
@@ -128,13 +129,29 @@ class Run:
 
     @property
     def language_model(self) -> str:
-        """The folder of the language model: the user's, or the one that the run makes."""
+        """The folder of the language model: the user's, or one that the run makes."""
+        return self.whole_language_model if self.sections["language"].blocks is None else f"{self.results}/language/first_blocks"
+
+    @property
+    def whole_language_model(self) -> str:
+        """The folder of the language model with all of its transformer blocks."""
         language = self.sections["language"]
         if language.revision is not None:
             return f"{self.results}/language/downloaded"
-        if language.model == MINILM:
-            return f"{self.results}/language/minilm/model"
+        if language.model in PACKAGED:
+            return f"{self.results}/language/{language.model}/model"
+        if self.gguf_files:
+            return f"{self.results}/language/converted"
         return language.model or f"{self.results}/language/model"
+
+    @property
+    def gguf_files(self) -> list[str]:
+        """The user's GGUF file, if the language model is one."""
+        language = self.sections["language"]
+        if language.model in (None, *PACKAGED) or language.revision is not None:
+            return []
+        file = find_gguf(Path(language.model))
+        return [] if file is None else [str(file)]
 
     @property
     def input_files(self) -> dict[str, str]:
@@ -158,12 +175,12 @@ class Run:
         return {} if file is None else {"template": str(file)}
 
     def reads_with(self, model: str) -> str:
-        """Which language model goes with one of the models: pretrained, minilm or random.
+        """Which language model goes with one of the models: pretrained, one from PyPI, or random.
 
         What reads no language model, or only its words, is built as beside the pretrained one.
         """
         kind = self.models[model].language_model
-        return kind if kind in ("random", MINILM) else "pretrained"
+        return kind if kind in ("random", *PACKAGED) else "pretrained"
 
     def model_folder(self, kind: str) -> str:
         """The folder of a language model, by what `reads_with` calls it."""
@@ -298,17 +315,24 @@ class Run:
 
     def language_model_files(self, kind: str) -> list[str]:
         """The files of the user's language model: a change within its folder must be noticed. None if the run makes it."""
+        return [] if kind != "pretrained" or self.sections["language"].blocks is not None else self.whole_language_model_files
+
+    @property
+    def whole_language_model_files(self) -> list[str]:
+        """The files of the user's language model with all of its transformer blocks; none if the run makes it."""
         language = self.sections["language"]
-        if kind != "pretrained" or language.model in (None, MINILM) or language.revision is not None:
+        if self.whole_language_model != language.model:
             return []
         names = ("config.json", "tokenizer*", "*.safetensors")
         return sorted(str(path) for name in names for path in Path(language.model).glob(name))
 
     @cached_property
     def language_model_mb(self) -> int:
-        """Memory for the user's language model, MB: its files hold two bytes per weight, which come to four in memory."""
-        files = [Path(path) for path in self.language_model_files("pretrained") if path.endswith(".safetensors")]
-        return 3 * sum(path.stat().st_size for path in files if path.exists()) // 2**20
+        """Memory for the user's language model, MB: its files hold two bytes per weight, or half of one, four in memory."""
+        files = [Path(path) for path in self.whole_language_model_files if path.endswith(".safetensors")]
+        sizes = [3 * path.stat().st_size for path in files if path.exists()]
+        sizes += [12 * Path(path).stat().st_size for path in self.gguf_files if Path(path).exists()]
+        return sum(sizes) // 2**20
 
     @property
     def factor_files(self) -> list[str]:
@@ -402,7 +426,9 @@ class Run:
 
     def prompt_options(self, prompt: str) -> str:
         """Command-line options of the prompts in one mode, quoted for the shell."""
-        options = self.options("language", "template", "task", "cell_type", "max_prompt_tokens", "truncation")
+        options = self.options(
+            "language", "template", "task", "cell_type", "max_prompt_tokens", "truncation", "precision", "max_cache_gb"
+        )
         examples = self.example_files(prompt)
         if not examples:
             return options
