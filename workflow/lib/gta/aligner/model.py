@@ -57,7 +57,6 @@ class AlignerConfig:
         reference: SHA-256 of the sequence of every contig of the reference, by name; empty if unknown.
         prompt_layers: Layers whose hidden states of the prompt are read for mean expression, embeddings included; 0: none.
         modulation: Components of these hidden states that may change the weights of the linear branch.
-        extractor_head: `CnnConfig` of the head of an extractor that was trained on the study; empty: none.
         target_mean: Mean over the training genes of mean expression, natural log.
         target_sd: Standard deviation of the same.
         language_model_name: The language model the aligner was trained with: its id and revision on the hub, or its folder.
@@ -66,6 +65,7 @@ class AlignerConfig:
         context_compressor: The same of the compressor of distal tokens; empty: none.
         context_edges: With one, borders of the pieces of the window, in aligned tokens.
         context_near: With one, number of the piece that is not compressed.
+        extractor_head: `CnnConfig` of the head of an extractor that was trained on the study; empty: none.
         mean_only: Whether it is of a reference study: without genotypes nothing was learnt of differences between individuals,
             and their deviation is 0. In `config.json` only where it is true.
     """
@@ -89,7 +89,6 @@ class AlignerConfig:
     reference: dict[str, str]
     prompt_layers: int
     modulation: int
-    extractor_head: dict[str, Any]
     target_mean: float
     target_sd: float
     language_model_name: str
@@ -98,6 +97,7 @@ class AlignerConfig:
     context_compressor: dict[str, Any] = field(default_factory=dict)
     context_edges: list[int] = field(default_factory=list)
     context_near: int = 0
+    extractor_head: dict[str, Any] = field(default_factory=dict)
     mean_only: bool = False
 
 
