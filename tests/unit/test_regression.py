@@ -165,3 +165,18 @@ def test_a_feature_of_strength_0_is_left_out() -> None:
     y = x.sum(axis=1)
     found = ridge_by_folds(normal_equations(x, y, 4), 60, np.array([1.0, 0.0, 1.0]))
     assert found.coefficients[1] == 0 and (found.coefficients[[0, 2]] > 0.4).all()
+
+
+def test_columns_of_a_common_scale_keep_their_proportions() -> None:
+    generator = np.random.default_rng(4)
+    columns = generator.standard_normal((80, 6)) * np.array([4.0, 2.0, 1.0, 0.5, 0.25, 0.0])
+    response = columns[:, 0] + generator.standard_normal(80)
+    folds = [np.arange(40), np.arange(40, 80)]
+    together = block_ridge(columns, [6], response, folds, strengths=[1.0], common_scale=[0])
+    # As a ridge regression on the centred columns, all divided by the root of their mean variance.
+    scale = np.sqrt(columns.var(axis=0).mean())
+    centred = (columns - columns.mean(axis=0)) / scale
+    target = (response - response.mean()) / response.std()
+    expected = np.linalg.solve(centred.T @ centred + 6 * np.eye(6), centred.T @ target) * response.std()
+    np.testing.assert_allclose(together.weight[:5], expected[:5], rtol=1e-8)
+    assert together.weight[5] == 0 or np.isinf(together.scale[5])

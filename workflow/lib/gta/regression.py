@@ -136,6 +136,7 @@ def block_ridge(
     folds: Sequence[np.ndarray],
     strengths: Sequence[float] | None = None,
     out_of_fold: bool = True,
+    common_scale: Sequence[int] = (),
 ) -> BlockRidge:
     """Fit a ridge regression with a penalty for each block of columns, chosen by cross-validation.
 
@@ -155,9 +156,14 @@ def block_ridge(
         folds: A partition of the rows, as arrays of indices.
         strengths: The strength of each block; None: they are chosen.
         out_of_fold: Whether predictions out of fold are returned.
+        common_scale: Numbers of the blocks whose columns are not standardised one by one, but divided by one number, so that
+            columns that vary more have more weight.
     """
     borders = list(itertools.pairwise(np.cumsum([0, *sizes]).tolist()))
-    parts = [standardisation(inputs[:, start:end]) for start, end in borders]
+    parts = [
+        (centred_together if number in common_scale else standardisation)(inputs[:, start:end])
+        for number, (start, end) in enumerate(borders)
+    ]
     centre, scale = (np.concatenate(values) for values in zip(*parts, strict=True))
     bias, noise = float(response.mean()), float(response.std()) or 1.0
     target = (response - bias) / noise
@@ -191,6 +197,23 @@ def standardisation(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     varies = spread > 1e-6 * np.maximum(1.0, np.abs(centre))
     smallest = SMALLEST_SCALE * np.median(spread[varies]) if varies.any() else 1.0
     return centre, np.where(varies, np.maximum(spread, smallest), np.inf)
+
+
+def centred_together(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of each column and, as the divisor of all, the root of their mean variance.
+
+    Args:
+        columns: (n, N) of one kind.
+
+    Returns:
+        Two (N,) float64; infinity in the second for a column that does not vary.
+    """
+    centre, scale = np.empty(columns.shape[1]), np.empty(columns.shape[1])
+    for start in range(0, columns.shape[1], PART):
+        part = columns[:, start : start + PART].astype(np.float64)
+        centre[start : start + PART], scale[start : start + PART] = part.mean(axis=0), part.std(axis=0)
+    varies = scale > 1e-6 * np.maximum(1.0, np.abs(centre))
+    return centre, np.where(varies, np.sqrt((scale**2).mean()) if len(scale) else 1.0, np.inf)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 from gta.aligner.additive import AdditivePart, LinearEffects
 from gta.aligner.context import Pieces, compress_context
 from gta.aligner.data import Batch, Scaling
+from gta.aligner.lexical import TokenCounts
 from gta.aligner.reading import PromptAttention, embedded_prompts, prompt_memory, read_after, read_with_prompt
 from gta.aligner.readout import MeanReadout
 from gta.aligner.tokens import pool_content
@@ -66,6 +67,7 @@ class AlignerConfig:
         context_edges: With one, borders of the pieces of the window, in aligned tokens.
         context_near: With one, number of the piece that is not compressed.
         extractor_head: `CnnConfig` of the head of an extractor that was trained on the study; empty: none.
+        prompt_tokens: Tokens whose counts in the prompt are read for mean expression; 0: none.
         mean_only: Whether it is of a reference study: without genotypes nothing was learnt of differences between individuals,
             and their deviation is 0. In `config.json` only where it is true.
     """
@@ -98,6 +100,7 @@ class AlignerConfig:
     context_edges: list[int] = field(default_factory=list)
     context_near: int = 0
     extractor_head: dict[str, Any] = field(default_factory=dict)
+    prompt_tokens: int = 0
     mean_only: bool = False
 
 
@@ -157,6 +160,7 @@ class Aligner(nn.Module):
         states = 2 * config.prompt_layers * width
         self.additive = AdditivePart(config.features, states, config.modulation) if config.additive else None
         self.extractor_head = SharedHead(CnnConfig(**config.extractor_head)) if config.extractor_head else None
+        self.token_counts = TokenCounts(config.prompt_tokens) if config.prompt_tokens else None
         self.project = nn.Linear(config.features, width)
         self.project_difference = nn.Linear(config.features, width, bias=False)
         self.position = nn.Sequential(nn.Linear(3, width), nn.GELU(), nn.Linear(width, width))
@@ -206,6 +210,8 @@ class Aligner(nn.Module):
         linear = {"linear": 1, "features": self.config.features} if self.config.additive else {}
         states = self.config.prompt_layers * self.config.width
         prompt = {"prompt_mean": states, "prompt_last": states} if states else {}
+        if self.config.prompt_tokens:
+            prompt["prompt_tokens"] = self.config.prompt_tokens
         head = {"head": 1} if self.config.extractor_head else {}
         return {**head, **linear, "tokens": self.config.width, **prompt}
 
@@ -290,9 +296,10 @@ class Aligner(nn.Module):
         memory = self._compressed(batch, language_model, prompts, prompt_rows)
         hidden = self.hidden(batch, language_model, prompts, prompt_rows, memory)
         states = self.prompt_states(batch, language_model, prompts, prompt_rows, memory)
+        counts = self.prompt_counts(batch, prompts, prompt_rows)
         # Differences between people are small: from here on in full precision, whatever the language model computes in.
         with torch.autocast(hidden.device.type, enabled=False):
-            return self.read_out(hidden.float(), batch, states)
+            return self.read_out(hidden.float(), batch, states, counts)
 
     def hidden(
         self,
@@ -336,6 +343,14 @@ class Aligner(nn.Module):
             made = memory or self._compress(language_model, prompts, prompt_rows[batch.gene], device)
             states, number = states_after(language_model, made.distinct).to(device), made.number
         return states[:, : self.config.prompt_layers].transpose(1, 2).flatten(1)[number]
+
+    def prompt_counts(self, batch: Batch, prompts: PromptCache | None, prompt_rows: torch.Tensor | None) -> torch.Tensor:
+        """Return the weighted counts of the tokens of the prompts, (B, prompt_tokens) float32."""
+        if self.token_counts is None or prompts is None or prompt_rows is None:
+            return torch.zeros(len(batch.gene), 0, device=batch.features.device)
+        rows, number = torch.unique(prompt_rows[batch.gene], return_inverse=True)
+        counts: torch.Tensor = self.token_counts(prompts, rows)
+        return counts[number]
 
     def read(
         self,
@@ -411,15 +426,16 @@ class Aligner(nn.Module):
         states = self.prompt_states(batch, language_model, prompts, prompt_rows, memory)
         with torch.autocast(hidden.device.type, enabled=False):
             effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
-            return self._mean_inputs(batch, self.hidden_norm(hidden.float()), effects, states)
+            counts = self.prompt_counts(batch, prompts, prompt_rows)
+            return self._mean_inputs(batch, self.hidden_norm(hidden.float()), effects, states, counts)
 
     def _mean_inputs(
-        self, batch: Batch, hidden: torch.Tensor, effects: LinearEffects | None, states: torch.Tensor
+        self, batch: Batch, hidden: torch.Tensor, effects: LinearEffects | None, states: torch.Tensor, counts: torch.Tensor
     ) -> torch.Tensor:
         pooled = (torch.softmax(self.pool_mean(hidden), dim=1) * hidden).sum(dim=1)
         linear = [] if effects is None else [effects.score[:, None], effects.features]
         head = [] if self.extractor_head is None else [self._extractor_prediction(batch)]
-        return torch.cat([*head, *linear, pooled, states], dim=1)
+        return torch.cat([*head, *linear, pooled, states, counts], dim=1)
 
     def _extractor_prediction(self, batch: Batch) -> torch.Tensor:
         """Return the trained extractor's own prediction, (B, 1), standard deviations of mean expression."""
@@ -427,18 +443,22 @@ class Aligner(nn.Module):
         predicted: torch.Tensor = self.extractor_head(batch.features * self.feature_sd + self.feature_mean)[:, None]
         return predicted
 
-    def read_out(self, hidden: torch.Tensor, batch: Batch, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def read_out(
+        self, hidden: torch.Tensor, batch: Batch, states: torch.Tensor, counts: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean expression and deviation, each (B,).
 
         Args:
             hidden: (B, N, D) float32, what was read at the aligned positions.
             batch: The haplotypes.
             states: (B, 2 * prompt_layers * D) float32, from `prompt_states`.
+            counts: (B, prompt_tokens) float32, from `prompt_counts`; None: there are none.
         """
+        counts = states.new_zeros(len(states), 0) if counts is None else counts
         hidden = self.hidden_norm(hidden)
         effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
         detached = self.training and not self.config.tokens_learn_means
-        mean = self.mean_readout(self._mean_inputs(batch, hidden.detach() if detached else hidden, effects, states))
+        mean = self.mean_readout(self._mean_inputs(batch, hidden.detach() if detached else hidden, effects, states, counts))
         change = (torch.softmax(self.pool_deviation(hidden), dim=1) * hidden).sum(dim=1)
         deviation = self.head_deviation(change).squeeze(1)
         return mean, deviation if effects is None else deviation + effects.deviation

@@ -76,6 +76,11 @@ class AlignerSettings:
         " feature may act otherwise in another kind of gene; cross-validation over training genes decides whether. 0: none.",
         minimum=0,
     )
+    prompt_tokens: bool = setting(
+        False,
+        "true: mean expression is also read from which tokens the prompt has (their tf-idf), past the language model: of"
+        " thousands of genes that tells what few tokens of a name or a summary say. false: from the language model alone.",
+    )
     tokens_learn_means: bool = setting(
         False,
         "How mean expression is read. false: by a ridge regression in closed form on hidden states of prompt and aligned tokens"

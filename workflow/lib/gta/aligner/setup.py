@@ -13,9 +13,10 @@ from transformers import PreTrainedModel
 
 from gta.aligner.context import Pieces, divide
 from gta.aligner.data import AlignerData, Scaling, require_same_people, with_random_features
+from gta.aligner.lexical import fit_vocabulary
 from gta.aligner.model import Aligner, AlignerConfig
 from gta.aligner.predict import place, predict_people
-from gta.aligner.reading import Reader, make_reader
+from gta.aligner.reading import Reader, make_reader, prompt_rows
 from gta.aligner.settings import AlignerSettings, check, for_reference_study
 from gta.cohort.tables import Cohort
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig, config_of
@@ -131,6 +132,7 @@ def set_up(
         _check_compressor(settings, compressor.config)
     if reads_both_ways(language_model) and (compressor or pieces):
         raise UserError("aligner.context, aligner.tune_compressor: an encoder reads no memory; take a causal language model.")
+    counted = _counted_tokens(settings, prompts, cohort, seed)
     config = AlignerConfig(
         features=len(store.feature_names),
         width=words.shape[1],
@@ -149,7 +151,6 @@ def set_up(
         reference=reference or {},
         prompt_layers=_prompt_layers(settings, prompts),
         modulation=_modulation(settings, prompts, len(store.feature_names)),
-        extractor_head={} if settings.random_features else store.head,
         tile_length=store.tile_length,
         tiles=data.tiles,
         target_mean=float(gene_mean[train_genes].mean()),
@@ -160,11 +161,15 @@ def set_up(
         context_compressor=_context_compressor(settings, seed, language_model_sha256) if pieces else {},
         context_edges=pieces.edges if pieces else [],
         context_near=pieces.near if pieces else 0,
+        extractor_head={} if settings.random_features else store.head,
+        prompt_tokens=len(counted[0]),
         mean_only=cohort.reference_study,
     )
     token_scale = float(words.pow(2).mean().sqrt())
     vocabulary = _vocabulary(words, len(prototypes.vectors), workers) if settings.alignment == "linear" else None
     aligner = Aligner(config, prototypes.vectors, scaling, token_scale, vocabulary, language_model)
+    if aligner.token_counts is not None:
+        aligner.token_counts.take(counted)
     if compressor and aligner.prompt_compressor:
         aligner.prompt_compressor.load_state_dict(compressor.state_dict())
     reader = make_reader(
@@ -260,6 +265,16 @@ def _say_reference_study(settings: AlignerSettings, workers: Workers) -> None:
 def _prompt_layers(settings: AlignerSettings, prompts: PromptCache) -> int:
     """How many layers' hidden states of the prompt are read: all; the token embeddings alone where no language model reads."""
     return {"none": 0, "attention": 1}.get(settings.language_model, prompts.states.shape[1])
+
+
+def _counted_tokens(
+    settings: AlignerSettings, prompts: PromptCache, cohort: Cohort, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which tokens of the prompts are counted, and their weights; none where no prompt is read, or slots stand for no tokens."""
+    if not settings.prompt_tokens or settings.language_model == "none" or prompts.tokens is None:
+        return torch.zeros(0, dtype=torch.long), torch.zeros(0)
+    rows = prompt_rows(prompts, cohort.gene_names, settings.prompt, seed)
+    return fit_vocabulary(prompts, rows[torch.from_numpy(cohort.gene_numbers("train"))])
 
 
 def _modulation(settings: AlignerSettings, prompts: PromptCache, features: int) -> int:

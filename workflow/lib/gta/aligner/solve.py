@@ -24,6 +24,8 @@ from gta.regression import (
     standardisation,
 )
 
+#: Blocks of the read-out whose columns share one scale: rare tokens would otherwise have the weight of common ones.
+COMMON_SCALE = ("prompt_tokens",)
 #: Genes whose reference haplotypes are read at once.
 GENES = 32
 #: Training individuals of each gene that the linear branch starts from, at the most, evenly spaced.
@@ -239,7 +241,8 @@ def solve_mean_readout(setup: Setup, strengths: Sequence[float] | None = None, o
     inputs = mean_inputs(setup, genes)
     folds = contiguous_folds(cohort.genes, genes)
     sizes = list(aligner.mean_readout.blocks.values())
-    solution = block_ridge(inputs, sizes, setup.gene_mean[genes], folds, strengths, out_of_fold)
+    together = [number for number, name in enumerate(aligner.mean_readout.blocks) if name in COMMON_SCALE]
+    solution = block_ridge(inputs, sizes, setup.gene_mean[genes], folds, strengths, out_of_fold, together)
     aligner.mean_readout.take(solution)
     return solution
 
