@@ -185,7 +185,9 @@ def learning_curve(cohort: Cohort, models: dict[str, Trained]) -> pd.DataFrame:
 def main(argv: Sequence[str] | None = None) -> int:
     """Probe, write and print; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=ROOT / "results" / "demo", help="results of a finished run [results/demo]")
+    parser.add_argument(
+        "--results", type=Path, default=ROOT / "results" / "demo", help="results of a finished run [results/demo]"
+    )
     parser.add_argument("--seed", type=int, default=1, help="training seed of the model gta; also of the shuffling [1]")
     parser.add_argument("--out", type=Path, default=RESULT, help="table to write [benchmarks/results/prompt_probe.tsv]")
     arguments = parser.parse_args(argv)
