@@ -1,5 +1,6 @@
 """A small cohort whose expression follows one feature, and a tiny frozen language model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,22 @@ def make_cohort(store: FeatureStore) -> Cohort:
         }
     )
     return Cohort(people, genes, expression)
+
+
+def make_reference_study(individuals: int = 1, seed: int = 0) -> tuple[Cohort, FeatureStore]:
+    """A study without genotypes: the reference haplotypes of `make_store`, and expression that follows feature CAUSAL in them."""
+    store = make_store(seed)
+    people = store.people[:individuals]
+    nobody_differs = np.zeros((individuals, 2), dtype=np.int32)
+    by_gene = {
+        name: replace(gene, rows=gene.rows[:TILES], index=gene.index[:1], carriers=nobody_differs)
+        for name, gene in store.by_gene.items()
+    }
+    cohort = make_cohort(store)
+    sums = np.array([gene.rows[:, CAUSAL].sum() for gene in by_gene.values()])
+    expression = sums[:, None] + 0.05 * np.random.default_rng(2).normal(size=(GENES, individuals))
+    table = pd.DataFrame({"person": people, "population": "x", "split": "train"})
+    return Cohort(table, cohort.genes, expression), replace(store, people=people, by_gene=by_gene)
 
 
 def write_cohort(cohort: Cohort, folder: Path) -> Path:

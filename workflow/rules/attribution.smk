@@ -64,7 +64,7 @@ rule attribution:
         folder=subpath(output.tiles, parent=True),
         seed=RUN.seed,
         elements=lambda wildcards: as_options(RUN.known_elements | RUN.known_eqtls),
-        options=lambda wildcards: f"{RUN.options('attribution')} {RUN.options('features')}",
+        options=lambda wildcards: f"{RUN.options('attribution')} {RUN.feature_options}",
     message:
         "Attributing the predictions of {wildcards.model} to the tiles of every window"
     shell:

@@ -1,8 +1,7 @@
 rule evaluation_score:
     input:
         **RUN.gene_groups,
-        elastic_net="<results>/baselines/elastic_net.genes.tsv",
-        top_eqtl="<results>/baselines/top_eqtl.variants.tsv",
+        **RUN.genotype_tables,
         cohort="<results>/cohort/genes.tsv",
         people="<results>/cohort/people.tsv",
         expression="<results>/cohort/expression.parquet",
@@ -28,13 +27,12 @@ rule evaluation_score:
         folder=subpath(output.summary, parent=True),
         seed=RUN.seed,
         options=lambda wildcards: RUN.options("evaluation"),
-        files=lambda wildcards: as_options(RUN.gene_groups),
+        files=lambda wildcards: as_options(RUN.genotype_tables | RUN.gene_groups),
     message:
         "Comparing every model's predictions with expression, on held-out genes and people"
     shell:
         "python -m gta evaluation score --cohort {params.cohort:q} --predictions {input.predictions:q}"
-        " --elastic-net {input.elastic_net:q} --top-eqtl {input.top_eqtl:q} {params.files}"
-        " --seed {params.seed:q} {params.options} --out {params.folder:q} &> {log:q}"
+        " {params.files} --seed {params.seed:q} {params.options} --out {params.folder:q} &> {log:q}"
 
 
 rule evaluation_ablations:

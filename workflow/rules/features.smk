@@ -27,7 +27,7 @@ rule features:
     params:
         inputs=subpath(input.inputs, parent=True),
         cohort=subpath(input.cohort, parent=True),
-        options=lambda wildcards: RUN.options("features"),
+        options=lambda wildcards: RUN.feature_options,
     message:
         "Computing the features of every distinct sequence on {wildcards.contig}"
     shell:

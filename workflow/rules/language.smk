@@ -109,6 +109,74 @@ rule language_minilm:
         "python -m gta language minilm --out {output.model:q} &> {log:q}"
 
 
+rule language_smollm2:
+    output:
+        model=directory("<results>/language/smollm2/model"),
+    log:
+        "<logs>/language/smollm2.log",
+    benchmark:
+        "<benchmarks>/language/smollm2.tsv"
+    priority: 4
+    localrule: True
+    conda:
+        "../../envs/smollm2.yaml"
+    threads: 1
+    resources:
+        mem_mb=doubling(3000),
+        runtime=30,
+    message:
+        "Converting SmolLM2-135M-Instruct from its package"
+    shell:
+        "python -m gta language smollm2 --out {output.model:q} &> {log:q}"
+
+
+rule language_convert:
+    input:
+        model=RUN.gguf_files,
+    output:
+        model=directory("<results>/language/converted"),
+    log:
+        "<logs>/language/convert.log",
+    benchmark:
+        "<benchmarks>/language/convert.tsv"
+    priority: 4
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=doubling(2000 + RUN.language_model_mb),
+        runtime=60,
+    message:
+        "Converting the language model from GGUF"
+    shell:
+        "python -m gta language convert --model {input.model:q} --out {output.model:q} &> {log:q}"
+
+
+rule language_cut:
+    input:
+        model=RUN.whole_language_model,
+        model_files=RUN.whole_language_model_files,
+    output:
+        model=directory("<results>/language/first_blocks"),
+    log:
+        "<logs>/language/cut.log",
+    benchmark:
+        "<benchmarks>/language/cut.tsv"
+    priority: 4
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=doubling(3000 + RUN.language_model_mb),
+        runtime=60,
+    params:
+        options=lambda wildcards: RUN.options("language", "blocks"),
+    message:
+        "Keeping the first blocks of the language model"
+    shell:
+        "python -m gta language cut --model {input.model:q} {params.options} --out {output.model:q} &> {log:q}"
+
+
 rule language_randomise:
     input:
         model=RUN.language_model,

@@ -192,7 +192,7 @@ rule report_overview:
         ),
         figures=collect(
             "<results>/evaluation/figures/{figure}.svg",
-            figure=["per_gene", "cis_signal", "across_genes", "dependence"],
+            figure=RUN.evaluation_figures,
         ),
     output:
         page=report(

@@ -301,3 +301,23 @@ def test_figures_of_the_strongest_and_the_named(tiles: pd.DataFrame, tmp_path) -
     text = path.read_text()
     assert "unseen gene" in text and "1 known elements, 2 variants" in text
     assert draw_gene("B", tiles, genes, elements, np.array([5100, 5200, 9000]), tmp_path).read_text() == text
+
+
+def test_without_personal_attribution_deletion_chooses_the_genes_and_the_figure_says_so(
+    tiles: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert chosen_genes(tiles, 1, []) == ["A"], "equal personal attribution: the first"
+    tiles["deletion"] = np.where(tiles["gene"] == "B", -2.0, 1.0)
+    assert chosen_genes(tiles, 1, []) == ["A"]
+    reference = tiles.assign(personal=0.0)
+    assert chosen_genes(reference, 1, []) == ["B"]
+    genes = pd.DataFrame(
+        {"gene": ["A", "B"], "symbol": ["A", "B"], "contig": "c1", "strand": "+", "tss": [1250, 5250], "split": "test"}
+    )
+    notes = []
+    monkeypatch.setattr("matplotlib.axes.Axes.text", lambda self, x, y, text, **options: notes.append(text))
+    elements = pd.DataFrame(columns=["gene", "contig", "start", "end"])
+    draw_gene("B", tiles, genes, elements, np.zeros(0, dtype=np.int64), tmp_path)
+    assert not notes
+    draw_gene("B", reference, genes, elements, np.zeros(0, dtype=np.int64), tmp_path)
+    assert notes == ["no individual differs from the reference in any gene: does not apply"]

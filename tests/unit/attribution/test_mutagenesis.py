@@ -23,7 +23,7 @@ from gta.features.motif import MotifExtractor, load_motifs
 from gta.features.passes import Passes
 from gta.features.store import FeatureStore, GeneFeatures
 from gta.haplotypes import Panel, PanelSet, Reference
-from toy_cohort import make_cohort, make_language_model, make_store, make_training, with_random_readout
+from toy_cohort import make_cohort, make_language_model, make_reference_study, make_store, make_training, with_random_readout
 
 LENGTH, TILE, TSS = 4096, 1024, 5048
 
@@ -202,3 +202,45 @@ def test_signs_are_counted_once_per_gene() -> None:
     assert found[["n_genes", "n_agree"]].to_numpy().tolist() == [[3, 2], [2, 1]]
     assert found["p_value"].tolist() == [pytest.approx(1.0), pytest.approx(1.0)]
     assert sign_agreement(table[:0])["n_genes"].eq(0).all()
+
+
+def test_mutagenesis_of_the_reference_alone(window) -> None:
+    """Without genotypes there are no variants, and every effect is of a base on mean expression."""
+    gene, sequences = window
+    with_variants = sequences.panels["c1"]
+    none = replace(
+        with_variants,
+        spans=np.array([[0, 0]]),
+        positions=np.zeros(0, dtype=np.int64),
+        refs=[],
+        alts=[],
+        haplotypes=np.zeros((4, 0), dtype=np.uint8),
+    )
+    sequences = replace(sequences, panels={"c1": none})
+    features = mutant_features(gene, list_mutations(gene, sequences.panel(gene), sequences.reference, 3), sequences)
+    toy, store = make_reference_study()
+    width = features.rows.shape[1]
+    rng = np.random.default_rng(4)
+    by_gene = {
+        name: replace(
+            entry,
+            rows=rng.normal(size=(4, width)).astype(np.float32),
+            index=np.arange(4, dtype=np.int32)[None],
+            tile_distance=features.tile_distance,
+        )
+        for name, entry in store.by_gene.items()
+    }
+    store = replace(store, by_gene=by_gene, feature_names=[(str(i), "", "") for i in range(width)], tile_length=TILE)
+    training = with_random_readout(make_training(toy, store, make_language_model()))
+    training.aligner.eval()
+    trained = Trained(training.aligner, training.setup.data, training.setup.reader)
+    genes = toy.genes.assign(**{"gene": toy.gene_names})
+    genes.loc[0, ["gene", "contig", "strand", "tss", "window_start", "window_end"]] = gene
+    table = mutate([trained], replace(toy, genes=genes), 0, sequences, 3)
+    assert table["kind"].eq("base").all() and len(table) == 21
+    assert table["effect_mean"].abs().max() > 0 and (table["effect_deviation"] == 0).all()
+    assert table[["slope", "p_value", "frequency"]].isna().all(axis=None)
+    # An effect is the whole prediction with the base changed minus that without.
+    listed = list_mutations(gene, sequences.panel(gene), sequences.reference, 3)
+    means, _ = predict(trained, 0, brute_force(gene, listed, sequences))
+    np.testing.assert_allclose(table["effect_mean"], means[1:] - means[0], atol=1e-5)

@@ -272,3 +272,56 @@ def test_help_and_settings_load_nothing_heavy():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
     )
     assert done.stdout == "[]\n"
+
+
+def without_genotypes(inputs, columns=None):
+    """The inputs as those of a reference study, with some of the columns of the matrix."""
+    (inputs.folder / "inputs.json").write_text('{"reference": "reference.fa", "genotypes": null}')
+    contigs = pd.read_csv(inputs.folder / "contigs.tsv", sep="\t").assign(genotypes_name="")
+    contigs.to_csv(inputs.folder / "contigs.tsv", sep="\t", index=False)
+    columns = columns or inputs.columns
+    inputs.matrix = inputs.matrix[:, [inputs.columns.index(name) for name in columns]]
+    inputs.columns = columns
+    inputs.save()
+    pd.DataFrame({"person": columns, "population": "GBR"}).to_csv(inputs.folder / "people.tsv", sep="\t", index=False)
+    return inputs
+
+
+def test_a_reference_study_uses_all_individuals_and_splits_genes_alone(inputs, tmp_path, capsys):
+    without_genotypes(inputs)
+    make_cohort(inputs.folder, tmp_path / "cohort", changed(held_out_population="nowhere"), 1)
+    cohort = Cohort.load(tmp_path / "cohort")
+    assert cohort.reference_study
+    assert cohort.people_names == inputs.columns and set(cohort.people["split"]) == {"train"}
+    assert cohort.evaluated_individuals.tolist() == list(range(len(inputs.columns)))
+    assert set(cohort.genes["split"]) == {"train", "valid", "test"}
+    assert "no genotypes on its contig" not in reasons(tmp_path / "cohort").values()
+    # The mean over all individuals is that of the values as given, whatever hidden factors were removed.
+    values = np.log(inputs.matrix[[inputs.rows.index(gene) for gene in cohort.gene_names]] + 0.01)
+    np.testing.assert_allclose(cohort.expression.mean(axis=1), values.mean(axis=1), rtol=1e-9)
+    assert not np.allclose(cohort.expression, values)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("individuals:")]
+    assert "valid_people, test_people, held_out_population do not apply" in line
+
+
+def test_one_individual_is_enough_and_rpkm_sums_to_a_million(inputs, tmp_path, capsys):
+    without_genotypes(inputs, ["P03"])
+    make_cohort(inputs.folder, tmp_path / "cohort", changed(unit="rpkm", hidden_factors=2), 1)
+    cohort = Cohort.load(tmp_path / "cohort")
+    assert cohort.people_names == ["P03"]
+    tpm = inputs.matrix[:, 0] / inputs.matrix[:, 0].sum() * 1e6
+    expected = np.log(tpm[[inputs.rows.index(gene) for gene in cohort.gene_names]] + 0.01)
+    np.testing.assert_allclose(cohort.expression[:, 0], expected, rtol=1e-9)
+    said = capsys.readouterr().err
+    assert "hidden_factors: 2 do not apply to so few individuals (1)" in said and "removed 0 hidden factors (none)" in said
+    statistics = pd.read_csv(tmp_path / "cohort" / "gene_statistics.tsv", sep="\t")
+    np.testing.assert_allclose(statistics["mean"], expected, rtol=1e-9)
+    assert (statistics["sd"] == 0).all()
+
+
+def test_the_split_of_genes_does_not_depend_on_genotypes(inputs, tmp_path):
+    make_cohort(inputs.folder, tmp_path / "with", changed(min_expressed_fraction=0), 1)
+    assert not Cohort.load(tmp_path / "with").reference_study
+    without_genotypes(inputs)
+    make_cohort(inputs.folder, tmp_path / "without", changed(min_expressed_fraction=0), 1)
+    assert (tmp_path / "with" / "genes.tsv").read_bytes() == (tmp_path / "without" / "genes.tsv").read_bytes()

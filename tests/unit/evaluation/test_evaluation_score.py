@@ -197,3 +197,65 @@ def test_a_model_of_mean_expression_is_scored_across_genes_only(
     ]
     headline = (tmp_path / "out" / "summary.tsv").parent
     gta("evaluation", "headline", "--evaluation", headline)
+
+
+def mean_only_files(make_prediction: Callable[..., Path], predictions: dict[str, np.ndarray]) -> list[Path]:
+    """Predictions of mean expression alone."""
+    files = [make_prediction(name, predicted) for name, predicted in predictions.items()]
+    for path in files:
+        pd.read_parquet(path).assign(deviation=np.nan).to_parquet(path)
+    return files
+
+
+@pytest.mark.parametrize("individuals", [1, 7])
+def test_a_reference_study_is_evaluated_across_genes_only(
+    make_cohort: Callable[..., Path],
+    make_prediction: Callable[..., Path],
+    expression: np.ndarray,
+    individuals: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    expression = expression[:, :individuals]
+    folder = make_cohort(expression, GENE_SPLITS, ["train"] * individuals)
+    level = np.repeat(expression.mean(axis=1, keepdims=True), individuals, axis=1)
+    files = mean_only_files(make_prediction, {"oracle.parquet": level, "opposite.parquet": -level})
+    groups = tmp_path / "groups.tsv"
+    groups.write_text("gene\tgroup\n" + "".join(f"g{gene}\ta\n" for gene in range(16)))
+    out = tmp_path / "out"
+    gta("evaluation", "score", "--cohort", folder, "--predictions", *files, "--gene-groups", groups, "--out", out, *FAST)
+    assert "a study without genotypes: across genes only" in capsys.readouterr().err
+    summary = pd.read_csv(out / "summary.tsv", sep="\t").set_index(["model", "regime", "metric"])
+    row = summary.loc[("oracle", "across_genes", "spearman")]
+    assert (row["value"], row["n_genes"], row["n_people"]) == (1.0, 6, individuals)
+    assert (row["ci_low"], row["ci_high"]) == (1.0, 1.0)
+    assert np.isnan(row["people_ci_low"]) == np.isnan(row["people_ci_high"]) == (individuals == 1)
+    assert summary.loc[("opposite", "across_genes", "spearman"), "value"] == -1.0
+    others = summary[summary.index.get_level_values("regime") != "across_genes"]
+    assert others["value"].isna().all() and (others["n_genes"] == 0).all()
+    assert pd.read_csv(out / "per_gene.tsv", sep="\t").empty
+    assert pd.read_csv(out / "per_person.tsv", sep="\t").groupby("model").size().to_dict() == {
+        "oracle": individuals,
+        "opposite": individuals,
+    }
+    comparisons = pd.read_csv(out / "comparisons.tsv", sep="\t")
+    assert comparisons["regime"].tolist() == ["across_genes"] and comparisons["difference"].tolist() == [2.0]
+    assert comparisons["people_ci_low"].isna().tolist() == [individuals == 1]
+    dependence = pd.read_csv(out / "dependence.tsv", sep="\t")
+    assert dependence[["regime", "property", "group", "value"]].to_numpy().tolist() == [
+        ["across_genes", "group", "a", 1.0],
+        ["across_genes", "group", "a", -1.0],
+    ]
+    gta("evaluation", "headline", "--evaluation", out)
+    said = capsys.readouterr().out
+    assert "across unseen genes" in said and "across unseen people" not in said
+    assert "Across individuals: does not apply" in said
+
+
+def test_deviations_in_a_reference_study_are_refused(
+    make_cohort: Callable[..., Path], make_prediction: Callable[..., Path], expression: np.ndarray, tmp_path: Path
+) -> None:
+    folder = make_cohort(expression[:, :3], GENE_SPLITS, ["train"] * 3)
+    files = [make_prediction("gta.seed1.parquet", expression[:, :3])]
+    with pytest.raises(UserError, match="has deviations, but this cohort was made without genotypes"):
+        gta("evaluation", "score", "--cohort", folder, "--predictions", *files, "--out", tmp_path / "out", *FAST)

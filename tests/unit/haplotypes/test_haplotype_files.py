@@ -261,3 +261,29 @@ def test_padded_sequences_and_distinct_tiles_are_counted(make_world):
     # Tiles of g1: with and without the deletion; with and without the SNV at 19, which stands in the first one.
     assert by_gene.loc["g1", ["distinct_per_tile_mean", "distinct_per_tile_max"]].tolist() == [2.5, 4]
     assert by_gene.loc["g2", ["distinct_per_tile_mean", "distinct_per_tile_max"]].tolist() == [1.0, 1]
+
+
+def test_without_genotypes_everybody_has_the_reference(make_world, tmp_path):
+    sequence = "".join(np.random.default_rng(1).choice(list("ACGT"), 400))
+    world = make_world(
+        sequence, [(20, sequence[19], "A" if sequence[19] != "A" else "C", ("1|1", "0|1"))], ((-10, 30), (100, 140))
+    )
+    with_variants = world.panel()
+    for path in world.inputs.glob("genotypes*"):
+        path.unlink()
+    (world.inputs / "inputs.json").write_text('{"reference": "reference.fa", "genotypes": null}')
+    contigs = (world.inputs / "contigs.tsv").read_text().replace("chr1\t400\t1\t", "chr1\t400\t\t")
+    (world.inputs / "contigs.tsv").write_text(contigs)
+    for variants in ("snv", "all"):
+        panels, account = world.build(variants=variants)
+        panels.save(tmp_path / "panels.npz")
+        panels = PanelSet.load(tmp_path / "panels.npz")
+        panel = panels.panel("g1")
+        assert panel.carriers.tolist() == [[0, 0], [0, 0]] and panel.alleles.shape == (1, 0)
+        assert world.sequences(panel, 0) == ["N" * 10 + sequence[:30]] * 2
+        assert panel.sequence(0, world.reference).tobytes() == with_variants.sequence(0, world.reference).tobytes()
+        sequences, index = panel.tiles(world.reference, 10, margin=4)
+        assert index.tolist() == [[0, 1, 2, 3]]
+        assert [row.tobytes().decode()[4:-4] for row in sequences] == ["N" * 10, sequence[:10], sequence[10:20], sequence[20:30]]
+        assert account["records_seen"].tolist() == [0, 0] and account["padded_bases"].tolist() == [10, 0]
+        assert account["distinct_haplotypes"].tolist() == [1, 1] and account["people_haploid"].tolist() == [0, 0]

@@ -55,6 +55,10 @@ def test_headers_of_other_programs_gzip_and_windows_line_ends(tmp_path, header):
         (HEADER.replace("P2", "P2 ") + ROW, "'P2 ' with a blank"),
         (HEADER.replace("P2", "gene") + ROW, "a person called 'gene'"),
         (HEADER.replace("\tstrand", "") + ROW, "with all six columns before the people"),
+        (HEADER.replace("\tlength", "") + ROW, "with all six columns before the people, or with the first four of them alone"),
+        ("#chr\tstart\tend\tname\tP1\n" + "1\t10\t11\tG1\t1\n", "with all six columns before the people"),
+        ("#chr\tstart\tend\tgene\tP1\n" + "1\t10\t11\tG1\t1\t2\n", "line 2, has 6 columns where the header has 5"),
+        ("#chr\tstart\tend\tgene\tP1\n" + "1\t10\t11\tG1\tx\n", "gene 'G1', person 'P1': 'x' is not a number"),
         (HEADER, "no genes"),
         ("#chr\tstart\tend\tgene\tlength\tstrand\n", "no people"),
         (ROW, "does not begin with the header"),
@@ -64,3 +68,10 @@ def test_headers_of_other_programs_gzip_and_windows_line_ends(tmp_path, header):
 def test_mistakes_are_named(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["gene", "Gene_ID", "phenotype_id", "pid"])
+def test_four_leading_columns(tmp_path, name):
+    matrix = read(tmp_path, f"#Chr\tstart\tend\t{name}\tP1\n1\t10\t11\tG1\t2.5\n")
+    assert matrix.people == ["P1"] and matrix.values.tolist() == [[2.5]]
+    assert matrix.genes.to_numpy().tolist() == [["G1", "1", 10, 11]]

@@ -17,7 +17,7 @@ import pytest
 
 from gta.errors import UserError
 from gta.inputs.run import InputFiles, prepare_inputs
-from gta.inputs.tables import read_annotation, read_contigs, read_expression, read_genes, read_people
+from gta.inputs.tables import read_annotation, read_contigs, read_expression, read_genes, read_names, read_people
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -279,3 +279,54 @@ def test_real_data_from_a_read_only_folder(real_data, tmp_path):
     assert read_contigs(out).to_numpy().tolist() == [["22", 22_000_000, "22", "chr22", "chr22"]]
     # CLTCL1 in GENCODE v19: chr22:19,166,986-19,279,239, minus strand.
     assert genes.set_index("symbol").loc["CLTCL1", ["tss", "strand"]].tolist() == [19_279_238, "-"]
+
+
+def test_without_genotypes_individuals_are_the_columns_of_the_matrix(files, tmp_path, capsys):
+    out = tmp_path / "inputs"
+    prepare_inputs(files.change(genotypes=None), out)
+    assert json.loads((out / "inputs.json").read_text()) == {"reference": "reference.fa", "genotypes": None}
+    assert read_names(out) == {"reference": "reference.fa"}
+    assert read_people(out).to_numpy().tolist() == [["P3", "unknown"], ["P1", "unknown"], ["P9", "unknown"]]
+    assert read_contigs(out)["genotypes_name"].tolist() == ["", "", ""]
+    assert not list(out.glob("genotypes*"))
+    assert "individuals are the columns of the expression matrix" in capsys.readouterr().err
+    # All else is as with genotypes.
+    prepare_inputs(files.paths, tmp_path / "with")
+    for name in ("genes.tsv", "expression.parquet", "annotation.tsv"):
+        assert (out / name).read_bytes() == (tmp_path / "with" / name).read_bytes()
+    assert "people.vcf.gz" not in (out / "checksums.tsv").read_text()
+
+
+def test_genotypes_of_an_earlier_run_are_removed(files, tmp_path):
+    out = tmp_path / "inputs"
+    prepare_inputs(files.paths, out)
+    prepare_inputs(files.change(genotypes=None), out)
+    assert not list(out.glob("genotypes*"))
+
+
+def test_one_column_behind_four_leading_ones_with_populations(files, tmp_path):
+    rows = "1\t1000\t1001\tENSG00000000001.7\t0.5\n1\t299\t300\tENSG00000000002.1\t1\n2\t899\t900\tENSG00000000003\t4\n"
+    expression = files.write("one.bed", "#chr\tstart\tend\tgene\tGM1\n" + rows)
+    populations = files.write("populations.tsv", "sample\tpop\nGM1\tCEU\n")
+    out = tmp_path / "inputs"
+    prepare_inputs(files.change(genotypes=None, expression=expression, populations=populations), out)
+    assert read_people(out).to_numpy().tolist() == [["GM1", "CEU"]]
+    assert read_expression(out)["GM1"].tolist() == [0.5, 1.0, 4.0]
+    others = files.write("others.tsv", "sample\tpop\nHG1\tCEU\n")
+    with pytest.raises(UserError, match=r"others\.tsv has none of the people with expression: it has 'HG1', they are 'GM1'"):
+        prepare_inputs(files.change(genotypes=None, expression=expression, populations=others), out)
+
+
+def test_a_compressed_reference_in_a_read_only_folder_needs_no_genotypes(files, tmp_path):
+    folder = tmp_path / "read_only"
+    folder.mkdir()
+    with pysam.BGZFile(str(folder / "r.fa.gz"), "wb", None) as handle:
+        handle.write(files.fasta().encode())
+    folder.chmod(0o555)
+    try:
+        prepare_inputs(files.change(genotypes=None, reference=folder / "r.fa.gz"), tmp_path / "inputs")
+    finally:
+        folder.chmod(0o755)
+    assert [path.name for path in folder.iterdir()] == ["r.fa.gz"]
+    with pysam.FastaFile(str(tmp_path / "inputs" / "reference.fa.gz")) as fasta:
+        assert fasta.fetch("chr2", 0, 50) == files.sequences["chr2"][:50]

@@ -60,3 +60,10 @@ def test_populations_under_our_own_names(tmp_path):
 def test_broken_populations(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         read_populations(write(tmp_path, text))
+
+
+def test_a_matrix_with_four_leading_columns_is_no_annotation(tmp_path):
+    path = tmp_path / "matrix.bed"
+    path.write_text("#chr\tstart\tend\tgene\tP1\n1\t1\t2\tG1\t0.5\n")
+    with pytest.raises(UserError, match="looks like an expression matrix"):
+        read_user_annotation(path)

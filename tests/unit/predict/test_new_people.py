@@ -183,3 +183,13 @@ def test_deviations_are_from_the_reference_sequence() -> None:
     assert haploid["deviation"].item() == own["deviation"].iloc[2]
     np.testing.assert_allclose(own["predicted"] - own["deviation"], own["mean"].iloc[0])
     assert (per_person["seed"] == 1).all()
+
+
+def test_a_model_of_a_study_without_genotypes_is_refused(study: Path) -> None:
+    config = json.loads((study / "trained" / "model" / "config.json").read_text())
+    save_config(study, {**config, "mean_only": True})
+    with pytest.raises(
+        UserError, match="was trained without genotypes and predicts nothing about differences between individuals"
+    ):
+        prepared(study)
+    assert not (study / "new").exists()

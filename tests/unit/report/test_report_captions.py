@@ -13,6 +13,7 @@ from gta.workflow.tables import report_tables, transfer_tables
 
 FOLDER = Path(__file__).resolve().parents[3] / "workflow" / "report"
 MINIMAL: dict[str, Any] = {"results": "results/my_run", "data": {"genotypes": "a_b*c/geno_types_.vcf.gz"}}
+REFERENCE: dict[str, Any] = {"results": "results/my_run", "data": {"reference": "r.fa", "expression": "e.bed"}}
 SIMULATED: dict[str, Any] = {"results": "results/demo", "simulation": {}}
 TABLES = sorted(report_tables(["chr_22*"], ["gta"], True, compresses=True) | transfer_tables("gta"))
 
@@ -38,9 +39,10 @@ def words(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html))
 
 
-@pytest.mark.parametrize("config", [MINIMAL, SIMULATED, {}], ids=["data", "simulated", "defaults"])
+@pytest.mark.parametrize("config", [MINIMAL, REFERENCE, SIMULATED, {}], ids=["data", "reference", "simulated", "defaults"])
 def test_front_page(config: dict[str, Any]) -> None:
     text = words(render("workflow.rst", Snakemake(config)))
+    assert ("There are no genotypes" in text) == (config is REFERENCE)
     assert ("The data are simulated" in text) == ("simulation" in config)
     assert ("a_b*c/geno_types_.vcf.gz" in text) == (config is MINIMAL)
     assert "That number is the paper's" in text
@@ -51,6 +53,13 @@ def test_every_caption() -> None:
     for name in captions:
         html = render(name, Snakemake(MINIMAL, table="cohort/summary", model="gta", gene="ENSG00000000001.2"))
         assert len(words(html)) > 200, name
+
+
+@pytest.mark.parametrize("name", ["cohort", "across_genes", "attribution", "attribution_detail", "learning_curves"])
+def test_captions_say_what_does_not_apply_without_genotypes(name: str) -> None:
+    texts = [words(render(f"{name}.rst", Snakemake(config, model="gta", gene="G1"))) for config in (REFERENCE, MINIMAL)]
+    assert ["There are no genotypes: " in text for text in texts] == [True, False]
+    assert texts[0].startswith(texts[1].rstrip())
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -200,3 +200,28 @@ def test_every_figure_is_an_svg_with_the_same_bytes_each_time(
         assert one == two
         assert ElementTree.fromstring(one).tag == "{http://www.w3.org/2000/svg}svg"
         assert b"<dc:date>" not in one
+
+
+@pytest.mark.parametrize(("individuals", "label"), [(6, "mean over 6 individuals"), (1, "mean over one individual")])
+def test_across_genes_without_genotypes_is_of_all_individuals(
+    cohort_folder: Path, summary: Path, individuals: int, label: str
+) -> None:
+    data = Cohort.load(cohort_folder)
+    data = Cohort(data.people.assign(split="train")[:individuals], data.genes, data.expression[:, :individuals])
+    model = Model("gta", ("1",), np.arange(10.0)[None, :, None] + np.zeros((1, 10, individuals)), mean_only=True)
+    figure = across_genes.draw(data, [model], read_summary(summary))
+    observed, predicted = figure.axes[0].lines[1].get_data()
+    assert observed == pytest.approx(data.expression[7:].mean(axis=1)) and predicted.tolist() == [7.0, 8.0, 9.0]
+    assert label in figure.get_supxlabel()
+
+
+def test_learning_curves_say_what_does_not_apply(make_history: Callable[..., Path]) -> None:
+    histories = {}
+    for model in ("gta", "tokens"):
+        path = make_history(model, 1)
+        histories[model, "1"] = read_numbers(path, (), ("epoch", "train_loss", "valid_loss", "valid_spearman_genes"))
+        histories[model, "1"]["valid_spearman_people"] = np.nan
+    notes = [[text.get_text() for text in axis.texts] for axis in learning_curves.draw(histories).axes]
+    assert notes == [[], [], [], ["does not apply: nothing about individuals was trained"]]
+    histories["gta", "1"]["valid_spearman_people"] = 0.2
+    assert not any(axis.texts for axis in learning_curves.draw(histories).axes)

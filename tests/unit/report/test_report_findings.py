@@ -13,6 +13,7 @@ from gta.report.findings import (
     headline_sentence,
     sign_sentence,
     text_sentence,
+    verdict,
 )
 
 ACROSS, SEEN, UNSEEN = "across_genes", "seen_genes_unseen_people", "unseen_genes_unseen_people"
@@ -168,3 +169,23 @@ def test_signs_that_are_known_come_before_those_of_the_test_people() -> None:
     assert text is not None and "of the published slopes in 3 of 8 genes" in text
     assert text.endswith("In unseen genes alone: 1 of 2. Slopes of the test people have them in 8 of 8.")
     assert sign_sentence(pd.DataFrame(columns=columns), "gta") is None
+
+
+def test_without_genotypes_the_individuals_are_not_held_out() -> None:
+    table = summary(1)
+    table.loc[table["regime"] != ACROSS, ["n_genes", "value", "ci_low", "ci_high", "null_high"]] = [0, *[np.nan] * 4]
+    for people, words in ((86, "18 genes, mean expression over 86 individuals)"), (1, "18 genes, expression of one individual)")):
+        said = headline_sentence(table.assign(n_people=people), "gta", ACROSS)
+        assert said is not None and words in said
+    assert headline_sentence(table, "gta", SEEN) is None
+
+
+def test_without_an_interval_over_people_that_over_genes_decides() -> None:
+    assert verdict(0.1, 0.2, np.nan, np.nan) == "higher"
+    assert verdict(-0.2, -0.1, np.nan, np.nan) == "lower"
+    assert verdict(-0.1, 0.2, np.nan, np.nan) == "not different"
+    table = comparisons(("no_llm", ACROSS, 0.2, 0.1, 0.3, np.nan, np.nan))
+    two_seeds = summary(2)
+    said = ablation_sentence(table, two_seeds, per_gene()[:0], "gta", NO_LLM)
+    assert said is not None and said.endswith("across genes +0.20, [+0.10, +0.30] over genes.")
+    assert "gta is higher with it across genes" in said

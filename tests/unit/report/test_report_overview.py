@@ -150,7 +150,7 @@ def run(tmp_path: Path, cohort_folder: Path) -> list[object]:
     (attribution / "figures").mkdir(parents=True)
     for gene in ("a_1", "b"):
         (attribution / "figures" / f"{gene}.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    (attribution / "tiles.tsv").write_text("gene\tpersonal\nb\t0.1\na/1\t0.2\nc\t0.3\n")
+    (attribution / "tiles.tsv").write_text("gene\tdeletion\tpersonal\nb\t9\t0.1\na/1\t1\t0.2\nc\t0\t0.3\n")
     (attribution / "completeness.tsv").write_text("gene\tchange\tgap\nb\t-2\t-0.003\n")
     (attribution / "signs.tsv").write_text(
         "signs_of\tagainst\tthreshold\tn_genes\tn_agree\tshare\tp_value\npredicted\ttest people\t1\t6\t4\t0.67\t0.69\n"
@@ -214,3 +214,33 @@ def test_an_overview_of_broken_files_is_refused(gta: Gta, run: list[object], tmp
     with pytest.raises(UserError, match=r"training\.json is not JSON"):
         gta(*run, "--out", tmp_path / "overview.html")
     assert not (tmp_path / "overview.html").exists()
+
+
+def test_without_genotypes_the_overview_says_what_does_not_apply(gta: Gta, run: list[object], tmp_path: Path) -> None:
+    cohort, evaluation = tmp_path / "cohort", tmp_path / "evaluation"
+    people = pd.read_csv(cohort / "people.tsv", sep="\t").assign(split="train")
+    people.to_csv(cohort / "people.tsv", sep="\t", index=False)
+    summary = pd.read_csv(evaluation / "summary.tsv", sep="\t")
+    across_individuals = summary["regime"] != "across_genes"
+    summary.loc[across_individuals, "n_genes"] = 0
+    summary.loc[across_individuals, "value"] = np.nan
+    summary.to_csv(evaluation / "summary.tsv", sep="\t", index=False)
+    for name in ("per_gene", "comparisons"):
+        pd.read_csv(evaluation / f"{name}.tsv", sep="\t")[:0].to_csv(evaluation / f"{name}.tsv", sep="\t", index=False)
+    tiles = tmp_path / "attribution" / "gta" / "tiles.tsv"
+    tiles.write_text("gene\tdeletion\tpersonal\nb\t-9\t0\na/1\t1\t0\nc\t0\t0\n")
+    gta(*run, "--out", tmp_path / "overview.html")
+    text = (tmp_path / "overview.html").read_text()
+    cells = Cells()
+    cells.feed(text)
+    assert ["people", "6", "6", "0", "0"] in cells.rows
+    assert "<b>Across individuals: does not apply.</b> The study has no genotypes" in text
+    assert (
+        "Across people" not in text
+        and "people of the test split" not in text
+        and "held-out people" not in text.split("Figures")[0]
+    )
+    assert "Gene expression from sequence" in text and "Across genes: held-out genes (n = 8 genes, 6 individuals)" in text
+    # Nobody differs from the reference: the gene whose tiles change the prediction most comes first.
+    assert [alt[:3] for alt in re.findall(r"<img alt=\"([^\"]*)\" src=", text)] == ["b: ", "a_1", "Spe"]
+    assert "whose prediction its tiles change most" in text

@@ -8,6 +8,7 @@ import pytest
 
 from gta.errors import UserError
 from gta.workflow.config import check
+from gta.workflow.tables import report_tables
 
 SIMULATED: dict[str, Any] = {"simulation": {"people": 12, "genes": 6}}
 
@@ -397,3 +398,74 @@ def test_jobs_trust_the_check_of_files(data: dict[str, Any], tmp_path: Path) -> 
 def test_text_that_would_run_in_the_browser_of_a_reader_is_refused(config: dict[str, Any], key: str) -> None:
     said = message({**SIMULATED, **config})
     assert said.startswith(f"{key}: ") and "breaks the page of the report" in said
+
+
+@pytest.fixture
+def reference_study(data: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without genotypes."""
+    del data["data"]["genotypes"]
+    return data
+
+
+def test_without_genotypes_what_needs_them_is_left_out(reference_study: dict[str, Any]) -> None:
+    settings = {"models": {"gta": {}, "no_llm": {"language_model": "none"}}, "aligner": {"seeds": 1}}
+    run = check({**reference_study, **settings})
+    assert not run.genotypes and check(SIMULATED).genotypes
+    assert set(run.input_files) == {"reference", "genes", "expression", "annotation"}
+    text = ["features_and_prompt", "prompt_ridge", "tfidf_ridge", "text_length"]
+    assert run.predictors == ["gta.seed1", "no_llm.seed1", "no_llm_and_prompt.seed1", *text, "ridge", "mean"]
+    assert run.genotype_tables == {} and run.known_eqtls == {} and run.evaluation_figures == ["across_genes"]
+    assert {model.select for model in run.models.values()} == {"genes"} and run.sections["aligner"].select == "genes"
+
+
+def test_with_genotypes_the_epoch_is_still_chosen_by_individuals(data: dict[str, Any]) -> None:
+    run = check(data)
+    assert run.models["gta"].select == "people"
+    assert set(run.genotype_tables) == {"elastic_net", "top_eqtl"}
+
+
+def test_settings_about_individuals_do_not_matter_without_genotypes(reference_study: dict[str, Any]) -> None:
+    cohort = {"held_out_population": "YRI", "valid_people": 0.3, "hidden_factors": 30, "exclude_people": ["HG3"]}
+    reference_study["cohort"] |= cohort
+    run = check({**reference_study, "baselines": {"elastic_net": {"folds": 3}}, "models": {"gta": {"select": "spearman_genes"}}})
+    assert run.models["gta"].select == "spearman_genes"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            {"aligner": {"select": "people"}},
+            "aligner.select: people compares individuals, which needs data.genotypes; choose genes",
+        ),
+        ({"models": {"m": {"select": "both"}}, "attribution": {"models": ["m"]}}, "models.m.select: both compares individuals"),
+        ({"models": {"m": {"select": "spearman_people"}}}, "choose spearman_genes, or leave the key out."),
+        ({"predict": {"genotypes": "new.vcf.gz"}}, "predict.genotypes: without data.genotypes nothing is learnt of differences"),
+        ({"cohort": {"contigs": ["22"], "include_people": ["HG1", "HG2"]}}, "'HG2' is no person of the data"),
+    ],
+)
+def test_contradictions_in_a_study_without_genotypes(
+    reference_study: dict[str, Any], change: dict[str, Any], expected: str
+) -> None:
+    assert expected in message({**reference_study, **change})
+
+
+def test_known_eqtls_need_genotypes(reference_study: dict[str, Any]) -> None:
+    reference_study["data"]["eqtls"] = "eqtls.tsv"
+    assert "data.eqtls: known eQTLs are compared with predicted differences between individuals" in message(reference_study)
+
+
+def test_the_report_shows_no_empty_tables_about_individuals() -> None:
+    arguments = (["chr1"], ["gta"], True, (), False)
+    everything, reference = report_tables(*arguments), report_tables(*arguments, genotypes=False)
+    assert set(everything) - set(reference) == {
+        "haplotypes/chr1.account",
+        "evaluation/per_gene",
+        "evaluation/dependence",
+        "baselines/elastic_net.genes",
+        "baselines/top_eqtl.variants",
+        "attribution/gta/signs",
+        "attribution/gta/eqtls",
+    }
+    same = {name for name in reference if everything[name] == reference[name]}
+    assert set(reference) - same == {"evaluation/per_person"}

@@ -77,3 +77,10 @@ def test_real_files(real_data: Path) -> None:
     assert len(names.genes_of_expression(str(folder / "expression.rpkm.bed.gz"))) == 608
     assert len(names.people_of_expression(str(folder / "expression.rpkm.bed.gz"))) == 358
     assert set(people) <= set(names.people_of_expression(str(folder / "expression.rpkm.bed.gz")))
+
+
+def test_expression_table_with_four_leading_columns(tmp_path: Path) -> None:
+    path = tmp_path / "e.bed"
+    path.write_text("#chr\tstart\tend\tgene\tA\n1\t0\t1\tG1\t0.5\n")
+    assert names.people_of_expression(str(path)) == ["A"]
+    assert names.genes_of_expression(str(path)) == ["G1"]

@@ -24,6 +24,7 @@ STAGES = (
     "inputs",
     "cohort",
     "haplotypes",
+    "cnn",
     "features",
     "language",
     "compressor",

@@ -121,6 +121,10 @@ class ArrayFile:
         """An array."""
         return self._handle.get_tensor(name)
 
+    def columns(self, name: str, column: int) -> np.ndarray:
+        """One column of an array, along its second axis; the others are not read."""
+        return self._handle.get_slice(name)[:, column : column + 1][:, 0]
+
     def part(self, name: str, start: int, end: int) -> np.ndarray:
         """Rows `start` to `end` of an array, half-open."""
         length = self.shape(name)[0]

@@ -30,6 +30,11 @@ def epoch_batches(cohort: Cohort, settings: AlignerSettings, generator: np.rando
 
 
 def _pieces(cohort: Cohort, settings: AlignerSettings) -> tuple[int, int]:
-    """How many people are drawn for each gene and epoch, and in how many pieces they are read."""
+    """How many people are drawn for each gene and epoch, and in how many pieces they are read.
+
+    In a reference study it is one, since all have the reference haplotype.
+    """
+    if cohort.reference_study:
+        return 1, 1
     drawn = min(len(cohort.people_numbers("train")), settings.people_per_epoch)
     return drawn, max(1, drawn // settings.people_per_gene)

@@ -1,5 +1,6 @@
 """The model card: what a trained model is, in words, beside its weights."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,17 @@ def model_card(config: AlignerConfig, settings: dict[str, Any], cohort: Cohort, 
         best: The row of the history of the best epoch.
     """
     populations = cohort.people["population"].value_counts().sort_index()
+    use = (
+        [
+            "It predicts ln(TPM + 0.01) in the cells that it was trained on: the mean of a gene, from the reference sequence. It",
+            "was trained without genotypes and predicts nothing about differences between individuals.",
+        ]
+        if config.mean_only
+        else [
+            "It predicts ln(TPM + 0.01) in the cells that it was trained on: the mean of a gene, and how a person's haplotypes",
+            "deviate from it. `docs/aligner.md` tells how to predict people that were not in the study.",
+        ]
+    )
     contigs = ", ".join(dict.fromkeys(cohort.genes["contig"]))
     window = int(cohort.genes["window_end"].iloc[0] - cohort.genes["window_start"].iloc[0])
     splits = [f"| {split} | {len(cohort.people_numbers(split))} | {len(cohort.gene_numbers(split))} |" for split in _SPLITS]
@@ -35,8 +47,7 @@ def model_card(config: AlignerConfig, settings: dict[str, Any], cohort: Cohort, 
         "",
         "## Use",
         "",
-        "It predicts ln(TPM + 0.01) in the cells that it was trained on: the mean of a gene, and how a person's haplotypes",
-        "deviate from it. `docs/aligner.md` tells how to predict people that were not in the study.",
+        *use,
         "",
         "## Data",
         "",
@@ -70,7 +81,7 @@ def model_card(config: AlignerConfig, settings: dict[str, Any], cohort: Cohort, 
         "",
         "| what | value |",
         "|---|---|",
-        *(f"| {meaning} | {best[key]:.4f} |" for key, meaning in _VALIDATION.items()),
+        *(f"| {meaning} | {best[key]:.4f} |" for key, meaning in _VALIDATION.items() if not math.isnan(best[key])),
         "",
         "These chose the epoch and are no estimate of what it does for unseen people or genes: that is in `evaluation/`.",
         "",

@@ -48,7 +48,7 @@ def people_loss(setup: Setup, gene: int, predicted: torch.Tensor, observed: torc
 
 
 def batch_loss(setup: Setup, requests: list[Request]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Losses of a batch: on the mean of each gene, and on differences between people.
+    """Losses of a batch: on the mean of each gene, and on differences between people, 0 in a reference study.
 
     Args:
         setup: The model and its data.
@@ -68,6 +68,9 @@ def batch_loss(setup: Setup, requests: list[Request]) -> tuple[torch.Tensor, tor
         target = torch.tensor(setup.gene_mean[gene], dtype=torch.float32, device=level.device)
         scale = setup.aligner.config.target_sd
         mean_losses.append(functional.huber_loss(level / scale, target / scale))
+        if setup.cohort.reference_study:
+            pair_losses.append(torch.zeros_like(mean_losses[-1]))
+            continue
         change = setup.data.person_means(gene, people, carried, deviation)
         observed = torch.from_numpy(setup.cohort.expression[gene, people]).float().to(change.device)
         pair_losses.append(people_loss(setup, gene, change, observed))

@@ -1,6 +1,7 @@
 """The numbers of a running training: JSON lines, and TensorBoard event files."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any, TextIO
@@ -39,7 +40,8 @@ class Metrics:
             self._writer = SummaryWriter(str(tensorboard), purge_step=step + 1)
 
     def write(self, row: dict[str, float]) -> None:
-        """Write a row, which has `step` and `epoch`."""
+        """Write a row, which has `step` and `epoch`; numbers that do not exist (NaN) are left out."""
+        row = {name: value for name, value in row.items() if not math.isnan(value)}
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
         if self._writer is not None:

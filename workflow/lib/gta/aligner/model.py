@@ -23,12 +23,14 @@ from gta.aligner.data import Batch, Scaling
 from gta.aligner.reading import PromptAttention, embedded_prompts, prompt_memory, read_after, read_with_prompt
 from gta.aligner.readout import MeanReadout
 from gta.aligner.tokens import pool_content
+from gta.cnn.network import CnnConfig, SharedHead
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig
 from gta.compressor.memory import Memory
 from gta.compressor.prompts import embed_cached, states_after
 from gta.errors import UserError
 from gta.files import require_file
 from gta.language.cache import PromptCache
+from gta.language.models import reads_both_ways
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class AlignerConfig:
         dropout: Dropout on the projected features.
         additive: Whether there is a linear branch of the features.
         tokens_learn_means: Whether the loss on the mean of genes trains the aligned tokens and the read-out of it.
-        language_model: What reads the aligned tokens: pretrained, minilm, random, attention or none.
+        language_model: What reads the aligned tokens: pretrained, minilm, smollm2, random, attention or none.
         prompt: Which prompt each gene has: full, shuffled, symbol, blank or none.
         seed: Seed of the weights; also of the shuffling of prompts.
         extractor: Name of the feature extractor.
@@ -63,6 +65,9 @@ class AlignerConfig:
         context_compressor: The same of the compressor of distal tokens; empty: none.
         context_edges: With one, borders of the pieces of the window, in aligned tokens.
         context_near: With one, number of the piece that is not compressed.
+        extractor_head: `CnnConfig` of the head of an extractor that was trained on the study; empty: none.
+        mean_only: Whether it is of a reference study: without genotypes nothing was learnt of differences between individuals,
+            and their deviation is 0. In `config.json` only where it is true.
     """
 
     features: int
@@ -92,6 +97,8 @@ class AlignerConfig:
     context_compressor: dict[str, Any] = field(default_factory=dict)
     context_edges: list[int] = field(default_factory=list)
     context_near: int = 0
+    extractor_head: dict[str, Any] = field(default_factory=dict)
+    mean_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,7 @@ class Aligner(nn.Module):
         self.register_buffer("token_scale", torch.tensor(token_scale))
         states = 2 * config.prompt_layers * width
         self.additive = AdditivePart(config.features, states, config.modulation) if config.additive else None
+        self.extractor_head = SharedHead(CnnConfig(**config.extractor_head)) if config.extractor_head else None
         self.project = nn.Linear(config.features, width)
         self.project_difference = nn.Linear(config.features, width, bias=False)
         self.position = nn.Sequential(nn.Linear(3, width), nn.GELU(), nn.Linear(width, width))
@@ -176,13 +184,30 @@ class Aligner(nn.Module):
         self.prompt_attention = PromptAttention(width, config.heads) if config.language_model == "attention" else None
         self.prompt_compressor = _compressor(language_model, config.prompt_compressor)
         self.context_compressor = _compressor(language_model, config.context_compressor)
+        if config.mean_only:
+            self._leave_out_deviation()
+
+    def _leave_out_deviation(self) -> None:
+        """Set what only differences between haplotypes train to 0, so that it has no effect, and hold it there.
+
+        Without `tokens_learn_means` gradient descent trains nothing at all.
+        """
+        only_differences = [self.project_difference, self.pool_deviation, self.head_deviation]
+        for module in only_differences:
+            for parameter in module.parameters():
+                nn.init.zeros_(parameter)
+        for part in [*only_differences, *([self.additive] if self.additive is not None else [])]:
+            part.requires_grad_(False)
+        if not self.config.tokens_learn_means:
+            self.requires_grad_(False)
 
     def _blocks(self) -> dict[str, int]:
         """Columns of the read-out of mean expression by what they are."""
         linear = {"linear": 1, "features": self.config.features} if self.config.additive else {}
         states = self.config.prompt_layers * self.config.width
         prompt = {"prompt_mean": states, "prompt_last": states} if states else {}
-        return {**linear, "tokens": self.config.width, **prompt}
+        head = {"head": 1} if self.config.extractor_head else {}
+        return {**head, **linear, "tokens": self.config.width, **prompt}
 
     @property
     def scaling(self) -> Scaling:
@@ -306,7 +331,7 @@ class Aligner(nn.Module):
             return torch.zeros(len(batch.gene), 0, device=device)
         if self.prompt_compressor is None:
             rows, number = torch.unique(prompt_rows[batch.gene], return_inverse=True)
-            states = prompts.states[rows.cpu()].to(device)
+            states = prompts.states[rows.cpu()].to(device, torch.float32)
         else:
             made = memory or self._compress(language_model, prompts, prompt_rows[batch.gene], device)
             states, number = states_after(language_model, made.distinct).to(device), made.number
@@ -332,7 +357,7 @@ class Aligner(nn.Module):
         Returns:
             Hidden states of the last layer, (B, N, D); of the tokens next to the TSS alone, if the others are compressed.
         """
-        if prompts.keys is None:
+        if reads_both_ways(language_model):
             return read_with_prompt(language_model, tokens, prompts, rows)
         if memory is not None:
             before = memory.distinct.rows(memory.number)
@@ -386,12 +411,21 @@ class Aligner(nn.Module):
         states = self.prompt_states(batch, language_model, prompts, prompt_rows, memory)
         with torch.autocast(hidden.device.type, enabled=False):
             effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
-            return self._mean_inputs(self.hidden_norm(hidden.float()), effects, states)
+            return self._mean_inputs(batch, self.hidden_norm(hidden.float()), effects, states)
 
-    def _mean_inputs(self, hidden: torch.Tensor, effects: LinearEffects | None, states: torch.Tensor) -> torch.Tensor:
+    def _mean_inputs(
+        self, batch: Batch, hidden: torch.Tensor, effects: LinearEffects | None, states: torch.Tensor
+    ) -> torch.Tensor:
         pooled = (torch.softmax(self.pool_mean(hidden), dim=1) * hidden).sum(dim=1)
         linear = [] if effects is None else [effects.score[:, None], effects.features]
-        return torch.cat([*linear, pooled, states], dim=1)
+        head = [] if self.extractor_head is None else [self._extractor_prediction(batch)]
+        return torch.cat([*head, *linear, pooled, states], dim=1)
+
+    def _extractor_prediction(self, batch: Batch) -> torch.Tensor:
+        """Return the trained extractor's own prediction, (B, 1), standard deviations of mean expression."""
+        assert self.extractor_head is not None
+        predicted: torch.Tensor = self.extractor_head(batch.features * self.feature_sd + self.feature_mean)[:, None]
+        return predicted
 
     def read_out(self, hidden: torch.Tensor, batch: Batch, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean expression and deviation, each (B,).
@@ -404,7 +438,7 @@ class Aligner(nn.Module):
         hidden = self.hidden_norm(hidden)
         effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
         detached = self.training and not self.config.tokens_learn_means
-        mean = self.mean_readout(self._mean_inputs(hidden.detach() if detached else hidden, effects, states))
+        mean = self.mean_readout(self._mean_inputs(batch, hidden.detach() if detached else hidden, effects, states))
         change = (torch.softmax(self.pool_deviation(hidden), dim=1) * hidden).sum(dim=1)
         deviation = self.head_deviation(change).squeeze(1)
         return mean, deviation if effects is None else deviation + effects.deviation
@@ -419,7 +453,10 @@ class Aligner(nn.Module):
             weights: The weights to write; None: those that the aligner has now.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        written = asdict(self.config)
+        if not self.config.mean_only:
+            del written["mean_only"]
+        (folder / "config.json").write_text(json.dumps(written, indent=2) + "\n")
         save_file({name: tensor.contiguous() for name, tensor in self._to_keep(weights).items()}, folder / "model.safetensors")
 
     @torch.no_grad()
@@ -478,7 +515,7 @@ def read_config(folder: Path) -> AlignerConfig:
         raise UserError(f"{path} is not JSON ({error}): train the aligner again.") from error
     known = {field.name for field in fields(AlignerConfig)}
     given = set(values) if isinstance(values, dict) else set()
-    for what, keys in (("lacks", known - given), ("has the unknown key", given - known)):
+    for what, keys in (("lacks", known - given - {"mean_only"}), ("has the unknown key", given - known)):
         if keys:
             raise UserError(f"{path} is of no aligner of this version: it {what} {min(keys)!r}; train the aligner again.")
     return AlignerConfig(**values)

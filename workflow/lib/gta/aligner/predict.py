@@ -13,6 +13,7 @@ from tqdm import tqdm
 from gta.aligner.data import AlignerData, with_random_features
 from gta.aligner.model import Aligner, read_config
 from gta.aligner.reading import Reader, make_reader
+from gta.baselines.predictions import mean_only_table
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore
@@ -46,6 +47,12 @@ class Trained:
         with self.workers.autocast():
             return predict_haplotypes(self.aligner, self.data, self.reader, [(gene, haplotypes)])
 
+    def predict_reference(self, genes: np.ndarray) -> torch.Tensor:
+        """Predicted mean of the reference haplotype of some genes, (g,)."""
+        with self.workers.autocast():
+            requests = [(int(gene), np.zeros(1, dtype=int)) for gene in genes]
+            return predict_haplotypes(self.aligner, self.data, self.reader, requests)[0]
+
     def predict_people(self, gene: int, people: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Predicted mean and deviation of people for one gene, each (n,), averaged over their haplotypes."""
         with self.workers.autocast():
@@ -62,8 +69,14 @@ def predict_cohort(trained: Trained, cohort: Cohort) -> pd.DataFrame:
 
     Returns:
         `gene person mean deviation predicted`, natural log. The deviation is centred on the training people, whose mean it is
-        defined against.
+        defined against. It is NaN throughout if the aligner predicts mean expression only.
     """
+    if trained.aligner.config.mean_only:
+        genes = tqdm(range(0, len(cohort.genes), BATCH), desc="genes", file=sys.stderr, mininterval=5)
+        means = [
+            trained.predict_reference(np.arange(first, min(first + BATCH, len(cohort.genes)))).double().numpy() for first in genes
+        ]
+        return mean_only_table(cohort.gene_names, cohort.people_names, np.concatenate(means))
     everybody = np.arange(len(cohort.people))
     train = cohort.people_numbers("train")
     parts = []

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from gta.compressor.memory import Memory
 from gta.errors import UserError
-from gta.language.cache import PromptCache
+from gta.language.cache import PromptCache, read_words
 from gta.language.models import given_cache
 
 
@@ -63,7 +63,7 @@ def make_reader(
 
 
 def prompt_memory(language_model: PreTrainedModel, prompts: PromptCache, rows: torch.Tensor, device: torch.device) -> Memory:
-    """The cached prompts of a batch of samples.
+    """The prompts of a batch of samples: cached ones, or read here and now, each distinct one once.
 
     Args:
         language_model: The frozen causal model that they were made with.
@@ -71,6 +71,15 @@ def prompt_memory(language_model: PreTrainedModel, prompts: PromptCache, rows: t
         rows: (B,) row of the cache for each sample.
         device: Where the language model is.
     """
+    if prompts.keys is None:
+        distinct, number = torch.unique(rows, return_inverse=True)
+        ids, _, mask = prompts.prompt_tokens(distinct)
+        lengths = prompts.lengths[distinct.cpu()]
+        # Padding goes to the end, where nothing sees it.
+        ids = torch.stack([row.roll(int(length) - len(row)) for row, length in zip(ids, lengths, strict=True)])
+        (keys, values), _ = read_words(language_model, ids.to(device), lengths)
+        memory = Memory(keys, values, mask.to(device), prompts.next_positions[distinct.cpu()].to(device))
+        return memory.rows(number)
     keys, values, mask = prompts.prefix(rows, device, language_model.dtype)
     return Memory(keys, values, mask, prompts.next_positions[rows.cpu()].to(device))
 

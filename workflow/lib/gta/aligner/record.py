@@ -19,6 +19,7 @@ from gta.aligner.validation import criterion
 from gta.compressor.prompts import bytes_per_gene
 from gta.files import atomic_path
 from gta.inputs.tables import write_table
+from gta.language.cache import bytes_per_slot
 from gta.language.models import fingerprint
 
 if TYPE_CHECKING:
@@ -85,4 +86,5 @@ def prompt_bytes(setup: Setup) -> float:
     prompts, compressor = setup.reader.prompts, setup.aligner.prompt_compressor
     if prompts is None or setup.settings.language_model == "attention":
         return 0.0
-    return bytes_per_gene(prompts, compressor.config.memory_tokens if compressor is not None else None)
+    slot = bytes_per_slot(setup.language_model) if prompts.keys is None else 0
+    return bytes_per_gene(prompts, compressor.config.memory_tokens if compressor is not None else None, slot)

@@ -1,6 +1,6 @@
 """Settings of the aligner."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gta.compressor.settings import ENCODER_NAME, UNTRAINED
 from gta.errors import UserError
@@ -13,10 +13,11 @@ class AlignerSettings:
 
     language_model: str = setting(
         "pretrained",
-        "What reads prompt and aligned tokens: pretrained (the model of the section `language`) or minilm (an encoder; see"
-        " docs/language.md); or as an ablation random (the architecture of the first with random weights, its own prompts and"
-        " prototypes), attention (one trained layer of attention in its place) or none (aligned tokens go straight to the head).",
-        choices=("pretrained", "minilm", "random", "attention", "none"),
+        "What reads prompt and aligned tokens: pretrained (the model of the section `language`), minilm (an encoder) or smollm2"
+        " (see docs/language.md); or as an ablation random (the architecture of the first with random weights, its own prompts"
+        " and prototypes), attention (one trained layer of attention in its place) or none (aligned tokens go straight to the"
+        " head).",
+        choices=("pretrained", "minilm", "smollm2", "random", "attention", "none"),
     )
     prompt: str = setting(
         "full",
@@ -85,7 +86,8 @@ class AlignerSettings:
         "people",
         "What chooses the best epoch and stops the training. A validation loss: people (differences between validation people on "
         "training genes), genes (mean of the validation genes) or both; or the validation Spearman correlation: spearman_people "
-        "or spearman_genes. With few validation genes only people and spearman_people are reliable.",
+        "or spearman_genes. With few validation genes only people and spearman_people are reliable. Without genotypes: genes or "
+        "spearman_genes; left out: genes.",
         choices=("people", "genes", "both", "spearman_people", "spearman_genes"),
     )
     epochs: int = setting(12, "Passes over the training genes at the most.", minimum=1)
@@ -132,6 +134,15 @@ class AlignerSettings:
         "Weight of the loss on people, beside 1 for the loss on the mean of each gene.",
         minimum=0,
     )
+
+
+#: What chooses the best epoch in a reference study, where individuals cannot, for each value of `select`.
+BY_GENES = {"people": "genes", "both": "genes", "spearman_people": "spearman_genes"}
+
+
+def for_reference_study(settings: AlignerSettings) -> AlignerSettings:
+    """Return settings in which nothing is chosen by individuals, for a study without genotypes."""
+    return replace(settings, select=BY_GENES.get(settings.select, settings.select))
 
 
 def check(settings: AlignerSettings) -> None:

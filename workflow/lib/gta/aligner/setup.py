@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,13 @@ from gta.aligner.data import AlignerData, Scaling, require_same_people, with_ran
 from gta.aligner.model import Aligner, AlignerConfig
 from gta.aligner.predict import place, predict_people
 from gta.aligner.reading import Reader, make_reader
-from gta.aligner.settings import AlignerSettings, check
+from gta.aligner.settings import AlignerSettings, check, for_reference_study
 from gta.cohort.tables import Cohort
 from gta.compressor.encoder import AttentionOnlyCompressor, CompressorConfig, config_of
 from gta.errors import UserError
 from gta.features.store import FeatureStore
 from gta.language.cache import PromptCache
-from gta.language.models import fingerprint, word_embeddings
+from gta.language.models import fingerprint, reads_both_ways, word_embeddings
 from gta.language.prototypes import Prototypes
 from gta.processes import Workers
 
@@ -110,6 +110,8 @@ def set_up(
     language_model_sha256 = fingerprint(language_model)
     if prototypes.model != language_model_sha256:
         raise UserError("The text prototypes were made from another language model: make them again.")
+    if cohort.reference_study:
+        settings = replace(for_reference_study(settings), modulation=0)
     _check(settings, cohort, workers, tuned=compressor is not None)
     expression = cohort.expression[:, cohort.people_numbers("train")]
     gene_mean, gene_sd = expression.mean(axis=1), np.maximum(expression.std(axis=1), 1e-3)
@@ -127,7 +129,7 @@ def set_up(
     pieces = _pieces(settings, data, token_edges)
     if compressor:
         _check_compressor(settings, compressor.config)
-    if prompts.keys is None and (compressor or pieces):
+    if reads_both_ways(language_model) and (compressor or pieces):
         raise UserError("aligner.context, aligner.tune_compressor: an encoder reads no memory; take a causal language model.")
     config = AlignerConfig(
         features=len(store.feature_names),
@@ -147,6 +149,7 @@ def set_up(
         reference=reference or {},
         prompt_layers=_prompt_layers(settings, prompts),
         modulation=_modulation(settings, prompts, len(store.feature_names)),
+        extractor_head={} if settings.random_features else store.head,
         tile_length=store.tile_length,
         tiles=data.tiles,
         target_mean=float(gene_mean[train_genes].mean()),
@@ -157,6 +160,7 @@ def set_up(
         context_compressor=_context_compressor(settings, seed, language_model_sha256) if pieces else {},
         context_edges=pieces.edges if pieces else [],
         context_near=pieces.near if pieces else 0,
+        mean_only=cohort.reference_study,
     )
     token_scale = float(words.pow(2).mean().sqrt())
     vocabulary = _vocabulary(words, len(prototypes.vectors), workers) if settings.alignment == "linear" else None
@@ -215,8 +219,16 @@ def run_fingerprint(
 def _check(settings: AlignerSettings, cohort: Cohort, workers: Workers, tuned: bool) -> None:
     """Refuse what cannot be trained; warn of what is known to fail."""
     check(settings)
+    if cohort.reference_study and settings.tune_compressor and not settings.tokens_learn_means:
+        raise UserError(
+            "aligner.tune_compressor: without genotypes nothing trains the compressor unless tokens_learn_means is set; set it,"
+            " or leave tune_compressor out."
+        )
     if settings.tune_compressor != tuned:
         raise UserError("aligner.tune_compressor: a trained compressor is given if, and only if, it is to be tuned.")
+    if cohort.reference_study:
+        _say_reference_study(settings, workers)
+        return
     if len(cohort.people_numbers("valid")) < 2:
         raise UserError("Training needs at least two validation people: raise cohort.valid_people.")
     if settings.pair_weight == 0 and not settings.tokens_learn_means:
@@ -225,6 +237,21 @@ def _check(settings: AlignerSettings, cohort: Cohort, workers: Workers, tuned: b
         print(
             "aligner.people_loss: single was chosen: trained on single people, such models failed to tell people apart"
             " in every published attempt; pairs is the loss that works.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _say_reference_study(settings: AlignerSettings, workers: Workers) -> None:
+    """Say what is trained without genotypes, and what does not apply."""
+    if workers.main:
+        what = (
+            "the read-out and the aligned tokens are trained on it" if settings.tokens_learn_means
+            else "its read-out is solved in closed form, and nothing is trained by gradient descent"
+        )  # fmt: skip
+        print(
+            f"No genotypes: mean expression alone is predicted; {what}. The loss on individuals, people_per_epoch,"
+            f" people_per_gene, pair_weight and modulation do not apply; {settings.select} chooses the best epoch.",
             file=sys.stderr,
             flush=True,
         )

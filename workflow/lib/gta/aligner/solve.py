@@ -46,10 +46,14 @@ def start_linear_branch(setup: Setup) -> None:
     The response is each individual's deviation from the mean of the gene, in units of the gene's standard deviation as in the
     pairwise loss. By generalised cross-validation the threshold is chosen first, then the decay with distance. Whether the text
     changes the weights, and how much, is decided by predictions of folds of genes. Nothing happens without a branch, or with
-    more than MAX_COLUMNS features.
+    more than MAX_COLUMNS features. In a reference study there are no differences to learn weights from: threshold and decay
+    alone are chosen, by mean expression (`choose_linear_rule`).
     """
     branch = setup.aligner.additive
     if branch is None or len(branch.weight) > MAX_COLUMNS:
+        return
+    if setup.cohort.reference_study:
+        choose_linear_rule(setup)
         return
     genes = setup.cohort.gene_numbers("train")
     individuals = setup.cohort.people_numbers("train")
@@ -77,6 +81,42 @@ def start_linear_branch(setup: Setup) -> None:
     branch.threshold.fill_(threshold)
     branch.decay.fill_(DECAYS[best])
     branch.weight.copy_(torch.from_numpy(weight))
+
+
+@torch.no_grad()
+def choose_linear_rule(setup: Setup) -> None:
+    """Choose threshold and decay with distance of the linear branch by how well its features predict mean expression.
+
+    Its features are the sums over tiles that the read-out of mean expression reads. Of the reference haplotypes of the training
+    genes, by generalised cross-validation of a ridge regression: the threshold first, then the decay. The weights stay 0.
+    """
+    branch, workers, data = setup.aligner.additive, setup.workers, setup.data
+    assert branch is not None
+    genes = setup.cohort.gene_numbers("train")
+    difference_sd = setup.aligner.difference_sd.cpu()
+    response = setup.gene_mean[genes] - setup.gene_mean[genes].mean()
+
+    def errors(rules: list[tuple[float, float]]) -> list[float]:
+        # Products of features, response and ones: the last column and row centre the others.
+        size = len(difference_sd) + 2
+        products = torch.zeros(len(rules), size, size, dtype=torch.float64)
+        own = np.arange(len(genes))[workers.number :: workers.count]
+        for at in range(0, len(own), GENES):
+            some = own[at : at + GENES]
+            batch = data.batch([(int(gene), np.zeros(1, dtype=int)) for gene in genes[some]])
+            rest = torch.from_numpy(np.column_stack([response[some], np.ones(len(some))]))
+            for rule, (threshold, decay) in enumerate(rules):
+                value, _ = rectified(batch, difference_sd, threshold)
+                sums = (proximity(batch.position, decay)[:, None, :] @ value).squeeze(1).double()
+                columns = torch.cat([sums, rest], dim=1)
+                products[rule] += columns.T @ columns
+        every = workers.sum(products).cpu().numpy()
+        centred = every[:, :-1, :-1] - every[:, :-1, -1:] * every[:, -1:, :-1] / len(genes)
+        return [ridge_by_gcv(normal, len(genes)).error for normal in centred]
+
+    threshold = THRESHOLDS[int(np.argmin(errors([(threshold, DECAYS[0]) for threshold in THRESHOLDS])))]
+    branch.threshold.fill_(threshold)
+    branch.decay.fill_(DECAYS[int(np.argmin(errors([(threshold, decay) for decay in DECAYS])))])
 
 
 def _modulated(normal: np.ndarray, rows: int, features: int) -> Ridge | None:
@@ -214,7 +254,8 @@ def held_out_means(setup: Setup, strengths: Sequence[float] | None = None) -> tu
 
     Returns:
         Table `gene mean` (natural log) of the training genes out of fold, if the read-out is solved; and of the validation genes,
-        unless their mean expression chose the best epoch. And the strength of each block of the read-out, empty if it is trained.
+        unless their mean expression chose the best epoch of several. And the strength of each block of the read-out, empty if it
+        is trained.
     """
     cohort, readout = setup.cohort, setup.aligner.mean_readout
     genes: list[np.ndarray] = []
@@ -226,7 +267,8 @@ def held_out_means(setup: Setup, strengths: Sequence[float] | None = None) -> tu
         by_block = dict(zip(readout.blocks, solution.strengths, strict=True))
         genes.append(cohort.gene_numbers("train"))
         means.append(solution.out_of_fold)
-    if not chosen_by_genes(setup.settings):
+    # Where gradient descent trains nothing there is no epoch to choose.
+    if not (setup.aligner.trained_parameters() and chosen_by_genes(setup.settings)):
         genes.append(cohort.gene_numbers("valid"))
         inputs = torch.from_numpy(mean_inputs(setup, genes[-1])).to(readout.weight.device)
         means.append(readout(inputs).double().cpu().numpy())

@@ -73,6 +73,8 @@ class Training:
             UserError: if the loss is no longer a number, or memory is short.
         """
         settings, workers = self.settings, self.workers
+        if not self.aligner.trained_parameters():
+            return self._solve(running)
         self.optimiser = torch.optim.AdamW(
             self.aligner.trained_parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -126,6 +128,27 @@ class Training:
         self.held_out_means, self.strengths = held_out_means(self.setup, self._best_strengths)
         return pd.DataFrame(progress.history, columns=HISTORY)
 
+    def _solve(self, running: Path | None) -> pd.DataFrame:
+        """Solve in closed form what there is, where gradient descent trains nothing: the history has one row, of epoch 0."""
+        started = time.monotonic()
+        start_linear_branch(self.setup)
+        self.held_out_means, self.strengths = held_out_means(self.setup)
+        self.aligner.eval()
+        row = {"epoch": 0, "step": 0, **dict.fromkeys(LOSSES, math.nan), **validate(self.setup), "learning_rate": math.nan}
+        if running and self.workers.main:
+            metrics = Metrics(running / METRICS, None, 0, 0)
+            metrics.write(row)
+            metrics.close()
+        row["seconds"] = round(time.monotonic() - started, 2)
+        self.last_weights = self._weights()
+        if self.workers.main:
+            print(
+                f"solved: valid {row['valid_loss']:.4f}, Spearman genes {row['valid_spearman_genes']:.3f}",
+                file=sys.stderr,
+                flush=True,
+            )
+        return pd.DataFrame([row], columns=HISTORY)
+
     def _epoch(self) -> None:
         """Train one epoch, or what is left of it, and validate."""
         progress = self.progress
@@ -149,6 +172,8 @@ class Training:
         row = {"epoch": epoch, "step": epoch * self.steps}
         row |= dict(zip(LOSSES, np.mean(progress.losses, axis=0).tolist(), strict=True))
         row |= validate(self.setup)
+        if self.setup.cohort.reference_study:
+            row["train_loss_pairs"] = math.nan
         row["learning_rate"] = float(self.schedule.get_last_lr()[0])
         if self.metrics:
             self.metrics.write(row)
@@ -156,9 +181,10 @@ class Training:
         progress.history.append(row)
         progress.losses = []
         if self.workers.main:
+            people = "" if self.setup.cohort.reference_study else f", people {row['valid_spearman_people']:.3f}"
             tqdm.write(
                 f"epoch {epoch}: train {row['train_loss']:.4f}, valid {row['valid_loss']:.4f}, Spearman genes "
-                f"{row['valid_spearman_genes']:.3f}, people {row['valid_spearman_people']:.3f}",
+                f"{row['valid_spearman_genes']:.3f}{people}",
                 file=sys.stderr,
             )
         if criterion(self.settings, row) < progress.best:

@@ -18,15 +18,26 @@ from gta.processes import Workers
 def validate(setup: Setup) -> dict[str, float]:
     """Loss on validation genes and people, and the two Spearman correlations.
 
-    The mean is judged on validation genes, differences between people on training genes and validation people.
+    The mean is judged on validation genes, differences between people on training genes and validation people. In a reference
+    study there are no differences: what is about them is NaN.
     """
     setup.aligner.eval()
     cohort = setup.cohort
-    people = cohort.people_numbers("valid")
+    # All individuals of a reference study have the same haplotype: one stands for them.
+    people = cohort.people_numbers("train")[:1] if cohort.reference_study else cohort.people_numbers("valid")
     valid_genes, train_genes = cohort.gene_numbers("valid"), cohort.gene_numbers("train")
     (levels,) = _of_genes(valid_genes, 1, lambda genes: [setup.predict(genes, people)[0].mean(dim=1).tolist()], setup.workers)
     error = torch.from_numpy((levels - setup.gene_mean[valid_genes]) / setup.aligner.config.target_sd)
     mean_loss = float(functional.huber_loss(error, torch.zeros_like(error)))
+    valid_spearman_genes = spearman(levels, setup.gene_mean[valid_genes])
+    if cohort.reference_study:
+        return {
+            "valid_loss": mean_loss,
+            "valid_loss_mean": mean_loss,
+            "valid_loss_pairs": float("nan"),
+            "valid_spearman_genes": valid_spearman_genes,
+            "valid_spearman_people": float("nan"),
+        }
 
     def losses_and_correlations(genes: list[int]) -> list[list[float]]:
         changes, observed = setup.predict(genes, people)[1], cohort.expression[genes][:, people]
@@ -42,7 +53,7 @@ def validate(setup: Setup) -> dict[str, float]:
         "valid_loss": selection_loss(setup.settings, mean_loss, pairs),
         "valid_loss_mean": mean_loss,
         "valid_loss_pairs": pairs,
-        "valid_spearman_genes": spearman(levels, setup.gene_mean[valid_genes]),
+        "valid_spearman_genes": valid_spearman_genes,
         "valid_spearman_people": float(np.median(correlations)),
     }
 

@@ -31,6 +31,9 @@ measures:
   deletion          predicted mean minus that with an average tile in the tile's place; positive: the tile raises expression
   personal          mean absolute contribution of the tile's differences from the reference to the predicted deviation
 
+In a reference study, without genotypes, everything is of the reference haplotype: personal is 0 throughout, mutagenesis.parquet
+has no variants, eqtls.tsv and signs.tsv have no rows, and genes are chosen by their deletion effects.
+
 The features' settings (--extractor ... --factors) must be those of the feature stores.
 
 example:
@@ -128,7 +131,7 @@ def run(arguments: argparse.Namespace) -> None:
     drawn = chosen_genes(tiles, chosen.figures, chosen.figure_genes)
     shown = drawn[: chosen.detailed]
     found = detail(trained, cohort, tiles, shown, sequences, chosen, arguments.model)
-    signs = sign_agreement(found.mutations)
+    signs = pd.DataFrame(columns=SIGNS) if cohort.reference_study else sign_agreement(found.mutations)
     effects_of_known = pd.DataFrame(columns=list(COLUMNS))
     variants = arguments.planted or arguments.eqtls
     if variants and sequences is not None:

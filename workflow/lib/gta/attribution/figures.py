@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
+from gta.attribution.strength import gene_strength
 from gta.errors import UserError
 
 mpl.use("Agg")
@@ -37,9 +38,8 @@ def require_genes(wanted: list[str], genes: pd.DataFrame) -> None:
 
 
 def chosen_genes(tiles: pd.DataFrame, number: int, wanted: list[str]) -> list[str]:
-    """The genes to draw: those named, and those with the largest personal attribution."""
-    strength = tiles.groupby("gene", sort=False)["personal"].sum()
-    strongest = strength.sort_values(ascending=False, kind="stable").index[:number]
+    """The genes to draw: those named, and those with the largest personal attribution (without any, deletion effects)."""
+    strongest = gene_strength(tiles).sort_values(ascending=False, kind="stable").index[:number]
     return list(dict.fromkeys([*wanted, *strongest]))
 
 
@@ -75,6 +75,11 @@ def draw_gene(
     personal = rows["personal"].to_numpy()
     axes[1].bar(kilobases, personal, width=width, align="edge", color=PERSONAL, edgecolor="white", linewidth=0.3)
     axes[1].set_ylabel("personal\n(|ln expression|)")
+    if not tiles["personal"].any():
+        note = "no individual differs from the reference in any gene: does not apply"
+        box = {"facecolor": "white", "edgecolor": "none"}
+        axes[1].text(0.5, 0.5, note, transform=axes[1].transAxes, ha="center", va="center", fontsize=8, bbox=box)
+        axes[1].set_yticks([])
 
     known = elements[(elements["gene"] == gene) | (elements["gene"] == "")]
     known = known[(known["contig"] == about["contig"]) & (known["start"] < high) & (known["end"] > low)]

@@ -20,7 +20,12 @@ class AttributionSettings:
         " the most carried haplotypes of people (personal; so many times slower).",
         choices=("reference", "personal"),
     )
-    figures: int = setting(6, "Figures are drawn of so many genes: those whose people the model tells apart most.", minimum=0)
+    figures: int = setting(
+        6,
+        "Figures are drawn of so many genes: those whose people the model tells apart most; without genotypes, those whose"
+        " prediction tiles change most.",
+        minimum=0,
+    )
     figure_genes: list[str] = setting([], "Figures are drawn of these genes, too.")
     detailed: int = setting(
         6,
@@ -34,7 +39,7 @@ class AttributionSettings:
     mutated_bases: int = setting(
         500,
         "In-silico mutagenesis changes every base up to so many bp from the TSS, and every variant of the window in any case;"
-        " 0: variants only.",
+        " 0: variants only (without genotypes there are none).",
         minimum=0,
     )
     assembly: str | None = setting(

@@ -42,7 +42,8 @@ Reads  cohort/                   expression (natural log), splits of genes and p
 Writes predictions/mean.parquet  gene, person, mean, deviation (0), predicted (natural-log units)
 
 A training gene is predicted at its mean over the training people, any other at the mean of those means, for everybody alike: what
-a model has to beat in R2. Correlations across people do not exist for it.
+a model has to beat in R2. Correlations across people do not exist for it. In a reference study, without genotypes, deviation is
+empty.
 
 example:
   gta baselines mean --cohort results/demo/cohort --out mean.parquet
@@ -54,7 +55,8 @@ Reads  cohort/                         expression (natural log), splits of genes
 Writes predictions/ridge.parquet       gene, person, mean, deviation, predicted (natural-log units)
 
 The level of a gene is predicted from the features of the reference sequence, a person's deviation from it by how the features
-of the two haplotypes differ from those of the training people. Features are pooled in three zones by distance from the TSS.
+of the two haplotypes differ from those of the training people. Features are pooled in three zones by distance from the TSS. In a
+reference study, without genotypes, deviation is empty.
 
 example:
   gta baselines ridge --cohort results/demo/cohort --features results/demo/features/sim*.safetensors --out ridge.parquet

@@ -18,7 +18,7 @@ from sklearn.linear_model import enet_path
 from sklearn.model_selection import KFold
 from tqdm import tqdm
 
-from gta.baselines.genotypes import GeneGenotypes, gene_genotypes
+from gta.baselines.genotypes import GeneGenotypes, gene_genotypes, require_genotypes
 from gta.baselines.predictions import prediction_table
 from gta.baselines.settings import ElasticNetSettings
 from gta.cohort.tables import Cohort
@@ -151,6 +151,7 @@ def fit_cohort(
     Raises:
         UserError: if the panels are of other people or lack a gene, or there are too few training people.
     """
+    require_genotypes(cohort)
     training = cohort.people_numbers("train")
     if len(training) < 2 * settings.folds:
         raise UserError(

@@ -32,6 +32,19 @@ class GeneGenotypes:
     dosage: np.ndarray
 
 
+def require_genotypes(cohort: Cohort) -> None:
+    """Refuse a reference study, in which there is nothing to fit on genotypes.
+
+    Raises:
+        UserError: if the cohort has no genotypes.
+    """
+    if cohort.reference_study:
+        raise UserError(
+            "This cohort was made without genotypes (all its individuals are of the split train), so that there is nothing to"
+            " fit: make a cohort with genotypes, or leave this baseline out."
+        )
+
+
 def gene_genotypes(cohort: Cohort, panels: Sequence[PanelSet], min_maf: float) -> Iterator[GeneGenotypes]:
     """The usable variants of every gene, in the order of the cohort.
 

@@ -7,7 +7,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gta.baselines.predictions import prediction_table, require_people
+from gta.baselines.predictions import mean_only_table, prediction_table, require_people
 from gta.baselines.settings import RidgeSettings
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
@@ -62,6 +62,22 @@ def level_features(gene: GeneFeatures, settings: RidgeSettings) -> np.ndarray:
     return zone_sums(reference, settings)[0] / np.repeat(np.maximum(tiles, 1), gene.rows.shape[1])
 
 
+def reference_features(store: FeatureStore, names: list[str], settings: RidgeSettings) -> np.ndarray:
+    """Features of the reference haplotypes of genes: averages by zone, and the extractor's own predictions, if it makes any.
+
+    Args:
+        store: Features of all genes.
+        names: The G genes.
+        settings: Bounds of the zones, bp.
+
+    Returns:
+        (G, 3 * F + K) float64.
+    """
+    tracks = [store.tracks[name][0] if store.track_names else np.zeros(0) for name in names]
+    zoned = [level_features(store.gene(name), settings) for name in names]
+    return np.column_stack([np.stack(zoned), np.stack(tracks)])
+
+
 def deviation_features(gene: GeneFeatures, training: np.ndarray, settings: RidgeSettings) -> np.ndarray:
     """How each person's features, averaged over the haplotypes, differ from those of the training people.
 
@@ -104,7 +120,7 @@ def fit_cohort(cohort: Cohort, store: FeatureStore, settings: RidgeSettings) -> 
         settings: The settings.
 
     Returns:
-        Predictions: `gene person mean deviation predicted`.
+        Predictions: `gene person mean deviation predicted`. Without deviations in a reference study.
 
     Raises:
         UserError: if the features are of other people or lack a gene, or there are too few training genes.
@@ -115,7 +131,9 @@ def fit_cohort(cohort: Cohort, store: FeatureStore, settings: RidgeSettings) -> 
         raise UserError(f"The cohort has {len(genes)} training genes, too few for a regression: choose more genes.")
     levels = cohort.expression[:, people].mean(axis=1)
     names = cohort.gene_names
-    predicted_levels = predict_levels(np.stack([level_features(store.gene(name), settings) for name in names]), levels, genes)
+    predicted_levels = predict_levels(reference_features(store, names, settings), levels, genes)
+    if cohort.reference_study:
+        return mean_only_table(names, cohort.people_names, predicted_levels)
     width = 3 * len(store.feature_names)
     normal = np.zeros((width + 1, width + 1))
     for number in genes.tolist():

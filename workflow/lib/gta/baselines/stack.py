@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 
 from gta.baselines.folded_ridge import FEWEST_GENES
 from gta.baselines.predictions import read_mean_expression
-from gta.baselines.ridge import level_features, predict_levels
+from gta.baselines.ridge import predict_levels, reference_features
 from gta.baselines.settings import RidgeSettings
 from gta.baselines.text import training_levels
 from gta.cohort.tables import Cohort
@@ -93,7 +93,7 @@ def features_part(cohort: Cohort, store: FeatureStore, settings: RidgeSettings) 
         UserError: if the features lack a gene, or there are too few training genes.
     """
     training, levels, folds = training_levels(cohort)
-    features = np.stack([level_features(store.gene(name), settings) for name in cohort.gene_names])
+    features = reference_features(store, cohort.gene_names, settings)
     response = np.zeros(len(features))
     response[training] = levels
     out_of_fold = np.full(len(features), np.nan)

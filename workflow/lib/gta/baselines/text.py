@@ -35,7 +35,24 @@ def read_prompts(path: Path, genes: Sequence[str]) -> list[str]:
     return [texts[gene] for gene in _require_genes(genes, texts, path)]
 
 
-def read_states(path: Path, genes: Sequence[str]) -> np.ndarray:
+class PromptStates:
+    """Pooled hidden states of prompts in a file that is mapped into memory: what is not asked for is not read.
+
+    Attributes:
+        shape: (genes, layers + 1, 2, D).
+    """
+
+    def __init__(self, states: ArrayFile, rows: np.ndarray):
+        """Take the states of the genes with these (genes,) rows of the file."""
+        self._file, self._rows = states, rows
+        self.shape = (len(rows), *states.shape("states")[1:])
+
+    def layer(self, layer: int) -> np.ndarray:
+        """The states of one layer, (genes, 2, D) float32; the second axis as `POOLINGS`."""
+        return self._file.columns("states", layer)[self._rows].astype(np.float32)
+
+
+def read_states(path: Path, genes: Sequence[str]) -> PromptStates:
     """Read the pooled hidden states of each gene's prompt from a prompt cache.
 
     Args:
@@ -43,14 +60,14 @@ def read_states(path: Path, genes: Sequence[str]) -> np.ndarray:
         genes: Names of the genes.
 
     Returns:
-        (genes, layers + 1, 2, D) float32; layer 0 is the token embeddings, the third axis as `POOLINGS`.
+        The states; layer 0 is the token embeddings.
 
     Raises:
         UserError: if the file is no prompt cache, or lacks a gene.
     """
     file = ArrayFile(path, "prompt cache", ("rows", "states"))
     rows = dict(zip(file.about["genes"], file.whole("rows").tolist(), strict=True))
-    return np.asarray(file.whole("states")[[rows[gene] for gene in _require_genes(genes, rows, path)]])
+    return PromptStates(file, np.array([rows[gene] for gene in _require_genes(genes, rows, path)]))
 
 
 def _require_genes(genes: Sequence[str], present: Collection[str], path: Path) -> Sequence[str]:
@@ -96,11 +113,11 @@ def tfidf_ridge(texts: Sequence[str], cohort: Cohort) -> CrossValidated:
     return cross_validated_ridge([({}, features)], levels, training, folds)
 
 
-def prompt_ridge(states: np.ndarray, cohort: Cohort) -> CrossValidated:
+def prompt_ridge(states: PromptStates | np.ndarray, cohort: Cohort) -> CrossValidated:
     """Predict mean expression from the language model's hidden states of the prompt.
 
     Args:
-        states: (genes, layers + 1, 2, D) of all genes of the cohort.
+        states: (genes, layers + 1, 2, D) of all genes of the cohort, read layer by layer where they are in a file.
         cohort: The cohort.
 
     Returns:
@@ -113,8 +130,9 @@ def prompt_ridge(states: np.ndarray, cohort: Cohort) -> CrossValidated:
 
     def candidates() -> Iterator[tuple[dict[str, object], np.ndarray]]:
         for layer in range(states.shape[1]):
+            pooled = states.layer(layer) if isinstance(states, PromptStates) else states[:, layer]
             for number, pooling in enumerate(POOLINGS):
-                features = states[:, layer, number].astype(np.float64)
+                features = pooled[:, number].astype(np.float64)
                 yield {"layer": layer, "pooling": pooling}, StandardScaler().fit(features[training]).transform(features)
 
     return cross_validated_ridge(candidates(), levels, training, folds)

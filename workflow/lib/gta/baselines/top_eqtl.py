@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from gta.baselines.genotypes import gene_genotypes
+from gta.baselines.genotypes import gene_genotypes, require_genotypes
 from gta.baselines.predictions import prediction_table
 from gta.baselines.settings import TopEqtlSettings
 from gta.cohort.tables import Cohort
@@ -52,6 +52,7 @@ def fit_cohort(cohort: Cohort, panels: Sequence[PanelSet], settings: TopEqtlSett
     Raises:
         UserError: if the panels are of other people or lack a gene.
     """
+    require_genotypes(cohort)
     training, seen = cohort.people_numbers("train"), set(cohort.gene_numbers("train").tolist())
     names, means, deviations, rows = [], [], [], []
     for gene in gene_genotypes(cohort, panels, settings.min_maf):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gta.baselines.predictions import prediction_table, require_people
+from gta.baselines.predictions import mean_only_table, prediction_table, require_people
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.features.store import FeatureStore
@@ -21,7 +21,7 @@ def predict_cohort(cohort: Cohort, store: FeatureStore) -> pd.DataFrame:
         store: Features of all genes, with tracks.
 
     Returns:
-        Predictions: `gene person mean deviation predicted`.
+        Predictions: `gene person mean deviation predicted`. Without deviations in a reference study.
 
     Raises:
         UserError: if the extractor makes no prediction of its own, or the features are of other people or lack a gene.
@@ -32,6 +32,8 @@ def predict_cohort(cohort: Cohort, store: FeatureStore) -> pd.DataFrame:
     training = cohort.people_numbers("train")
     predicted = np.stack([_of_people(store, gene) for gene in cohort.gene_names])
     level = predicted[:, training].mean(axis=1)
+    if cohort.reference_study:
+        return mean_only_table(cohort.gene_names, cohort.people_names, level)
     return prediction_table(cohort.gene_names, cohort.people_names, level, predicted - level[:, None])
 
 

@@ -10,7 +10,10 @@ from gta.cohort.settings import CohortSettings
 DESCRIPTION = """\
 Chooses people (with genotypes and expression) and genes (with expression, a TSS and a full window), splits both into
 train, valid and test, and corrects expression for hidden factors. Windows of genes in different splits never overlap,
-and nothing is fitted on held-out people."""
+and nothing is fitted on held-out people.
+
+In a reference study (inputs without genotypes) all individuals are used for the mean expression of each gene, and genes alone
+are split."""
 
 EPILOG = """\
 reads   the folder written by `gta inputs`

@@ -69,7 +69,7 @@ class HiddenFactors:
             UserError: if there are not more genes and people than factors.
         """
         n_genes, n_people = values.shape
-        if n_factors >= min(n_genes, n_people - 1) and n_factors > 0:
+        if n_factors > cls.removable(n_genes, n_people):
             raise UserError(
                 f"hidden_factors: {n_factors} components cannot be removed from {n_genes} expressed genes in {n_people} training"
                 " people, since nothing would be left: lower hidden_factors."
@@ -85,6 +85,11 @@ class HiddenFactors:
         loadings = vectors[:, :n_factors]
         largest = loadings[np.argmax(np.abs(loadings), axis=0), np.arange(n_factors)]
         return cls(mean, sd, loadings * np.sign(largest), singular[:n_factors] ** 2 / np.sum(singular**2))
+
+    @staticmethod
+    def removable(n_genes: int, n_people: int) -> int:
+        """Return the largest number of factors that leaves variation in so many genes and training people."""
+        return max(0, min(n_genes, n_people - 1) - 1)
 
     def remove(self, values: Array) -> Array:
         """Expression without the factors, on the scale it came in.

@@ -35,6 +35,7 @@ def choose_genes(
     expressed_fraction: pd.Series,
     reference: Path,
     settings: CohortSettings,
+    genotypes: bool = True,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The genes of the cohort: with expression, a full window and enough training people that express them.
 
@@ -44,6 +45,7 @@ def choose_genes(
         expressed_fraction: Fraction of the training people with a value above zero; the index names the matrix's genes.
         reference: Indexed FASTA.
         settings: The cohort's settings.
+        genotypes: Whether there are genotypes, which a gene's contig must then have.
 
     Returns:
         The genes with their windows, in the order of `genes`; and gene -> reason of all others.
@@ -69,7 +71,7 @@ def choose_genes(
     reasons = {
         "no expression": ~genes["gene"].isin(expressed),
         "its contig is not in the reference": ~there,
-        "no genotypes on its contig": ~genes["contig"].isin(genotyped),
+        "no genotypes on its contig": ~genes["contig"].isin(genotyped) & genotypes,
         "its contig is not named in contigs": ~genes["contig"].isin(wanted_contigs.values()) & bool(settings.contigs),
         "named in exclude_genes": genes["gene"].isin(excluded),
         "not named in include_genes": ~genes["gene"].isin(included) & bool(settings.include_genes),

@@ -27,7 +27,7 @@ def choose_people(
     """The people of the cohort: those with genotypes and expression, less those that the settings leave out.
 
     Args:
-        people: Everybody in the VCF, in its order.
+        people: Everybody in the VCF, in its order; in a reference study, everybody in the expression matrix.
         with_expression: Everybody in the expression matrix.
         settings: The cohort's settings.
 
@@ -59,6 +59,25 @@ def choose_people(
             " people in common."
         )
     return chosen, dropped
+
+
+def all_training(individuals: Sequence[str], settings: CohortSettings, log: Callable[[str], None]) -> pd.Series:
+    """Put all individuals of a reference study into the split train: only their mean expression is predicted.
+
+    Args:
+        individuals: Their names.
+        settings: The cohort's settings; those about the split of individuals do not apply.
+        log: Takes a line of progress.
+
+    Returns:
+        Split of each individual.
+    """
+    ignored = ["valid_people", "test_people", *(["held_out_population"] if settings.held_out_population is not None else [])]
+    log(
+        f"individuals: {len(individuals)}, all of them used for mean expression; there are no genotypes, so that individuals are"
+        f" not compared and not split ({', '.join(ignored)} do not apply)"
+    )
+    return pd.Series("train", index=pd.Index(individuals), dtype=object)
 
 
 def apportion(total: int, sizes: Mapping[str, int]) -> dict[str, int]:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from gta.cohort.blocks import SPLITS, split_genes
 from gta.cohort.correction import HiddenFactors, log_tpm, to_tpm
 from gta.cohort.genes import choose_genes
-from gta.cohort.people import choose_people, split_people
+from gta.cohort.people import all_training, choose_people, split_people
 from gta.cohort.settings import CohortSettings, check
 from gta.files import require_file, staged_files
 from gta.inputs.tables import read_contigs, read_expression, read_genes, read_names, read_people, write_table
@@ -38,26 +38,37 @@ def make_cohort(inputs: Path, out: Path, settings: CohortSettings, seed: int) ->
         UserError: for settings that do not fit the inputs.
     """
     check(settings)
-    reference = require_file(inputs / read_names(inputs)["reference"], "reference")
+    names = read_names(inputs)
+    reference, genotypes = require_file(inputs / names["reference"], "reference"), "genotypes" in names
     genes, contigs, everybody, matrix = read_genes(inputs), read_contigs(inputs), read_people(inputs), read_expression(inputs)
 
     chosen, dropped_people = choose_people(list(everybody["person"]), list(matrix.columns), settings)
     people = everybody.set_index("person").loc[chosen, ["population"]]
-    people["split"] = split_people(people["population"], settings, seed, log)
+    if genotypes:
+        people["split"] = split_people(people["population"], settings, seed, log)
+    else:
+        people["split"] = all_training(chosen, settings, log)
     training = (people["split"] == "train").to_numpy()
 
     given = matrix[chosen].to_numpy(dtype=np.float64)
     tpm = to_tpm(given) if settings.unit == "rpkm" else given
     fraction = pd.Series((tpm[:, training] > 0).mean(axis=1), index=matrix.index)
-    candidates, dropped_genes = choose_genes(genes, contigs, fraction, reference, settings)
+    candidates, dropped_genes = choose_genes(genes, contigs, fraction, reference, settings, genotypes)
     kept, leaking = split_genes(candidates, settings, seed, log)
     dropped_genes |= leaking
 
     expressed = (fraction >= settings.min_expressed_fraction).to_numpy()
     values = log_tpm(tpm[expressed])
-    factors = HiddenFactors.fit(values[:, training], settings.hidden_factors)
+    n_factors = settings.hidden_factors
+    if not genotypes and n_factors > HiddenFactors.removable(len(values), len(chosen)):
+        log(
+            f"hidden_factors: {n_factors} do not apply to so few individuals ({len(chosen)}); none is removed (a mean over all"
+            " individuals does not depend on them)"
+        )
+        n_factors = 0
+    factors = HiddenFactors.fit(values[:, training], n_factors)
     explained = ", ".join(f"{share:.1%}" for share in factors.explained)
-    log(f"expression: {len(values)} expressed genes; removed {settings.hidden_factors} hidden factors ({explained or 'none'})")
+    log(f"expression: {len(values)} expressed genes; removed {n_factors} hidden factors ({explained or 'none'})")
     corrected = pd.DataFrame(factors.remove(values), index=matrix.index[expressed], columns=chosen).loc[kept["gene"]]
     raw = pd.DataFrame(tpm, index=matrix.index, columns=chosen).loc[kept["gene"]]
     statistics = pd.DataFrame(

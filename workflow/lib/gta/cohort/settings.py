@@ -35,14 +35,21 @@ class CohortSettings:
     hidden_factors: int = setting(
         2,
         "Number of principal components of expression (batch, cell state) that are removed; fitted on the training people."
-        " Choose 10 for a whole genome and hundreds of people, fewer for few genes.",
+        " Choose 10 for a whole genome and hundreds of people, fewer for few genes. Without genotypes none is removed if there"
+        " are too few individuals.",
         minimum=0,
     )
     valid_people: float = setting(
-        0.1, "Fraction of the people, in each population, that training is stopped by.", minimum=0.001, maximum=0.9
+        0.1,
+        "Fraction of the people, in each population, that training is stopped by. Does not apply without genotypes.",
+        minimum=0.001,
+        maximum=0.9,
     )
     test_people: float = setting(
-        0.25, "Fraction of the people, in each population, that the evaluation alone sees.", minimum=0.001, maximum=0.9
+        0.25,
+        "Fraction of the people, in each population, that the evaluation alone sees. Does not apply without genotypes.",
+        minimum=0.001,
+        maximum=0.9,
     )
     held_out_population: str | None = setting(
         None,

@@ -29,8 +29,11 @@ def read_people(folder: Path) -> pd.DataFrame:
 class Cohort:
     """People, genes and expression of a run.
 
+    In a reference study, which has no genotypes, all individuals are of the split train, and every gene has the reference
+    haplotype only.
+
     Attributes:
-        people: `people.tsv`, in the order of the VCF.
+        people: `people.tsv`, in the order of the VCF or, in a reference study, of the expression matrix.
         genes: `genes.tsv`, by contig, TSS and name.
         expression: (genes, people) float64, ln(TPM + 0.01) without hidden factors.
     """
@@ -66,6 +69,16 @@ class Cohort:
     def gene_numbers(self, split: str) -> np.ndarray:
         """Numbers (rows of `genes`) of the genes of a split: train, valid or test."""
         return np.flatnonzero((self.genes["split"] == split).to_numpy())
+
+    @property
+    def reference_study(self) -> bool:
+        """Whether there are no genotypes, so that mean expression alone is predicted: all individuals are then of split train."""
+        return bool((self.people["split"] == "train").all())
+
+    @property
+    def evaluated_individuals(self) -> np.ndarray:
+        """Numbers of the individuals whose expression evaluates predictions: split test, or all in a reference study."""
+        return self.people_numbers("train" if self.reference_study else "test")
 
     def people_numbers(self, split: str) -> np.ndarray:
         """Numbers (rows of `people`) of the people of a split: train, valid or test."""

@@ -312,7 +312,7 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     from gta.errors import UserError
     from gta.files import staged_files
     from gta.inputs.tables import read_annotation
-    from gta.language.cache import read_prompts
+    from gta.language.cache import bytes_per_slot
     from gta.language.models import fingerprint, load_frozen
     from gta.language.prompts import complete, make_prompts
 
@@ -334,7 +334,7 @@ def run_prompts(arguments: argparse.Namespace) -> None:
         raise UserError(f"--compressor is needed for {arguments.method}: give the folder of a trained one.")
     sha256 = fingerprint(model)
     cache = compress_prompts(model, prompts, compress, sha256)
-    own, full = bytes_per_gene(cache), bytes_per_gene(read_prompts(model, prompts, sha256))
+    own, full = bytes_per_gene(cache), bytes_per_slot(model) * sum(len(prompt.tokens) for prompt in prompts) / len(prompts)
     size = {"method": arguments.method, "memory_tokens": arguments.memory_tokens, "bytes_per_gene": own}
     with staged_files(arguments.out) as folder:
         cache.save(folder / "prompt_cache.safetensors")

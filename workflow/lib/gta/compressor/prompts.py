@@ -98,16 +98,16 @@ def embed_cached(
     return language_model.get_input_embeddings()(ids), mask
 
 
-def bytes_per_gene(cache: PromptCache, memory_tokens: int | None = None) -> float:
+def bytes_per_gene(cache: PromptCache, memory_tokens: int | None = None, slot: int = 0) -> float:
     """Bytes of keys and values that a gene's prompt takes, padding left out, averaged over genes; 0 for an encoder's prompts.
 
     Args:
         cache: The prompts.
         memory_tokens: If each of them is compressed to so many tokens where it is used.
+        slot: Bytes of keys and values of one token, for a cache that keeps none.
     """
-    if cache.keys is None:
-        return 0.0
-    slot = 2 * cache.keys[0, :, :, 0].numel() * cache.keys.element_size()
+    if cache.keys is not None:
+        slot = 2 * cache.keys[0, :, :, 0].numel() * cache.keys.element_size()
     return slot * (float(cache.lengths[cache.rows].double().mean()) if memory_tokens is None else memory_tokens)
 
 

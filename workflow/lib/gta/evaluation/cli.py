@@ -14,6 +14,9 @@ Compares predictions with the expression of the held-out people (split test of t
   seen_genes_unseen_people    for each gene of training (split train): Spearman correlation across the held-out people
   unseen_genes_unseen_people  the same for each gene of the split test
 
+In a reference study (a cohort without genotypes) the first alone applies, on the expression of all individuals: summary.tsv has
+no values for the others, per_gene.tsv no rows.
+
 Every number stands beside a bootstrap interval over genes, the number of genes and people, and a null of permuted data: across
 genes, genes are permuted; across people, people are permuted within their population, in the same way for all genes.
 
@@ -75,7 +78,7 @@ writes, into the folder of --out
 
 _HEADLINE = """\
 Prints the main numbers of an evaluation: one row per model, one column per regime, each as value [interval], with a star where
-the value is above what permuted data give.
+the value is above what permuted data give. Regimes that no model predicts, as in a study without genotypes, are left out.
 
 reads
   DIR/summary.tsv, and enrichment.tsv of attributions if given

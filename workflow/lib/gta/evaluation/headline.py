@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gta.errors import UserError
-from gta.evaluation.models import HEADLINE_METRICS, REGIMES
+from gta.evaluation.models import ACROSS_GENES, HEADLINE_METRICS, REGIMES
 from gta.evaluation.tables import read_numbers
 
 _TITLES = {
@@ -20,6 +20,15 @@ _FOOTNOTE = (
     "Across genes: Spearman correlation of predicted and observed levels. Across people: Spearman correlation gene by gene,\n"
     "mean over genes, where a constant prediction counts as 0. Several seeds: mean over seeds. -: the model says nothing of it."
 )
+
+
+_NO_INDIVIDUALS = "Across individuals: does not apply, as no model predicts differences between them (mean expression only)."
+
+
+def regimes_with_predictions(summary: pd.DataFrame) -> list[str]:
+    """Return the regimes in which some model predicts a gene; in a study without genotypes this is `across_genes` alone."""
+    predicted = summary.groupby("regime")["n_genes"].max()
+    return [regime for regime in REGIMES if regime == ACROSS_GENES or predicted.get(regime, 0) > 0]
 
 
 def read_summary(path: Path) -> pd.DataFrame:
@@ -73,11 +82,13 @@ def headline(folder: Path) -> str:
         raise UserError(f"{folder / 'summary.tsv'} has no row to show: run `gta evaluation score` again.")
     names = list(dict.fromkeys(chosen["model"]))
     columns = [["model", "", *names]]
-    for regime in REGIMES:
+    regimes = regimes_with_predictions(chosen)
+    for regime in regimes:
         rows = chosen[chosen["regime"] == regime].set_index("model")
         size = f"n = {rows['n_genes'].max():.0f} genes, {rows['n_people'].max():.0f} people"
         columns.append([_TITLES[regime], size, *(_cell(rows.loc[name]) for name in names)])
     widths = [max(map(len, column)) for column in columns]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in zip(*columns, strict=True)]
     lines.insert(2, "  ".join("-" * width for width in widths))
-    return "\n".join(line.rstrip() for line in [*lines, "", *_FOOTNOTE.splitlines()])
+    footnotes = [*_FOOTNOTE.splitlines(), *([_NO_INDIVIDUALS] if regimes == [ACROSS_GENES] else [])]
+    return "\n".join(line.rstrip() for line in [*lines, "", *footnotes])

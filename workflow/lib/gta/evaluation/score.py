@@ -40,12 +40,16 @@ COLUMNS = {
 }
 
 
+#: Columns of intervals over people; empty where there is one individual.
+_OVER_PEOPLE = ("people_ci_low", "people_ci_high")
+
+
 class Scorer:
-    """Compares models with the expression of a cohort's held-out people."""
+    """Compares models with the expression of a cohort's held-out people; in a reference study, of all individuals."""
 
     def __init__(self, cohort: Cohort, models: Sequence[Model], settings: EvaluationSettings, seed: int) -> None:
         self.cohort, self.models, self.settings, self.seed = cohort, models, settings, seed
-        test = cohort.people_numbers("test")
+        test = cohort.evaluated_individuals
         self.people = cohort.people["person"].to_numpy()[test]
         self.observed = cohort.expression[:, test]
         populations = cohort.people["population"].to_numpy()[test]
@@ -115,7 +119,9 @@ class Scorer:
                 }
                 estimates = self._estimates(model, regime, prefix)
                 for metric in across_genes.METRICS if regime == ACROSS_GENES else across_people.METRICS:
-                    values = estimates[metric].row(metric, self.settings) if estimates else {}
+                    values: dict[str, object] = {**estimates[metric].row(metric, self.settings)} if estimates else {}
+                    if len(self.people) < 2:
+                        values |= dict.fromkeys(_OVER_PEOPLE, np.nan)
                     rows.append(known | {"metric": prefix + metric} | values)
         table = pd.DataFrame(rows, columns=COLUMNS["summary"])
         return table.astype({"n_constant": "Int64"})
@@ -129,6 +135,8 @@ class Scorer:
                 continue
             for metric, difference in self._differences(regime, genes, first, second).items():
                 bounds = [interval(draws, self.settings.confidence) for draws in (difference.over_genes, difference.over_people)]
+                if len(self.people) < 2:
+                    bounds[1] = (np.nan, np.nan)
                 size = (len(genes), len(self.people))
                 cells = (regime, metric, first.name, second.name, *size, difference.value, *itertools.chain.from_iterable(bounds))
                 rows.append(dict(zip(COLUMNS["comparisons"], cells, strict=True)))
@@ -223,11 +231,16 @@ def score(
         gene_groups: The user's table of groups of genes.
 
     Raises:
-        UserError: if the files are wrong, or fewer than `settings.min_people` people are held out.
+        UserError: if the files are wrong, or fewer than `settings.min_people` people are held out; in a reference study, which
+            has no correlations across people, one individual is enough.
     """
     cohort = Cohort.load(cohort_folder)
     held_out = len(cohort.people_numbers("test"))
-    if held_out < settings.min_people:
+    if cohort.reference_study:
+        print(
+            "evaluation: a study without genotypes: across genes only, on the mean expression of all individuals", file=sys.stderr
+        )
+    elif held_out < settings.min_people:
         raise UserError(
             f"The cohort {cohort_folder} holds out {held_out} people (split test), and a correlation across people needs "
             f"{settings.min_people}: hold out more people in the settings of the cohort, or lower min_people."

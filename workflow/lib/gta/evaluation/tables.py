@@ -48,7 +48,7 @@ def read_numbers(path: Path, text: Sequence[str], numbers: Sequence[str]) -> pd.
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one model, trained with one seed, predicts for the held-out people.
+    """What one model, trained with one seed, predicts for the held-out people; in a reference study, for all of them.
 
     Attributes:
         model: Name of the model.
@@ -169,7 +169,7 @@ def _matrix(path: Path, cohort: Cohort) -> tuple[NDArray[np.float64], bool]:
 
 
 def read_prediction(path: Path | str, cohort: Cohort) -> Prediction:
-    """One file of predictions, reduced to the held-out (test) people.
+    """One file of predictions, reduced to the held-out (test) people; in a reference study, of all individuals.
 
     Raises:
         UserError: if the file is broken, names genes or people outside the cohort, has a pair of gene and person twice, leaves
@@ -178,7 +178,12 @@ def read_prediction(path: Path | str, cohort: Cohort) -> Prediction:
     """
     path = Path(path)
     model, seed = parse_name(path)
-    (matrix, mean_only), test = _matrix(path, cohort), cohort.people_numbers("test")
+    (matrix, mean_only), test = _matrix(path, cohort), cohort.evaluated_individuals
+    if cohort.reference_study and not mean_only:
+        raise UserError(
+            f"{path} has deviations, but this cohort was made without genotypes, so that all individuals have the same sequence:"
+            " give predictions that were made from this cohort."
+        )
     absent = np.isnan(matrix)
     incomplete = absent[:, test].any(axis=1) & ~absent.all(axis=1)
     if incomplete.any():

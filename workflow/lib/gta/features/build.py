@@ -165,6 +165,7 @@ def _chunk(work: Work, genes: pd.DataFrame, passes: Passes, people: list[str]) -
         work.extractor.weights,
         work.track_names,
         tracks,
+        head=work.head,
     )
     return store, pd.DataFrame(account)
 

@@ -1,7 +1,7 @@
 """What a feature extractor is, and how one is made from the settings."""
 
 import importlib
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -95,6 +95,29 @@ class WindowExtractor(Protocol):
 
         Returns:
             Features (B, T, F) and tracks (B, K), float32.
+        """
+        ...
+
+
+@runtime_checkable
+class GeneExtractor(WindowExtractor, Protocol):
+    """A window extractor that was trained on some of the genes, and computes each gene without what was learnt from it.
+
+    Attributes:
+        head: What turns the features of all tiles into the extractor's prediction: the fields of `gta.cnn.network.CnnConfig`.
+    """
+
+    head: dict[str, Any]
+
+    def of_gene(self, gene: str, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Finish what `read` gave for the sequences of a gene.
+
+        Args:
+            gene: Name of the gene.
+            features: (n, T, G), from `read`.
+
+        Returns:
+            Features (n, T, F) and tracks (n, K), float32, on the CPU.
         """
         ...
 

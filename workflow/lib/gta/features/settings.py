@@ -17,10 +17,14 @@ EXTRACTORS = {
     "enformer": "gta.features.enformer:make",
     "borzoi": "gta.features.borzoi:make",
     "hf": "gta.features.hf:make",
+    "cnn": "gta.features.cnn:make",
 }
 
 #: Extractors that predict expression themselves.
-WITH_TRACKS = ("xpresso", "enformer", "borzoi")
+WITH_TRACKS = ("xpresso", "enformer", "borzoi", "cnn")
+
+#: Extractors that are trained on the study if no weights are given.
+TRAINED = ("cnn",)
 
 #: Extractors so large that a cohort wants a GPU.
 ON_GPU = ("enformer", "borzoi", "hf")
@@ -33,13 +37,14 @@ class FeatureSettings:
     extractor: str = setting(
         "motif",
         "The sequence model: motif (JASPAR matrices on both strands, for the CPU), xpresso, enformer or borzoi (published"
-        " networks that read the whole window), or hf (any Hugging Face encoder of DNA, which reads tile by tile).",
+        " networks that read the whole window), hf (any Hugging Face encoder of DNA, which reads tile by tile), or cnn (a network"
+        " that is trained on the mean expression of the training genes; see the section `cnn`).",
         choices=tuple(EXTRACTORS),
     )
     weights: str | None = setting(
         None,
         "Weights of the network: a file or folder, or with `revision` the id of a repository on the Hugging Face hub. Needed by"
-        " every extractor but motif.",
+        " every extractor but motif and cnn, which is trained if none are given.",
     )
     revision: str | None = setting(None, "Commit of the repository on the hub; empty: `weights` is a path.")
     tile_length: int = setting(

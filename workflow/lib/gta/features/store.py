@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,6 +97,8 @@ class FeatureStore:
         track_names: Names of the K predictions that the extractor makes of its own.
         tracks: (H, K) float32 by gene: these predictions for each distinct haplotype; no gene if there are none.
         sha256: Of the windows in a file, see `digest`; empty if they come from none.
+        head: What turns the features of all tiles into the extractor's prediction, if it was trained on the study: the fields of
+            `gta.cnn.network.CnnConfig`; empty otherwise.
     """
 
     people: list[str]
@@ -108,6 +111,7 @@ class FeatureStore:
     track_names: list[str] = field(default_factory=list)
     tracks: dict[str, np.ndarray] = field(default_factory=dict)
     sha256: str = ""
+    head: dict[str, Any] = field(default_factory=dict)
 
     @property
     def genes(self) -> list[str]:
@@ -209,6 +213,7 @@ class FeatureStore:
             "extractor": self.extractor,
             "weights": self.weights,
             "track_names": self.track_names,
+            "head": self.head,
             "precision": precision,
             "sha256": digest.hexdigest(),
         }
@@ -269,6 +274,7 @@ class FeatureStore:
             about["track_names"],
             tracks,
             about["sha256"],
+            about.get("head", {}),
         )
 
     @classmethod
@@ -300,7 +306,7 @@ class FeatureStore:
     @property
     def _kind(self) -> tuple[object, ...]:
         """What stores must have in common to be read as one."""
-        return (self.people, self.feature_names, self.tile_length, self.tile_lengths, self.extractor, self.weights)
+        return (self.people, self.feature_names, self.tile_length, self.tile_lengths, self.extractor, self.weights, self.head)
 
 
 def _bases(entry: GeneFeatures, precision: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """Windows read tile by tile: each distinct block of sequence once."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,6 +80,7 @@ class TileWork:
         tile_length: Length of a tile, bp.
         tile_lengths: Empty: all tiles are equally long.
         track_names: Empty: such an extractor makes no prediction of its own.
+        head: Empty for the same reason.
     """
 
     def __init__(self, extractor: TileExtractor, panels: PanelSet, reference: Reference, length: int, tile_length: int):
@@ -91,6 +93,7 @@ class TileWork:
         self.tile_length = tile_length
         self.tile_lengths: list[int] = []
         self.track_names: list[str] = []
+        self.head: dict[str, Any] = {}
         self._panels = panels
         self._reference = reference
 

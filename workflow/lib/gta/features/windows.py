@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 
 from gta.errors import UserError
-from gta.features.extractor import WindowExtractor
+from gta.features.extractor import GeneExtractor, WindowExtractor
 from gta.features.passes import Passes
 from gta.features.sequences import reverse_complement
 from gta.features.tiles import BuiltWindow, distinct, has_indels
@@ -37,6 +37,7 @@ class WindowWork:
         tile_length: Length of its shortest tile, bp.
         tile_lengths: Lengths of its tiles in the gene's direction, bp; empty if they are equal.
         track_names: Names of its own predictions.
+        head: What turns its features into its prediction; empty if it was not trained on the study.
     """
 
     def __init__(self, extractor: WindowExtractor, panels: PanelSet, reference: Reference, length: int):
@@ -56,6 +57,7 @@ class WindowWork:
         self.tile_length = int(lengths.min())
         self.tile_lengths = [] if (lengths == self.tile_length).all() else lengths.tolist()
         self.track_names = extractor.track_names
+        self.head = extractor.head if isinstance(extractor, GeneExtractor) else {}
         self._panels = panels
         self._reference = RememberingReference(reference.path)
         self._middle = before
@@ -110,8 +112,11 @@ class WindowWork:
         for gene, (sequences, index, carriers) in zip(genes, windows, strict=True):
             own = slice(at, at + len(sequences))
             at += len(sequences)
-            rows, tile_index = self._rows(features[own].numpy(), index, bool(gene["strand"] == "-"))
-            of_haplotype = tracks[own].numpy()[index] if self.track_names else None
+            of_gene = features[own], tracks[own]
+            if isinstance(self.extractor, GeneExtractor):
+                of_gene = self.extractor.of_gene(str(gene["gene"]), features[own])
+            rows, tile_index = self._rows(of_gene[0].numpy(), index, bool(gene["strand"] == "-"))
+            of_haplotype = of_gene[1].numpy()[index] if self.track_names else None
             distance = self._distances(str(gene["strand"]))
             built.append(BuiltWindow(rows, tile_index, carriers, distance, sequences.size, of_haplotype))
         return built

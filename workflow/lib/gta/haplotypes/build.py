@@ -9,7 +9,7 @@ import pandas as pd
 
 from gta.cohort.tables import read_genes, read_people, read_table
 from gta.errors import UserError
-from gta.haplotypes.genotypes import Genotypes
+from gta.haplotypes.genotypes import Genotypes, NoGenotypes
 from gta.haplotypes.panels import Panel, PanelSet
 from gta.haplotypes.reference import Reference, open_reference
 from gta.haplotypes.sequences import distinct_rows, touching
@@ -25,6 +25,8 @@ def build(
     inputs: Path, cohort: Path, contig: str, settings: HaplotypeSettings, tile_length: int | None = None
 ) -> tuple[PanelSet, pd.DataFrame]:
     """The panels of a cohort's windows on one contig, and the account of what became of the records.
+
+    Without genotypes there are no records: each panel holds the reference haplotype, which all individuals have.
 
     Args:
         inputs: Folder written by `gta inputs`.
@@ -42,16 +44,18 @@ def build(
     contigs = read_table(inputs / "contigs.tsv", ("contig", "genotypes_name")).set_index("contig")["genotypes_name"]
     if contig not in contigs.index:
         raise UserError(f"{inputs / 'contigs.tsv'} has no contig {contig!r}; its first ones are {', '.join(contigs.index[:3])}.")
-    genotypes_name = str(contigs[contig])
-    if not genotypes_name:
+    names, genotypes_name = read_names(inputs), str(contigs[contig])
+    if not genotypes_name and "genotypes" in names:
         raise UserError(f"The genotypes have no contig that belongs to {contig!r}: leave it out of cohort.contigs.")
     genes = read_genes(cohort)
     genes = genes[genes["contig"] == contig].sort_values("window_start", kind="stable")
     if genes.empty:
         raise UserError(f"{cohort / 'genes.tsv'} has no gene on contig {contig!r}: leave it out of cohort.contigs.")
     people = read_people(cohort)["person"].tolist()
-    genotypes = Genotypes(inputs / read_names(inputs)["genotypes"], people, settings.filters)
-    genotypes.require_contig(genotypes_name)
+    genotypes: Genotypes = NoGenotypes(people)
+    if "genotypes" in names:
+        genotypes = Genotypes(inputs / names["genotypes"], people, settings.filters)
+        genotypes.require_contig(genotypes_name)
     source = Source(genotypes, open_reference(inputs), contig, genotypes_name, settings)
     windows = genes[["window_start", "window_end", "tss"]].to_numpy(dtype=np.int64)
     panels, account = build_panels(source, genes["gene"].tolist(), windows)

@@ -11,7 +11,8 @@ from gta.haplotypes.settings import HaplotypeSettings
 EPILOG = """\
 Reads  inputs/   the reference, the genotypes and contigs.tsv
        cohort/   genes.tsv (windows, bp, 0-based half-open) and people.tsv
-Writes FILE.npz  the haplotype panels of all windows on the contig: variants and who carries them, never sequences
+Writes FILE.npz  the haplotype panels of all windows on the contig: variants and who carries them, never sequences; without
+                 genotypes the reference haplotype alone
        FILE.tsv  per window: records seen, applied and skipped by reason, people with missing or unphased calls
 
 A haplotype is the reference with the ALT allele named by its entry of GT at every record. Of overlapping records the first one

@@ -341,6 +341,19 @@ class Genotypes:
         return f"The record {contig}:{fields[1]} of {self.path}"
 
 
+class NoGenotypes(Genotypes):
+    """What stands in place of genotypes in a reference study: no record on any contig, so that everybody has the reference."""
+
+    def __init__(self, people: list[str]):
+        """Take the names of the individuals."""
+        self.path = Path("none")
+        self.people = people
+
+    def read(self, contig: str, start: int, end: int) -> Records:
+        """Return no record."""
+        return Records.joined([], len(self.people))
+
+
 def _is_regular(strange: np.ndarray) -> np.ndarray:
     """Which cells are calls of one digit or `.` each, by the bits in them that are not of digits."""
     first, mark, second = strange & 0xF0, (strange >> 8) & 0xFF, (strange >> 16) & 0xF0

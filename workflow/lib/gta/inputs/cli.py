@@ -6,7 +6,10 @@ from typing import Any
 
 DESCRIPTION = """\
 Checks the user's files, matches the names of contigs, genes and people between them, and writes one folder that all
-later stages read. Nothing is written beside the user's files, and the large ones are linked, not copied."""
+later stages read. Nothing is written beside the user's files, and the large ones are linked, not copied.
+
+Without --genotypes the folder is that of a reference study: individuals are the columns of the expression matrix, and every gene
+has the reference haplotype only."""
 
 EPILOG = """\
 writes into the folder:
@@ -36,9 +39,8 @@ def add_parser(stages: Any) -> None:
     parser.add_argument(
         "--genotypes",
         type=Path,
-        required=True,
         metavar="VCF",
-        help="phased genotypes of everybody: VCF (bgzip, gzip, plain) or BCF",
+        help="phased genotypes of everybody: VCF (bgzip, gzip, plain) or BCF [none: a reference study]",
     )
     parser.add_argument("--genes", type=Path, required=True, metavar="GTF", help="gene annotation of GENCODE or Ensembl")
     parser.add_argument(
@@ -46,7 +48,7 @@ def add_parser(stages: Any) -> None:
         type=Path,
         required=True,
         metavar="BED",
-        help="matrix: #chr start end gene length strand, then one column per person, TPM or RPKM",
+        help="matrix: #chr start end gene length strand (or the first four), then one column per person, TPM or RPKM",
     )
     parser.add_argument(
         "--annotation", type=Path, required=True, metavar="TSV", help="genes in words: gene_id (or gene) and any text columns"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gta.errors import UserError
 from gta.inputs.compression import open_text, require_last_line_whole
-from gta.inputs.names import require_clean_names
+from gta.inputs.names import leading_columns, require_clean_names
 
 WHAT = "expression matrix"
 N_LEADING = 6
@@ -42,7 +42,8 @@ def read_expression(path: Path) -> Expression:
 
     Args:
         path: Plain or gzip. A header line, then one line per gene: `#chr start end gene length strand` and one value per
-            person; QTLtools' `#Chr start end pid gid strand` is the same form. The fourth column names the gene.
+            person; QTLtools' `#Chr start end pid gid strand` is the same form, and `#chr start end gene` does, too. The fourth
+            column names the gene.
 
     Raises:
         UserError: naming line, gene and person for a value that is no number, is negative or missing, and for a gene or person
@@ -56,16 +57,16 @@ def read_expression(path: Path) -> Expression:
         header_number = 1
         while line.startswith("##"):
             line, header_number = handle.readline(), header_number + 1
-        people = _people(line, path)
+        leading_number, people = _people(line, path)
         for number, line in enumerate(handle, start=header_number + 1):
             fields = line.rstrip("\r\n").split("\t")
             if fields == [""]:
                 continue
             where = f"The {WHAT} {path}, line {number},"
-            if len(fields) != N_LEADING + len(people):
+            if len(fields) != leading_number + len(people):
                 raise UserError(
-                    f"{where} has {len(fields)} columns where the header has {N_LEADING + len(people)}: the file is cut short or"
-                    " not separated by tabs."
+                    f"{where} has {len(fields)} columns where the header has {leading_number + len(people)}: the file is cut"
+                    " short or not separated by tabs."
                 )
             if not (fields[1].isdecimal() and fields[2].isdecimal()) or int(fields[1]) > int(fields[2]):
                 raise UserError(
@@ -74,7 +75,7 @@ def read_expression(path: Path) -> Expression:
             if not fields[3].strip():
                 raise UserError(f"{where} has no gene in its fourth column: name it or remove the line.")
             leading.append((fields[3], fields[0], int(fields[1]), int(fields[2])))
-            rows.append(_values(fields, people, where))
+            rows.append(_values(fields[3], fields[leading_number:], people, where))
     if not rows:
         raise UserError(f"The {WHAT} {path} has a header but no genes: check how it was made.")
     genes = pd.DataFrame(leading, columns=["gene", "contig", "start", "end"])
@@ -84,22 +85,23 @@ def read_expression(path: Path) -> Expression:
     return Expression(genes, people, np.stack(rows))
 
 
-def _people(header: str, path: Path) -> list[str]:
-    """The people that the header names."""
+def _people(header: str, path: Path) -> tuple[int, list[str]]:
+    """The number of columns before the people, and the people that the header names."""
     fields = header.rstrip("\r\n").split("\t")
-    names = [name.lower() for name in fields[:N_LEADING]]
-    if names[1:3] != ["start", "end"] or names[5:] != ["strand"]:
+    number = leading_columns(fields)
+    if not number:
         raise UserError(
             f"The {WHAT} {path} does not begin with the header `#chr start end gene length strand person ...`, separated by"
-            f" tabs (it begins {header[:60].rstrip()!r}): write it, with all six columns before the people."
+            f" tabs (it begins {header[:60].rstrip()!r}): write it, with all six columns before the people, or with the first"
+            " four of them alone."
         )
-    people = fields[N_LEADING:]
+    people = fields[number:]
     if not people:
         raise UserError(f"The {WHAT} {path} has no people: six columns, then one column per person, are needed.")
     require_clean_names(people, f"The {WHAT} {path}")
     if "gene" in people:
         raise UserError(f"The {WHAT} {path} has a person called 'gene', as the workflow calls the genes: rename that person.")
-    return people
+    return number, people
 
 
 def _number(text: str) -> float:
@@ -109,24 +111,24 @@ def _number(text: str) -> float:
     return float(text)
 
 
-def _values(fields: list[str], people: list[str], where: str) -> npt.NDArray[np.float64]:
+def _values(gene: str, cells: list[str], people: list[str], where: str) -> npt.NDArray[np.float64]:
     """The values of one gene, checked."""
     try:
-        values = np.array([_number(text) for text in fields[N_LEADING:]])
+        values = np.array([_number(text) for text in cells])
         if np.isfinite(values).all() and (values >= 0).all():
             return values
     except ValueError:
         pass
-    for person, text in zip(people, fields[N_LEADING:], strict=True):
+    for person, text in zip(people, cells, strict=True):
         try:
             value = _number(text)
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise UserError(f"{where} gene {fields[3]!r}, person {person!r}: {text!r} is not a number; give every value.")
+            raise UserError(f"{where} gene {gene!r}, person {person!r}: {text!r} is not a number; give every value.")
         if value < 0:
             raise UserError(
-                f"{where} gene {fields[3]!r}, person {person!r}: {text} is negative; give TPM or RPKM before any logarithm or"
+                f"{where} gene {gene!r}, person {person!r}: {text} is negative; give TPM or RPKM before any logarithm or"
                 " correction."
             )
     raise AssertionError("a value was refused, but none is wrong")

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 
 from gta.errors import UserError
 
+#: Names of the fourth column of a matrix that has individuals from the fifth on.
+_GENE_COLUMNS = {"gene", "gene_id", "phenotype_id", "pid", "id"}
+#: Names of the fifth and sixth column of the other form: a header that has only one of them is incomplete.
+_NOT_INDIVIDUALS = {"length", "gid", "strand"}
+
 _VERSIONED = re.compile(r"^(ENS[A-Z]*\d+)\.\d+(_PAR_Y)?$")
 
 
@@ -85,6 +90,27 @@ def match_genes(names: Iterable[str], targets: Iterable[str]) -> GeneMatch:
         if n_same_bare[bare] == 1 and len(by_bare[bare]) == 1:
             matched[name] = by_bare[bare][0]
     return GeneMatch(matched, n_exact, len(matched) - n_exact)
+
+
+def leading_columns(header: Sequence[str]) -> int:
+    """Return the number of columns in front of the individuals in the header of an expression matrix.
+
+    Args:
+        header: Names of all columns.
+
+    Returns:
+        6 for `#chr start end gene length strand`, 4 for `#chr start end gene` as FastQTL and tensorQTL write it, 0 for neither.
+
+    Example:
+        >>> leading_columns(["#chr", "start", "end", "gene", "GM12878"])
+        4
+    """
+    names = [name.lower() for name in header[:6]]
+    if names[1:3] != ["start", "end"]:
+        return 0
+    if names[5:] == ["strand"]:
+        return 6
+    return 4 if names[3:4] and names[3] in _GENE_COLUMNS and not _NOT_INDIVIDUALS & set(names[4:]) else 0
 
 
 def require_clean_names(people: Sequence[str], where: str) -> None:

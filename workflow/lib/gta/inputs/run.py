@@ -32,7 +32,7 @@ class InputFiles:
     """The user's files; the field names are those of the command line's options."""
 
     reference: Path
-    genotypes: Path
+    genotypes: Path | None
     genes: Path
     expression: Path
     annotation: Path
@@ -72,14 +72,18 @@ def prepare_inputs(files: InputFiles, out: Path) -> None:
         lengths = contig_lengths(folder / reference)
         log(f"reference: {len(lengths)} contigs, {sum(lengths.values()):,} bp")
 
-        genotypes = place_genotypes(files.genotypes, folder)
-        path = folder / genotypes
-        people = people_of_bcf(path) if genotypes.endswith(".bcf") else people_of_vcf(path)
-        log(f"genotypes: {len(people)} people")
-        genotype_contigs = _contigs(contigs_with_records(path, files.genotypes), lengths, files.genotypes, "genotypes")
-        compare_with_reference(path, files.genotypes, folder / reference, genotype_contigs, log)
+        genotypes: str | None = None
+        people: list[str] | None = None
+        genotype_contigs: dict[str, str] = {}
+        if files.genotypes is None:
+            log("genotypes: none; individuals are the columns of the expression matrix, genes have the reference haplotype only")
+        else:
+            genotypes = place_genotypes(files.genotypes, folder)
+            people, genotype_contigs = _check_genotypes(folder / genotypes, files.genotypes, folder / reference, lengths)
 
         expression = read_expression(files.expression)
+        if people is None:
+            people = expression.people
         _check_expression(expression, people, files)
         genes = read_genes(files.genes, log)
         gene_contigs = _contigs(genes["contig"], lengths, files.genes, "genes")
@@ -96,13 +100,27 @@ def prepare_inputs(files: InputFiles, out: Path) -> None:
         write_table(genes[GENE_COLUMNS], folder / "genes.tsv")
         pq.write_table(pa.Table.from_pandas(expression.as_table(), preserve_index=False), folder / "expression.parquet")
         write_table(_complete(annotation, genes), folder / "annotation.tsv")
-        write_table(_people(people, files.populations), folder / "people.tsv")
+        kind = "genotypes" if files.genotypes is not None else "expression"
+        write_table(_people(people, files.populations, kind), folder / "people.tsv")
         write_table(_contig_table(lengths, genotype_contigs, gene_contigs, expression_contigs), folder / "contigs.tsv")
         log("checksums ...")
         write_table(_checksums(files), folder / "checksums.tsv")
         (folder / "inputs.json").write_text(json.dumps({"reference": reference, "genotypes": genotypes}) + "\n")
         _remove_stale(out)
     log(f"done: {out}")
+
+
+def _check_genotypes(path: Path, source: Path, reference: Path, lengths: Mapping[str, int]) -> tuple[list[str], dict[str, str]]:
+    """Compare placed genotypes with the reference.
+
+    Returns:
+        The people of the genotypes, and their contigs that the reference has, under the reference's names.
+    """
+    people = people_of_bcf(path) if path.suffix == ".bcf" else people_of_vcf(path)
+    log(f"genotypes: {len(people)} people")
+    contigs = _contigs(contigs_with_records(path, source), lengths, source, "genotypes")
+    compare_with_reference(path, source, reference, contigs, log)
+    return people, contigs
 
 
 def _contigs(names: Sequence[str] | pd.Series, lengths: Mapping[str, int], path: Path, kind: str) -> dict[str, str]:
@@ -153,8 +171,9 @@ def _check_expression(expression: Expression, people: Sequence[str], files: Inpu
             f" {examples(people)}, the other {examples(expression.people)}; give the same names in both."
         )
     values, sums = expression.values, expression.values.sum(axis=0)  # noqa: PD011 (not a DataFrame)
+    with_genotypes = f", {len(shared)} of them with genotypes" if files.genotypes is not None else ""
     log(
-        f"expression: {values.shape[0]} genes, {values.shape[1]} people, {len(shared)} of them with genotypes; values up to"
+        f"expression: {values.shape[0]} genes, {values.shape[1]} people{with_genotypes}; values up to"
         f" {values.max():.4g}, the median person's sum is {np.median(sums):.4g}"
     )
 
@@ -199,8 +218,14 @@ def _complete(annotation: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([completed, further], axis=1)
 
 
-def _people(people: Sequence[str], path: Path | None) -> pd.DataFrame:
-    """Everybody in the VCF, in its order, with population (and sex where the table has it)."""
+def _people(people: Sequence[str], path: Path | None, kind: str) -> pd.DataFrame:
+    """Everybody in the VCF or, without one, in the matrix, in its order, with population (and sex where the table has it).
+
+    Args:
+        people: Their names.
+        path: The table of populations, if there is one.
+        kind: What the names are from, for messages: genotypes or expression.
+    """
     table = pd.DataFrame({"person": list(people)})
     if path is None:
         return table.assign(population=UNKNOWN_POPULATION)
@@ -208,7 +233,7 @@ def _people(people: Sequence[str], path: Path | None) -> pd.DataFrame:
     n_known = int(table["person"].isin(populations["person"]).sum())
     if not n_known:
         raise UserError(
-            f"The table of populations {path} has none of the people with genotypes: it has {examples(populations['person'])},"
+            f"The table of populations {path} has none of the people with {kind}: it has {examples(populations['person'])},"
             f" they are {examples(people)}; give the same names in both."
         )
     log(f"populations: {n_known} of {len(table)} people are in the table")

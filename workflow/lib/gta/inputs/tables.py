@@ -68,13 +68,16 @@ def write_table(table: pd.DataFrame, path: Path, float_format: str | None = None
 def read_names(inputs: Path) -> dict[str, str]:
     """The names of the reference and the genotypes inside an inputs folder, from its `inputs.json`.
 
+    Returns:
+        `reference` and, unless it is a reference study, which has no genotypes, `genotypes`.
+
     Raises:
         UserError: if the file is missing or does not name both.
     """
     path = require_file(inputs / "inputs.json", "list of the inputs")
     try:
         names = json.loads(path.read_text())
-        return {key: str(names[key]) for key in ("reference", "genotypes")}
+        return {key: str(names[key]) for key in ("reference", "genotypes") if names[key] is not None}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} does not name a reference and genotypes; run `gta inputs` again.") from error
 

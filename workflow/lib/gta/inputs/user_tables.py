@@ -8,6 +8,7 @@ import pandas as pd
 from gta.errors import UserError
 from gta.inputs.compression import open_text
 from gta.inputs.expression import N_LEADING
+from gta.inputs.names import leading_columns
 
 
 def read_text_table(path: Path, what: str) -> pd.DataFrame:
@@ -90,7 +91,8 @@ def read_user_annotation(path: Path) -> pd.DataFrame:
     """
     what = "gene annotation table"
     table = read_text_table(path, what)
-    if [str(name).lower() for name in table.columns[1:3]] == ["start", "end"] and _is_numeric(table.iloc[0, N_LEADING:]):
+    leading = leading_columns([str(name) for name in table.columns]) or N_LEADING
+    if [str(name).lower() for name in table.columns[1:3]] == ["start", "end"] and _is_numeric(table.iloc[0, leading:]):
         raise UserError(
             f"The {what} {path} looks like an expression matrix (#chr start end ..., then numbers): give the table that says in"
             " words what is known of each gene."

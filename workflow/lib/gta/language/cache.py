@@ -1,11 +1,14 @@
 """The prompt cache: what the language model makes of each gene's prompt, computed once and reused for every person and step.
 
 Under a causal mask nothing that follows the prompt can change its keys and values, and the language model is frozen, so reading
-the prompt once per gene is exact. An encoder reads in both directions: of its prompts only the token ids are kept.
+the prompt once per gene is exact. An encoder reads in both directions: of its prompts only token ids and pooled hidden states are
+kept; so it is with prompts whose keys and values would take too much memory, which are read anew for each batch.
 """
 
 import hashlib
 import json
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch.nn.functional import pad
+from tqdm import tqdm
 from transformers import DynamicCache, PreTrainedModel
 
 from gta.errors import UserError
@@ -25,6 +28,11 @@ from gta.tensors import KEY
 
 #: Stands for "no token" in front of a prompt.
 NO_TOKEN = -1
+#: The hidden states of a batch of prompts take at most so many bytes.
+MAX_BATCH_BYTES = 2**29
+#: Pooled states of all prompts that would take more bytes than this are kept in float16, whose rounding (2^-11 of a value) is
+#: finer than that of bfloat16.
+LARGE_STATES = 2**29
 
 
 @dataclass(frozen=True)
@@ -40,10 +48,12 @@ class PromptCache:
         lengths: (R,) int64, slots of each prompt, n <= N.
         next_positions: (R,) int64, position of the first token that follows. n, unless the slots are no prompt of n tokens.
         tokens: (R, N) int64, token ids, NO_TOKEN in front; None if the slots stand for no tokens.
-        keys: (R, layers, heads, N, head width), rotated to the slots' positions; zeros in front. None for an encoder.
-        values: The same shape; None for an encoder.
-        states: (R, layers + 1, 2, D) float32, hidden states of each prompt as a whole: of every layer (0: token embeddings; the
-            last: after the final norm) the mean over its tokens and the last token's. See `pooled_states`.
+        keys: (R, layers, heads, N, head width), rotated to the slots' positions; zeros in front. None for an encoder, or if
+            they would take too much memory: then prompts are read anew where they are needed.
+        values: The same shape; None with the keys.
+        states: (R, layers + 1, 2, D) float32, or float16 where they would take more than half a GB; hidden states of each prompt
+            as a whole: of every layer (0: token embeddings; the last: after the final norm) the mean over its tokens and the last
+            token's. See `pooled_states`.
         model: Fingerprint of the language model that made them.
         examples: Genes whose expression a gene's prompt states as in-context examples; empty without any.
     """
@@ -84,7 +94,7 @@ class PromptCache:
             (B, n), 1 where there is a slot.
 
         Raises:
-            ValueError: if there are no keys, because the prompts were made for an encoder.
+            ValueError: if there are no keys, for an encoder or for want of memory.
         """
         if self.keys is None or self.values is None:
             raise ValueError("This prompt cache holds no keys and values.")
@@ -180,70 +190,179 @@ def pooled_states(hidden_states: Sequence[torch.Tensor], mask: torch.Tensor) -> 
 
     Args:
         hidden_states: Of every layer (B, n, D), as transformers gives them: embeddings first, the last one normalised.
-        mask: (B, n) int64, 1 where there is a token; padded in front.
+        mask: (B, n) int64, 1 where there is a token; padded on either side.
 
     Returns:
         (B, layers + 1, 2, D) float32: the mean over the tokens, and the state of the last one.
     """
     weights = mask.float() / mask.sum(dim=1, keepdim=True)
+    rows, last = torch.arange(len(mask), device=mask.device), mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
     layers = [
-        torch.stack([torch.einsum("bn,bnd->bd", weights, layer.float()), layer[:, -1].float()], dim=1) for layer in hidden_states
+        torch.stack([torch.einsum("bn,bnd->bd", weights, layer.float()), layer[rows, last].float()], dim=1)
+        for layer in hidden_states
     ]
     return torch.stack(layers, dim=1)
 
 
-@torch.no_grad()
-def read_prompts(
-    model: PreTrainedModel, prompts: list[Prompt], model_fingerprint: str, examples: dict[str, list[str]] | None = None
-) -> PromptCache:
-    """Let the language model read each distinct prompt and keep the keys and values of every layer, and pooled hidden states.
+def bytes_per_slot(model: PreTrainedModel) -> int:
+    """Bytes of keys and values that each token of a prompt takes; 0 for an encoder."""
+    if reads_both_ways(model):
+        return 0
+    ids = torch.zeros(1, 1, dtype=torch.long, device=model.device)
+    memory = read_words(model, ids, torch.ones(1, dtype=torch.long))[0]
+    return sum(part.numel() * part.element_size() for part in memory)
 
-    Prompts are read one at a time, so that no padding can disturb them.
+
+@torch.no_grad()
+def read_words(
+    model: PreTrainedModel, ids: torch.Tensor, lengths: torch.Tensor, states: bool = False
+) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor | None]:
+    """Let a causal model read texts of different length.
+
+    They are padded at the end, which nothing in front of it sees under a causal mask, however far attention reaches back.
+
+    Args:
+        model: The frozen causal model.
+        ids: (B, n) int64, padded at the end.
+        lengths: (B,) int64 on the CPU.
+        states: Whether hidden states are wanted.
+
+    Returns:
+        Keys and values, each (B, layers, heads, n, head width), moved so that the padding is in front; and the pooled hidden
+        states, (B, layers + 1, 2, D) float32, or None.
+    """
+    # A plain cache keeps all slots of every layer; the model's own would drop those that a window cannot reach.
+    cache = DynamicCache()
+    output = model.base_model(input_ids=ids, use_cache=True, output_hidden_states=states, **given_cache(model.base_model, cache))
+    mask = (torch.arange(ids.shape[1])[None] < lengths[:, None]).long().to(ids.device)
+    source = (torch.arange(ids.shape[1])[None] - (ids.shape[1] - lengths[:, None])).clamp(min=0).to(ids.device)
+    rows = torch.arange(len(ids), device=ids.device)[:, None]
+    keys, values = (part.movedim(3, 1)[rows, source].movedim(1, 3) for part in keys_and_values(cache))
+    return (keys, values), pooled_states(output.hidden_states, mask) if states else None
+
+
+def batches_of_similar_length(lengths: torch.Tensor, tokens: int) -> list[torch.Tensor]:
+    """Divide texts into batches, so that little of each is padding.
+
+    Args:
+        lengths: (R,) int64.
+        tokens: A batch has at most so many tokens, padding included, or one text.
+
+    Returns:
+        Numbers of the texts of each batch, longest first: what memory will not hold shows at once.
+    """
+    order = torch.argsort(lengths, descending=True, stable=True)
+    batches, at = [], 0
+    while at < len(order):
+        size = max(1, tokens // int(lengths[order[at]]))
+        batches.append(order[at : at + size])
+        at += size
+    return batches
+
+
+def read_prompts(
+    model: PreTrainedModel,
+    prompts: list[Prompt],
+    model_fingerprint: str,
+    examples: dict[str, list[str]] | None = None,
+    max_cache_gb: float = float("inf"),
+) -> PromptCache:
+    """Let the language model read each distinct prompt and keep pooled hidden states and, if they fit, keys and values.
+
+    Prompts of similar length are read together.
 
     Args:
         model: The frozen language model, causal or encoder.
         prompts: One prompt for each gene.
         model_fingerprint: Its fingerprint.
         examples: Genes that are in-context examples of each gene, if there are any.
+        max_cache_gb: Keys and values are kept if they take at most so many GB; nothing is said of them if there is no limit.
     """
     distinct = list(dict.fromkeys(tuple(prompt.tokens) for prompt in prompts))
     number = {tokens: row for row, tokens in enumerate(distinct)}
-    longest = max(map(len, distinct))
     lengths = torch.tensor([len(tokens) for tokens in distinct])
-    keys: list[torch.Tensor] = []
-    values: list[torch.Tensor] = []
-    states: list[torch.Tensor] = []
+    longest = int(lengths.max())
+    ids = torch.tensor([list(tokens) + [0] * (longest - len(tokens)) for tokens in distinct])
     both_ways = reads_both_ways(model)
-    for tokens in distinct:
-        ids = torch.tensor([tokens], device=model.device)
-        mask = torch.ones_like(ids)
-        if both_ways:
-            positions = first_position(model) + torch.arange(len(tokens), device=model.device)[None]
-            output = model.base_model(input_ids=ids, attention_mask=mask, position_ids=positions, output_hidden_states=True)
-            states.append(pooled_states(output.hidden_states, mask)[0].cpu())
-            continue
-        # A plain cache keeps all slots of every layer; the model's own would drop those that a window cannot reach.
-        cache = DynamicCache()
-        output = model.base_model(
-            input_ids=ids,
-            attention_mask=mask,
-            use_cache=True,
-            output_hidden_states=True,
-            **given_cache(model.base_model, cache),
-        )
-        states.append(pooled_states(output.hidden_states, mask)[0].cpu())
-        padding = (0, 0, longest - len(tokens), 0)
-        for kept, made in zip((keys, values), keys_and_values(cache), strict=True):
-            kept.append(pad(made[0], padding).cpu())
+    gigabytes = bytes_per_slot(model) * ids.numel() / 1e9
+    keep = not both_ways and gigabytes <= max_cache_gb
+    if not both_ways and math.isfinite(max_cache_gb):
+        print(_sentence(len(distinct), gigabytes, max_cache_gb))
+    keys = values = states = None
+    # The hidden states of all layers of a batch are in memory at once.
+    budget = max(longest, min(4096, MAX_BATCH_BYTES // (4 * (_layers(model) + 1) * model.config.hidden_size)))
+    bar = tqdm(total=int(lengths.sum()), desc="tokens", unit="token", unit_scale=True, file=sys.stderr, mininterval=5)
+    with bar, torch.inference_mode():
+        for rows in batches_of_similar_length(lengths, budget):
+            some = lengths[rows]
+            words = ids[rows, : int(some.max())].to(model.device)
+            if both_ways:
+                mask = (torch.arange(words.shape[1])[None] < some[:, None]).long().to(model.device)
+                positions = first_position(model) + torch.arange(words.shape[1], device=model.device)[None].expand_as(words)
+                output = model.base_model(input_ids=words, attention_mask=mask, position_ids=positions, output_hidden_states=True)
+                pooled: torch.Tensor | None = pooled_states(output.hidden_states, mask)
+            else:
+                made, pooled = read_words(model, words, some, states=True)
+                if keep:
+                    if keys is None or values is None:
+                        keys, values = (_zeros(len(distinct), part, longest) for part in made)
+                    for kept, part in zip((keys, values), made, strict=True):
+                        for row, length, slots in zip(rows.tolist(), some.tolist(), part.cpu(), strict=True):
+                            kept[row, :, :, longest - length :] = slots[:, :, slots.shape[2] - length :]
+            assert pooled is not None
+            if states is None:
+                states = _zeros_of_states(len(distinct), pooled)
+            states = _store(states, rows, pooled.cpu())
+            bar.update(int(some.sum()))
+    assert states is not None
+    padding = torch.arange(longest)[None] < longest - lengths[:, None]
+    source = (torch.arange(longest)[None] - (longest - lengths[:, None])).clamp(min=0)
     return PromptCache(
         genes=[prompt.gene for prompt in prompts],
         rows=torch.tensor([number[tuple(prompt.tokens)] for prompt in prompts]),
         lengths=lengths,
         next_positions=lengths + first_position(model),
-        tokens=torch.tensor([[NO_TOKEN] * (longest - len(tokens)) + list(tokens) for tokens in distinct]),
-        keys=torch.stack(keys) if keys else None,
-        values=torch.stack(values) if values else None,
-        states=torch.stack(states),
+        tokens=ids.gather(1, source).masked_fill(padding, NO_TOKEN),
+        keys=keys,
+        values=values,
+        states=states,
         model=model_fingerprint,
         examples=examples or {},
     )
+
+
+def _sentence(prompts: int, gigabytes: float, limit: float) -> str:
+    """What becomes of keys and values, and why."""
+    size = f"Keys and values of {prompts} distinct prompts take {gigabytes:.3g} GB"
+    if gigabytes <= limit:
+        return f"{size}, at most language.max_cache_gb ({limit:g}), and are kept."
+    return (
+        f"{size}, more than language.max_cache_gb ({limit:g}): only pooled hidden states are kept, and what reads aligned tokens"
+        " after a prompt reads that anew for each batch (a compressor of prompts would spare that)."
+    )
+
+
+def _layers(model: PreTrainedModel) -> int:
+    return int(model.config.num_hidden_layers)
+
+
+def _zeros(rows: int, like: torch.Tensor, slots: int) -> torch.Tensor:
+    """(rows, layers, heads, slots, head width), zeros, on the CPU; outside of inference mode, for trainings read it."""
+    with torch.inference_mode(False):
+        return torch.zeros(rows, *like.shape[1:3], slots, like.shape[4], dtype=like.dtype)
+
+
+def _zeros_of_states(rows: int, like: torch.Tensor) -> torch.Tensor:
+    """Room for the pooled states of all prompts: float16 where they are large."""
+    dtype = torch.float16 if 4 * rows * like[0].numel() > LARGE_STATES else torch.float32
+    with torch.inference_mode(False):
+        return torch.zeros(rows, *like.shape[1:], dtype=dtype)
+
+
+def _store(states: torch.Tensor, rows: torch.Tensor, pooled: torch.Tensor) -> torch.Tensor:
+    """Put pooled states into their rows; float32 takes the place of float16 if a number is out of its range."""
+    if states.dtype == torch.float16 and float(pooled.abs().max()) > torch.finfo(torch.float16).max:
+        with torch.inference_mode(False):
+            states = states.float()
+    states[rows] = pooled.to(states.dtype)
+    return states

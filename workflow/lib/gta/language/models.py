@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from gta.errors import UserError
+from gta.files import atomic_path
+from gta.language.hub import source_of, write_checksums
+
+#: From so many weights on a model reads in bfloat16 where the CPU has it natively: below, reading costs next to nothing.
+LARGE = 20_000_000
 
 
 def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
@@ -55,7 +61,7 @@ def _cache_argument(forward: Callable[..., Any]) -> str:
     return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
 
 
-def load_frozen(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
+def load_frozen(folder: Path | str, device: str = "cpu", stored: bool = False) -> PreTrainedModel:
     """A language model, causal or encoder, in evaluation mode with every weight frozen.
 
     Only safetensors weights are read and no code from the folder is run. On the CPU the weights are float32; on a GPU they keep
@@ -64,13 +70,14 @@ def load_frozen(folder: Path | str, device: str = "cpu") -> PreTrainedModel:
     Args:
         folder: Hugging Face folder.
         device: Where to put it, as torch names it.
+        stored: Keep the stored precision on the CPU, too.
 
     Raises:
         UserError: if the folder is absent, or holds no language model in safetensors.
     """
     folder = _require_model_folder(folder)
     _require_safetensors(folder)
-    dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
+    dtype = torch.float32 if torch.device(device).type == "cpu" and not stored else "auto"
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         kind = AutoModel if _is_encoder(config) else AutoModelForCausalLM
@@ -116,6 +123,84 @@ def random_weights(folder: Path | str, seed: int) -> PreTrainedModel:
     except (OSError, ValueError) as error:
         raise UserError(f"{folder} describes no language model ({_first_line(error)}): download it again.") from error
     return model.eval()
+
+
+def write_first_blocks(folder: Path | str, blocks: int, out: Path) -> None:
+    """Write a language model with its first transformer blocks only; its final norm and everything else stay.
+
+    Args:
+        folder: Hugging Face folder.
+        blocks: How many blocks to keep, k >= 1.
+        out: Folder to write, with the tokenizer; its `checksums.tsv` says which model it is from.
+
+    Raises:
+        UserError: if the model has fewer blocks, or none that can be told apart.
+    """
+    model, tokenizer = load_frozen(folder, stored=True), load_tokenizer(folder)
+    keep_first_blocks(model, blocks)
+    with atomic_path(out) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        write_checksums(temporary, f"{source_of(Path(folder))}, first {blocks} blocks", {})
+
+
+def keep_first_blocks(model: PreTrainedModel, blocks: int) -> None:
+    """Cut a model in place to its first blocks, as if it had been made with so few.
+
+    Args:
+        model: Causal model or encoder whose blocks are one list of modules.
+        blocks: How many to keep, k >= 1.
+
+    Raises:
+        UserError: if the model has fewer blocks, or none that can be told apart.
+    """
+    config = model.config
+    there = int(config.num_hidden_layers)
+    lists = [
+        (name, module)
+        for name, module in model.base_model.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == there
+    ]
+    if not lists:
+        raise UserError(
+            f"language.blocks: the blocks of a model of the kind {config.model_type} cannot be told apart; leave the key empty."
+        )
+    if blocks > there:
+        raise UserError(f"language.blocks: {blocks} are wanted, but the language model has {there}; empty: all.")
+    name, module = min(lists, key=lambda entry: entry[0].count("."))
+    parent, _, child = name.rpartition(".")
+    setattr(model.base_model.get_submodule(parent), child, module[:blocks])
+    config.num_hidden_layers = blocks
+    # What the configuration says of each block: which attention it has, and the like.
+    for key, value in list(vars(config).items()):
+        if isinstance(value, list) and len(value) == there and key.endswith(("layer_types", "layers")):
+            setattr(config, key, value[:blocks])
+
+
+def has_fast_bfloat16() -> bool:
+    """Whether this machine's CPU multiplies matrices in bfloat16 natively (AVX-512 BF16 or AMX; BF16 of ARM)."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", text, flags=re.MULTILINE)
+    return flags is not None and bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags[1].split()))
+
+
+def set_precision(model: PreTrainedModel, precision: str) -> None:
+    """Bring a frozen model on the CPU to the precision in which it reads prompts.
+
+    Buffers keep theirs, such as the frequencies of rotary positions.
+
+    Args:
+        model: The model.
+        precision: `float32`; `bfloat16`; or `auto`: bfloat16 for models of `LARGE` weights and more where the CPU has it
+            natively.
+    """
+    if precision == "auto":
+        precision = "bfloat16" if model.num_parameters() >= LARGE and has_fast_bfloat16() else "float32"
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16 if precision == "bfloat16" else torch.float32)
 
 
 def _is_encoder(config: PretrainedConfig) -> bool:

@@ -14,13 +14,20 @@ class LanguageSettings:
     model: str | None = setting(
         None,
         "The language model, which is frozen: the folder of a Hugging Face causal model or encoder (config.json, safetensors"
-        " weights, tokenizer); with `revision` the id of a repository on the hub; or minilm, a small pretrained encoder (see"
+        " weights, tokenizer); a GGUF file or a folder with one; with `revision` the id of a repository on the hub; or smollm2 (a"
+        " causal model of 135 million weights) or minilm (a small encoder), which come in optional packages (see"
         " docs/language.md). Empty: a small Llama is pretrained on the annotation text of the run, as in the demo.",
     )
     revision: str | None = setting(
         None,
         "Commit of the repository on the Hugging Face hub, 40 hexadecimal digits; the model is downloaded into the results."
         " Empty: `model` is a folder.",
+    )
+    blocks: int | None = setting(
+        None,
+        "Read with the first so many transformer blocks of the language model only, and its final norm: what is left out costs"
+        " neither time nor memory. Empty: all.",
+        minimum=1,
     )
     template: str = setting(
         "gene.j2",
@@ -35,6 +42,18 @@ class LanguageSettings:
         "What of a prompt that is too long is left out: its end, or its middle (two thirds of what is kept are its beginning, one"
         " third its end, where a template may put its question).",
         choices=("end", "middle"),
+    )
+    precision: str = setting(
+        "auto",
+        "Precision in which prompts are read: float32, bfloat16, or auto: bfloat16 for models of 20 million weights and more on a"
+        " CPU that has it natively (AVX-512 BF16, AMX), else float32. Trainings read in `aligner.precision`.",
+        choices=("auto", "float32", "bfloat16"),
+    )
+    max_cache_gb: float = setting(
+        4.0,
+        "Keys and values of the prompts are kept if they take at most so many GB; else only the pooled hidden states are, and"
+        " aligned tokens are read after prompts that are read anew for each batch.",
+        minimum=0,
     )
     examples: int = setting(
         0,
@@ -75,9 +94,8 @@ def check_sources(given: Collection[str]) -> None:
             raise UserError(f"data.{key}: it needs data.{partner} beside it; give both.")
 
 
-#: The value of `model` that stands for the encoder from PyPI, and that encoder's width.
-MINILM = "minilm"
-MINILM_WIDTH = 384
+#: Values of `model` that stand for a language model from PyPI: its width, and its number of transformer blocks.
+PACKAGED = {"minilm": (384, 6), "smollm2": (576, 30)}
 
 
 def check(settings: LanguageSettings) -> None:

@@ -41,6 +41,12 @@ def prepare(settings: PredictSettings, inputs: Path, cohort: Path, trained: list
         raise UserError("predict.genotypes: name the genotypes of the new people.")
     source = require_file(settings.genotypes, "file of predict.genotypes,")
     models = {str(folder): read_config(folder / "model") for folder in trained}
+    for name, config in models.items():
+        if config.mean_only:
+            raise UserError(
+                f"{name} was trained without genotypes and predicts nothing about differences between individuals: choose a model"
+                " of a study with genotypes."
+            )
     chosen = _windows(settings, inputs, cohort)
     contigs = list(dict.fromkeys(chosen["contig"]))
     with staged_files(out / "inputs") as folder, staged_files(out / "cohort") as tables:

@@ -32,6 +32,8 @@ def _title(model: Model, summary: pd.DataFrame) -> str:
 def draw(cohort: Cohort, models: Sequence[Model], summary: pd.DataFrame) -> Figure:
     """Scatter of predicted over observed levels (natural-log units, mean over the held-out people) of the test genes.
 
+    In a reference study the mean is over all individuals.
+
     Args:
         cohort: With the observed expression.
         models: Those without predictions for test genes are left out.
@@ -40,7 +42,7 @@ def draw(cohort: Cohort, models: Sequence[Model], summary: pd.DataFrame) -> Figu
     Raises:
         UserError: if no model speaks of test genes.
     """
-    genes, people = cohort.gene_numbers(REGIMES[ACROSS_GENES]), cohort.people_numbers("test")
+    genes, people = cohort.gene_numbers(REGIMES[ACROSS_GENES]), cohort.evaluated_individuals
     shown = [model for model in models if len(model.genes_among(genes))]
     if not shown:
         raise UserError("None of these predictions has rows for genes of the split test: there is nothing to draw.")
@@ -72,9 +74,10 @@ def draw(cohort: Cohort, models: Sequence[Model], summary: pd.DataFrame) -> Figu
     for axis in axes.flat[max(0, len(shown) - n_columns) : len(shown)]:
         axis.tick_params(labelbottom=True)
     _equal_limits(axes.flat[0], observed[genes])
-    figure.supxlabel(
-        f"observed: ln(TPM + 0.01)\nmean over {len(people)} held-out people; n = {len(genes)} unseen genes", fontsize=9
-    )
+    individuals = f"{len(people)} held-out people"
+    if cohort.reference_study:
+        individuals = f"{len(people)} individuals" if len(people) > 1 else "one individual"
+    figure.supxlabel(f"observed: ln(TPM + 0.01)\nmean over {individuals}; n = {len(genes)} unseen genes", fontsize=9)
     figure.supylabel("predicted: ln(TPM + 0.01)", fontsize=9)
     return figure
 

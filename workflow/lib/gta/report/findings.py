@@ -72,10 +72,13 @@ def interval(low: float, high: float) -> str:
 
 
 def verdict(low: float, high: float, people_low: float, people_high: float) -> str:
-    """What a paired difference says: `higher` or `lower` only if both intervals exclude 0, else `not different`."""
-    if min(low, people_low) > 0:
+    """What a paired difference says: `higher` or `lower` only if both intervals exclude 0, else `not different`.
+
+    Without an interval over people (NaN; there is one individual) that over genes decides.
+    """
+    if np.nanmin([low, people_low]) > 0:
         return "higher"
-    if max(high, people_high) < 0:
+    if np.nanmax([high, people_high]) < 0:
         return "lower"
     return "not different"
 
@@ -89,6 +92,12 @@ def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+def _individuals(n: int, held_out: bool) -> str:
+    if held_out:
+        return f"{n} held-out people"
+    return f"mean expression over {n} individuals" if n > 1 else "expression of one individual"
+
+
 def headline_sentence(summary: pd.DataFrame, model: str, regime: str) -> str | None:
     """The main number of a model in a regime, its null, and the best of the others; None without predictions."""
     rows = _by(summary[(summary["regime"] == regime) & (summary["metric"] == HEADLINE_METRICS[regime])], "model")
@@ -97,10 +106,12 @@ def headline_sentence(summary: pd.DataFrame, model: str, regime: str) -> str | N
     if np.isnan(row["value"]):
         return None
     said = "above" if row["value"] > row["null_high"] else "not above"
+    predicted_across = summary.loc[summary["regime"] != ACROSS_GENES, "n_genes"].max() > 0
+    individuals = _individuals(int(row["n_people"]), held_out=bool(predicted_across))
     text = (
         f"{_WHERE[regime].capitalize()}, {model} is {said} what permuted data reach. Spearman correlation"
         f" {number(row['value'])}, {interval(row['ci_low'], row['ci_high'])} over genes ({row['n_genes']:.0f} genes,"
-        f" {row['n_people']:.0f} held-out people); upper bound of permuted data {number(row['null_high'])}."
+        f" {individuals}); upper bound of permuted data {number(row['null_high'])}."
     )
     if len(others):
         best = max(others, key=lambda name: others[name])
@@ -129,9 +140,8 @@ def ablation_sentence(
     for regime in regimes:
         row = rows[regime]
         genes, people = (row["ci_low"], row["ci_high"]), (row["people_ci_low"], row["people_ci_high"])
-        parts.append(
-            f"{_WHERE[regime]} {number(row['difference'])}, {interval(*genes)} over genes, {interval(*people)} over people"
-        )
+        over_people = f", {interval(*people)} over people" if interval(*people) else ""
+        parts.append(f"{_WHERE[regime]} {number(row['difference'])}, {interval(*genes)} over genes{over_people}")
         decided.get(verdict(*genes, *people), []).append(_WHERE[regime])
     changed = ", ".join(f"{key}: {value}" for key, value in ablation.changes.items())
     conclusions = [f"{model} is {said} with it {_listed(where)}" for said, where in decided.items() if where]
@@ -140,7 +150,7 @@ def ablation_sentence(
     once = ", in one training of each" if _once(summary, pair_of_models) else ""
     return (
         f"{ablation.part}: {conclusion}{once}. {model} minus {ablation.name} ({changed}): {'; '.join(parts)}."
-        f" {_seeds(summary, per_gene, pair_of_models)}"
+        f" {_seeds(summary, per_gene, pair_of_models)}".rstrip()
     )
 
 
@@ -206,7 +216,7 @@ def _seeds(summary: pd.DataFrame, per_gene: pd.DataFrame, models: Sequence[str])
             means = rows.assign(spearman=rows["spearman"].fillna(0.0)).groupby("seed", sort=False)["spearman"].mean()
             if regime == SEEN_GENES and len(means):
                 said.append(f"{model} {', '.join(number(mean, 3) for mean in means)}")
-    return f"Seed by seed, across people on seen genes: {'; '.join(said)}."
+    return f"Seed by seed, across people on seen genes: {'; '.join(said)}." if said else ""
 
 
 def enrichment_sentence(table: pd.DataFrame, model: str) -> str | None:

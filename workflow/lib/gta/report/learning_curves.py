@@ -59,6 +59,10 @@ def draw(histories: Mapping[tuple[str, str], pd.DataFrame]) -> Figure:
                 markersize=3,
                 alpha=0.85,
             )
+        if all(history[column].isna().all() for history in histories.values()):
+            note = "does not apply: nothing about individuals was trained"
+            axis.text(0.5, 0.6, note, transform=axis.transAxes, ha="center", va="center", fontsize=8)
+            axis.set_yticks([])
         axis.set_title(title)
         axis.set_ylabel(label)
         axis.xaxis.get_major_locator().set_params(integer=True)

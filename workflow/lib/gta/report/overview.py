@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gta.attribution.strength import gene_strength
 from gta.cohort.tables import read_genes, read_people
 from gta.errors import UserError
-from gta.evaluation.headline import read_summary
+from gta.evaluation.headline import read_summary, regimes_with_predictions
 from gta.evaluation.models import ACROSS_GENES, HEADLINE_METRICS, REGIMES, SEEN_GENES, UNSEEN_GENES
 from gta.evaluation.tables import read_numbers
 from gta.files import atomic_path, require_file
@@ -41,6 +42,20 @@ _REGIMES = {
     ),
 }
 
+#: The same across genes in a study without genotypes.
+_REFERENCE_STUDY = (
+    "Across genes: held-out genes",
+    "Does the model rank genes that were not in training by their mean expression? One prediction per gene, from the reference"
+    " sequence and the text; observed expression is averaged over all individuals.",
+)
+
+#: What a study without genotypes says of the regimes across individuals.
+_NO_GENOTYPES = (
+    "<b>Across individuals: does not apply.</b> The study has no genotypes, so that every gene has the reference haplotype only"
+    " and mean expression alone is predicted; elastic net, strongest variants and everything else about differences between"
+    " individuals are left out."
+)
+
 #: The caption of a figure by the stem of its file.
 _CAPTIONS = {
     "per_gene": "Spearman correlation across the held-out people, a dot per gene; diamond: mean over genes with its bootstrap"
@@ -64,6 +79,18 @@ _LIMITS = (
     " expression as measured are usually lower.",
     "R2 depends on the scale of a prediction; it means nothing for the extractor's own track, whose scale is its own.",
     "Attribution shows what a model used, not what the cell uses; figures are of the genes with most signal.",
+)
+
+#: The caption of the figure across genes in a study without genotypes.
+_ACROSS_GENES_CAPTION = "Predicted and observed mean expression of held-out genes, a dot per gene, mean over all individuals."
+
+#: Limits of a study without genotypes.
+_REFERENCE_LIMITS = (
+    "Intervals over genes say how the number would move with other genes of the same kind; they do not cover another division"
+    " into training and test, other individuals, or another cohort.",
+    "p-values of the tables above are not corrected for the number of models.",
+    "Homologous genes in training and test share sequence and text.",
+    *_LIMITS[3:],
 )
 
 _ORIGIN = (
@@ -141,18 +168,35 @@ def what_was_run(people: pd.DataFrame, genes: pd.DataFrame) -> str:
     for what, table in (("people", people), ("genes", genes)):
         counts = table["split"].value_counts()
         rows.append([what, str(len(table)), *(str(counts.get(split, 0)) for split in ("train", "valid", "test"))])
+    numbers = "All numbers below are of people of the test split; genes are of the split that each heading names."
+    if reference_study(people):
+        numbers = (
+            "There are no genotypes: mean expression is over all individuals. Genes are of the split that each heading names."
+        )
     length = int((genes["window_end"] - genes["window_start"]).iloc[0])
     populations = ", ".join(f"{name} ({n})" for name, n in people["population"].value_counts(sort=False).sort_index().items())
     contigs = ", ".join(dict.fromkeys(genes["contig"]))
     return (
         _table(["", "all", "training", "validation", "test"], rows)
         + f"<p>Windows of {length:,} bp around each TSS on {html.escape(contigs)}. Populations: {html.escape(populations)}."
-        " All numbers below are of people of the test split; genes are of the split that each heading names.</p>"
+        f" {numbers}</p>"
     )
 
 
-def headline_table(summary: pd.DataFrame, per_gene: pd.DataFrame, regime: str) -> str:
-    """The headline of one regime as HTML, a row per model."""
+def reference_study(people: pd.DataFrame) -> bool:
+    """Return whether `people.tsv` of a cohort is of a study without genotypes; see `Cohort.reference_study`."""
+    return bool((people["split"] == "train").all())
+
+
+def headline_table(summary: pd.DataFrame, per_gene: pd.DataFrame, regime: str, no_genotypes: bool = False) -> str:
+    """The headline of one regime as HTML, a row per model.
+
+    Args:
+        summary: `summary.tsv`.
+        per_gene: `per_gene.tsv`.
+        regime: The regime.
+        no_genotypes: Whether the study has no genotypes.
+    """
     across = regime == ACROSS_GENES
     chosen = summary[summary["regime"] == regime].set_index(["model", "metric"])
     head = ["model", "seeds", "Spearman", "interval over genes", "interval over people", "null: mean, upper bound", "p"]
@@ -185,8 +229,12 @@ def headline_table(summary: pd.DataFrame, per_gene: pd.DataFrame, regime: str) -
             row += [f"{negative['value']:.0%} ({negative['null_mean']:.0%})", f"{found:g} of {main['n_genes']:.0f}"]
         rows.append(row)
     sizes = summary.loc[summary["regime"] == regime, ["n_genes", "n_people"]].max()
-    title, text = _REGIMES[regime]
-    return f"<h3>{title} (n = {sizes['n_genes']:.0f} genes, {sizes['n_people']:.0f} people)</h3><p>{text}</p>{_table(head, rows)}"
+    title, text = _REFERENCE_STUDY if no_genotypes else _REGIMES[regime]
+    individuals = f"{sizes['n_people']:.0f} people"
+    if no_genotypes:
+        individuals = "one individual" if sizes["n_people"] == 1 else f"{sizes['n_people']:.0f} individuals"
+    size = f"n = {sizes['n_genes']:.0f} genes, {individuals}"
+    return f"<h3>{title} ({size})</h3><p>{text}</p>{_table(head, rows)}"
 
 
 def comparison_table(comparisons: pd.DataFrame, model: str) -> str:
@@ -219,7 +267,7 @@ class Attribution:
         enrichment: `enrichment.tsv`.
         signs: `signs.tsv`.
         completeness: `completeness.tsv`.
-        figures: Figures of single genes, the gene with the largest personal attribution first.
+        figures: Figures of single genes, the gene with the largest personal attribution first, see `gene_strength`.
     """
 
     model: str
@@ -237,7 +285,7 @@ class Attribution:
         """
         intervals = [f"{name}{bound}" for name in ("difference", "over_gc", "beyond") for bound in ("", "_low", "_high")]
         counts = ("n_genes", "n_tiles", "n_positive", "auroc", "ci_low", "ci_high", "same_distance")
-        personal = read_numbers(folder / "tiles.tsv", ("gene",), ("personal",)).groupby("gene", sort=False)["personal"].sum()
+        personal = gene_strength(read_numbers(folder / "tiles.tsv", ("gene",), ("personal", "deletion")))
         figures = {path.stem: path for path in (folder / "figures").glob("*.svg")}
         order = [str(gene).replace("/", "_") for gene in personal.sort_values(ascending=False, kind="stable").index]
         return cls(
@@ -273,7 +321,7 @@ def in_short(
     return f"<ul>{''.join(items)}</ul>"
 
 
-def attribution_sections(attribution: Attribution) -> Iterator[str]:
+def attribution_sections(attribution: Attribution, no_genotypes: bool = False) -> Iterator[str]:
     """Enrichment, completeness and the figures of the genes with most signal, as HTML."""
     yield f"<h2>Attribution of {html.escape(attribution.model)}</h2>"
     table = attribution.enrichment[attribution.enrichment["region"].isin(["all", "distal"])]
@@ -303,11 +351,12 @@ def attribution_sections(attribution: Attribution) -> Iterator[str]:
             f" to within {gaps['gap'].abs().max():.2g} ln expression (greatest gap; median absolute change"
             f" {gaps['change'].abs().median():.2g}).</p>"
         )
+    chosen = "whose prediction its tiles change most" if no_genotypes else "whose people the model tells apart most"
     for path in attribution.figures[:GALLERY]:
         yield _figure(
             path,
             f"{path.stem}: deletion effect and personal attribution of each tile along the window (ln expression), one of the"
-            " genes whose people the model tells apart most; numbers of elements, variants and seeds in the title.",
+            f" genes {chosen}; numbers of elements, variants and seeds in the title.",
         )
 
 
@@ -358,6 +407,14 @@ def page(sources: Sources) -> str:
     accounts = _training(sources.training)
     training = {path.parent.parent.name: account for path, account in zip(sources.training, accounts, strict=True)}
     attributions = [Attribution.read(folder) for folder in sources.attribution]
+    people = read_people(sources.cohort)
+    no_genotypes = reference_study(people)
+    regimes = regimes_with_predictions(summary) if no_genotypes else list(REGIMES)
+    captions = {"across_genes": _ACROSS_GENES_CAPTION} if no_genotypes else {}
+    null = "genes" if no_genotypes else "genes (across genes) or people within their population (across people)"
+    compared = "individuals" if no_genotypes else "held-out people"
+    source = "sequence" if no_genotypes else "personal genomes"
+    limits = _REFERENCE_LIMITS if no_genotypes else _LIMITS
     simulated = (
         '<p class="warning"><b>The data are simulated</b>, with regulatory variants planted at known places. The'
         " numbers say whether the software finds them, and nothing of biology.</p>"
@@ -365,27 +422,28 @@ def page(sources: Sources) -> str:
     return _PAGE.format(
         body="\n".join(
             [
-                "<h1>Gene expression from personal genomes: what was run, and what came out</h1>",
+                f"<h1>Gene expression from {source}: what was run, and what came out</h1>",
                 f"<p>{_ORIGIN}</p>",
                 simulated if sources.simulated else "",
                 "<h2>In short</h2>",
                 in_short(summary, comparisons, per_gene, training, attributions),
                 "<h2>What was run</h2>",
-                what_was_run(read_people(sources.cohort), read_genes(sources.cohort)),
+                what_was_run(people, read_genes(sources.cohort)),
                 "<h2>Headline</h2>",
-                "<p>Spearman correlation first; bootstrap intervals over genes and over people; the null permutes genes (across"
-                " genes) or people within their population (across people). A model with several seeds is scored for each and"
-                " averaged.</p>",
-                *(headline_table(summary, per_gene, regime) for regime in REGIMES),
+                f"<p>Spearman correlation first; bootstrap intervals over genes and over people; the null permutes {null}. A"
+                " model with several seeds is scored for each and averaged.</p>",
+                *(headline_table(summary, per_gene, regime, no_genotypes) for regime in regimes),
+                *([f"<p>{_NO_GENOTYPES}</p>"] if no_genotypes else []),
                 f"<h2>What {html.escape(first)} adds</h2>",
-                "<p>Paired differences on the same genes and held-out people. <i>Not different</i> if one of the intervals"
-                " includes 0: these genes and people cannot tell. With many pairs, some exclude 0 by chance.</p>",
+                f"<p>Paired differences on the same genes and {compared}. <i>Not different</i> if one of the intervals"
+                f" includes 0: these genes and {'individuals' if no_genotypes else 'people'} cannot tell. With many pairs, some"
+                " exclude 0 by chance.</p>",
                 comparison_table(comparisons, first),
-                *(section for attribution in attributions for section in attribution_sections(attribution)),
+                *(section for attribution in attributions for section in attribution_sections(attribution, no_genotypes)),
                 "<h2>Figures</h2>",
-                *(_figure(path) for path in sources.figures),
+                *(_figure(path, captions.get(path.stem, "")) for path in sources.figures),
                 "<h2>Limits</h2>",
-                "<ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in _LIMITS) + "</ul>",
+                "<ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in limits) + "</ul>",
                 "<h2>Versions, inputs, time</h2>",
                 _provenance(sources, accounts),
             ]

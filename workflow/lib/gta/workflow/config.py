@@ -9,19 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from gta.aligner.settings import BY_GENES, for_reference_study
 from gta.aligner.settings import check as check_aligner
 from gta.baselines.settings import AND_PROMPT, TEXT_BASELINES
 from gta.baselines.settings import check as check_ridge
+from gta.cnn.settings import check as check_cnn
 from gta.cohort.settings import check as check_cohort
 from gta.compressor.settings import check as check_compressor
 from gta.download.manifest import ANNOTATION_COLUMNS as DOWNLOADED_COLUMNS
 from gta.download.manifest import Study, read_study
 from gta.errors import UserError
 from gta.features.factors import read_factors
+from gta.features.settings import TRAINED
 from gta.files import require_file
 from gta.inputs.names import match_contigs, match_genes, nearest
 from gta.language.hub import check_pinned
-from gta.language.settings import MINILM, MINILM_WIDTH, check_sources
+from gta.language.places import find_gguf
+from gta.language.settings import PACKAGED, check_sources
 from gta.language.settings import check as check_language
 from gta.language.template import QUESTION, compile_template
 from gta.predict.settings import PredictSettings
@@ -66,7 +70,7 @@ MANIFEST = Path(__file__).resolve().parents[4] / "resources" / "manifest.yaml"
 
 S = TypeVar("S")
 
-_NEEDED = ("reference", "genotypes", "genes", "expression", "annotation")
+_NEEDED = ("reference", "genes", "expression", "annotation")
 _GENERAL = tuple(field.name for field in dataclasses.fields(GeneralSettings))
 _TOP_LEVEL = (*_GENERAL, "data", "simulation", *SECTIONS, "models", "baselines")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -117,10 +121,14 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
         _within("language", check_language, sections["language"])
     study = None if general.study is None else read_study(MANIFEST, general.study)
     _refuse_special(str(base), "data_dir")
+    data = _data(config, base, simulation is not None, results, study)
+    if data.genotypes is None:
+        _require_for_genes(config)
+        sections["aligner"] = for_reference_study(sections["aligner"])
     run = Run(
         results=results,
         seed=general.seed,
-        data=_data(config, base, simulation is not None, results, study),
+        data=data,
         simulation=simulation,
         sections=sections,
         models=_models(config, sections["aligner"]),
@@ -239,7 +247,7 @@ def _resolve_language_model(language: Any, base: Path) -> Any:
     if language.revision is not None:
         check_pinned(language.model, language.revision)
         return language
-    if language.model == MINILM:
+    if language.model in PACKAGED:
         return language
     return dataclasses.replace(language, model=os.path.normpath(base / language.model))
 
@@ -256,6 +264,8 @@ def _resolve_weights(features: Any, base: Path) -> Any:
     if features.extractor == "motif":
         if features.weights is not None:
             raise UserError("features.weights: motif has no weights; name another extractor, or leave the key out.")
+        return features
+    if features.weights is None and features.extractor in TRAINED:
         return features
     if features.weights is None:
         raise UserError(
@@ -297,6 +307,32 @@ def _models(config: Mapping[str, Any], aligner: Any) -> dict[str, AlignerSetting
     return settings
 
 
+def _require_for_genes(config: Mapping[str, Any]) -> None:
+    """Refuse what a study without genotypes cannot do though the configuration asks for it.
+
+    Settings about individuals do not apply and are let be, since a configuration may be used with and without genotypes.
+    """
+    sections = {"aligner": _section(config, "aligner")}
+    models = _section(config, "models")
+    sections |= {f"models.{name}": _section(models, name, "models.") for name in models if isinstance(name, str)}
+    for name, values in sections.items():
+        if (value := values.get("select")) in BY_GENES:
+            raise UserError(
+                f"{name}.select: {value} compares individuals, which needs data.genotypes; choose {BY_GENES[value]}, or leave the"
+                " key out."
+            )
+    if _section(config, "data").get("eqtls") is not None:
+        raise UserError(
+            "data.eqtls: known eQTLs are compared with predicted differences between individuals, which need data.genotypes;"
+            " leave the key out."
+        )
+    if _section(config, "predict").get("genotypes") is not None:
+        raise UserError(
+            "predict.genotypes: without data.genotypes nothing is learnt of differences between individuals, so that new ones"
+            " cannot be predicted; leave the key out, or give data.genotypes."
+        )
+
+
 def _check_consistency(run: Run) -> None:
     """What must hold between keys of different sections."""
     window, tile = run.sections["cohort"].window_length, run.sections["features"].tile_length
@@ -306,6 +342,8 @@ def _check_consistency(run: Run) -> None:
             f"features.tile_length: tiles of {tile} bp do not fill windows of {window} bp (cohort.window_length); "
             "choose a length that divides the other."
         )
+    if run.trains_extractor:
+        check_cnn(run.sections["cnn"], tile)
     for name, settings in run.models.items():
         _within(f"models.{name}", check_aligner, settings)
         if run.sections["language"].examples and settings.compressor != "none":
@@ -371,10 +409,12 @@ def _check_files(run: Run, data_dir: str | None) -> None:
             f"features.weights: there is no {features.weights}; give the path of the weights, or a `revision` of the hub."
         )
     language = run.sections["language"]
-    if _is_folder(language) and not (Path(language.model) / "config.json").is_file():
+    if run.gguf_files:
+        require_file(run.gguf_files[0], "GGUF file of language.model,")
+    elif _is_folder(language) and not (Path(language.model) / "config.json").is_file():
         raise UserError(
             f"language.model: {language.model} is no folder of a Hugging Face model (it has no config.json); give such a folder,"
-            " or the id of a repository on the hub with its `revision`, or leave the key out to pretrain a small one."
+            " a GGUF file, or the id of a repository on the hub with its `revision`, or leave the key out to pretrain one."
         )
     for path in run.corpus_files:
         require_file(path, "corpus of compressor.corpus,")
@@ -429,9 +469,11 @@ def _check_language(run: Run) -> None:
         columns = names.columns_of_annotation(str(run.data.annotation))
     columns += [column for key in run.text_sources for column in TEXT_SOURCES[key] if column not in columns]
     check_sources(run.text_sources)
+    _check_blocks(run.sections["language"])
     compile_template(run.sections["language"].template, [*columns, *QUESTION])
     for name, model in run.models.items():
-        width = MINILM_WIDTH if model.language_model == MINILM else _width(run.sections["language"])
+        packaged = PACKAGED.get(model.language_model)
+        width = packaged[0] if packaged else _width(run.sections["language"])
         if width is not None and width % model.heads:
             key = "aligner.heads" if model.heads == run.sections["aligner"].heads else f"models.{name}.heads"
             raise UserError(f"{key}: {model.heads} does not divide the language model's width, {width}; choose a divisor of it.")
@@ -439,24 +481,44 @@ def _check_language(run: Run) -> None:
 
 def _is_folder(language: LanguageSettings) -> bool:
     """Whether the language model is a folder of the user's."""
-    return language.model not in (None, MINILM) and language.revision is None
+    return language.model not in (None, *PACKAGED) and language.revision is None
 
 
 def _width(language: LanguageSettings) -> int | None:
     """Width of the language model's embedding space; None where its folder does not tell."""
     if language.model is None:
         return language.hidden_size
-    if language.model == MINILM:
-        return MINILM_WIDTH
-    if not _is_folder(language):
-        return None
-    path = Path(language.model) / "config.json"
+    if language.model in PACKAGED:
+        return PACKAGED[language.model][0]
+    config = _model_config(language)
+    widths = [config.get(key) for key in ("hidden_size", "n_embd", "d_model")]
+    return next((width for width in widths if isinstance(width, int) and width > 0), None)
+
+
+def _check_blocks(language: LanguageSettings) -> None:
+    """The language model has as many transformer blocks as are to be read with, where that is known before it is read."""
+    if language.blocks is None:
+        return
+    if language.model is None:
+        there: Any = language.layers
+    elif language.model in PACKAGED:
+        there = PACKAGED[language.model][1]
+    else:
+        there = next((value for key in ("num_hidden_layers", "n_layer") if (value := _model_config(language).get(key))), None)
+    if isinstance(there, int) and language.blocks > there:
+        raise UserError(f"language.blocks: {language.blocks} are wanted, but the language model has {there}; empty: all.")
+
+
+def _model_config(language: LanguageSettings) -> dict[str, Any]:
+    """What `config.json` of the user's language model says; nothing if the language model is no folder."""
+    if not _is_folder(language) or find_gguf(Path(str(language.model))) is not None:
+        return {}
+    path = Path(str(language.model)) / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"language.model: {path} is not JSON ({error}); download the model again.") from error
-    widths = [config.get(key) for key in ("hidden_size", "n_embd", "d_model")] if isinstance(config, dict) else []
-    return next((width for width in widths if isinstance(width, int) and width > 0), None)
+    return config if isinstance(config, dict) else {}
 
 
 def _check_names(run: Run) -> None:
@@ -469,7 +531,7 @@ def _check_names(run: Run) -> None:
         people = names.people_of_data(run.data) if run.simulation is None else person_names(run.simulation)
         for key, wanted in named_people.items():
             _refuse_absent([name for name in wanted if name not in set(people)], people, f"cohort.{key}", "person")
-    if cohort.held_out_population is not None:
+    if cohort.held_out_population is not None and run.genotypes:
         simulation = run.simulation
         populations = names.populations_of_data(run.data) if simulation is None else simulation.population_names
         if not populations:

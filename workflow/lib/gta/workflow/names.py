@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from gta.errors import UserError
+from gta.inputs.names import leading_columns
 from gta.workflow.settings import DataSettings
 
 _GENE_ID = re.compile(rb'gene_id "?([^";]+)')
@@ -51,7 +52,8 @@ def people_of_expression(path: str) -> list[str]:
         line = handle.readline()
         while line.startswith(b"##"):
             line = handle.readline()
-    return _words(line)[6:]
+    columns = _words(line)
+    return columns[leading_columns(columns) or len(columns) :]
 
 
 def genes_of_expression(path: str) -> list[str]:
@@ -94,8 +96,9 @@ def first_element(path: str) -> str | None:
 
 
 def people_of_data(data: DataSettings) -> list[str]:
-    """Everybody in the genotypes or the expression table."""
-    people = people_of_genotypes(str(data.genotypes)) + people_of_expression(str(data.expression))
+    """Everybody in the genotypes, if there are any, or the expression table."""
+    genotyped = [] if data.genotypes is None else people_of_genotypes(data.genotypes)
+    people = genotyped + people_of_expression(str(data.expression))
     return list(dict.fromkeys(people))
 
 

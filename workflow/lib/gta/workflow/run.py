@@ -11,13 +11,24 @@ from typing import Any
 from gta.baselines.settings import AND_PROMPT, TEXT_BASELINES
 from gta.compressor.settings import UNTRAINED
 from gta.download.manifest import Study
-from gta.features.settings import NAMED_FACTORS, ON_GPU, WITH_TRACKS
+from gta.features.settings import NAMED_FACTORS, ON_GPU, TRAINED, WITH_TRACKS
 from gta.features.weights import weight_files
-from gta.language.settings import MINILM
+from gta.language.places import find_gguf
+from gta.language.settings import PACKAGED
 from gta.language.template import template_file
 from gta.settings import as_options
 from gta.simulate.names import contig_names
-from gta.workflow.settings import BASELINES, MEAN, SECTIONS, TEXT_SOURCES, TRACK, AlignerSettings, DataSettings, SimulateSettings
+from gta.workflow.settings import (
+    BASELINES,
+    GENOTYPE_BASELINES,
+    MEAN,
+    SECTIONS,
+    TEXT_SOURCES,
+    TRACK,
+    AlignerSettings,
+    DataSettings,
+    SimulateSettings,
+)
 
 #: In the name of a training of a compressor: the best of the learning rates tried, in place of one of them.
 BEST = "best"
@@ -51,6 +62,11 @@ class Run:
     data_dir: str = "."
 
     @property
+    def genotypes(self) -> bool:
+        """Whether there are genotypes; without them it is a reference study, which predicts mean expression only."""
+        return self.data.genotypes is not None
+
+    @property
     def contigs(self) -> list[str]:
         """The contigs that haplotypes and features are made for, one job each."""
         if self.simulation is None or self.sections["cohort"].contigs:
@@ -73,7 +89,21 @@ class Run:
         own = [TRACK] if self.sections["features"].extractor in WITH_TRACKS else []
         trained = [f"{model}.seed{seed}" for model in self.models for seed in self.seeds]
         fused = [f"{model}{AND_PROMPT}.seed{seed}" for model in self.fused_models for seed in self.seeds]
-        return [*trained, *fused, *TEXT_BASELINES, *BASELINES, MEAN, *own]
+        baselines = [name for name in BASELINES if self.genotypes or name not in GENOTYPE_BASELINES]
+        return [*trained, *fused, *TEXT_BASELINES, *baselines, MEAN, *own]
+
+    @property
+    def genotype_tables(self) -> dict[str, str]:
+        """The tables of the baselines on genotypes that the evaluation reads, by the name of its option, if there are any."""
+        if not self.genotypes:
+            return {}
+        tables = {"elastic_net": "elastic_net.genes", "top_eqtl": "top_eqtl.variants"}
+        return {name: f"{self.results}/baselines/{table}.tsv" for name, table in tables.items()}
+
+    @property
+    def evaluation_figures(self) -> list[str]:
+        """Figures of the evaluation in the overview, in its order: those across individuals only with genotypes."""
+        return ["per_gene", "cis_signal", "across_genes", "dependence"] if self.genotypes else ["across_genes"]
 
     @property
     def fused_models(self) -> list[str]:
@@ -99,13 +129,29 @@ class Run:
 
     @property
     def language_model(self) -> str:
-        """The folder of the language model: the user's, or the one that the run makes."""
+        """The folder of the language model: the user's, or one that the run makes."""
+        return self.whole_language_model if self.sections["language"].blocks is None else f"{self.results}/language/first_blocks"
+
+    @property
+    def whole_language_model(self) -> str:
+        """The folder of the language model with all of its transformer blocks."""
         language = self.sections["language"]
         if language.revision is not None:
             return f"{self.results}/language/downloaded"
-        if language.model == MINILM:
-            return f"{self.results}/language/minilm/model"
+        if language.model in PACKAGED:
+            return f"{self.results}/language/{language.model}/model"
+        if self.gguf_files:
+            return f"{self.results}/language/converted"
         return language.model or f"{self.results}/language/model"
+
+    @property
+    def gguf_files(self) -> list[str]:
+        """The user's GGUF file, if the language model is one."""
+        language = self.sections["language"]
+        if language.model in (None, *PACKAGED) or language.revision is not None:
+            return []
+        file = find_gguf(Path(language.model))
+        return [] if file is None else [str(file)]
 
     @property
     def input_files(self) -> dict[str, str]:
@@ -129,12 +175,12 @@ class Run:
         return {} if file is None else {"template": str(file)}
 
     def reads_with(self, model: str) -> str:
-        """Which language model goes with one of the models: pretrained, minilm or random.
+        """Which language model goes with one of the models: pretrained, one from PyPI, or random.
 
         What reads no language model, or only its words, is built as beside the pretrained one.
         """
         kind = self.models[model].language_model
-        return kind if kind in ("random", MINILM) else "pretrained"
+        return kind if kind in ("random", *PACKAGED) else "pretrained"
 
     def model_folder(self, kind: str) -> str:
         """The folder of a language model, by what `reads_with` calls it."""
@@ -269,17 +315,24 @@ class Run:
 
     def language_model_files(self, kind: str) -> list[str]:
         """The files of the user's language model: a change within its folder must be noticed. None if the run makes it."""
+        return [] if kind != "pretrained" or self.sections["language"].blocks is not None else self.whole_language_model_files
+
+    @property
+    def whole_language_model_files(self) -> list[str]:
+        """The files of the user's language model with all of its transformer blocks; none if the run makes it."""
         language = self.sections["language"]
-        if kind != "pretrained" or language.model in (None, MINILM) or language.revision is not None:
+        if self.whole_language_model != language.model:
             return []
         names = ("config.json", "tokenizer*", "*.safetensors")
         return sorted(str(path) for name in names for path in Path(language.model).glob(name))
 
     @cached_property
     def language_model_mb(self) -> int:
-        """Memory for the user's language model, MB: its files hold two bytes per weight, which come to four in memory."""
-        files = [Path(path) for path in self.language_model_files("pretrained") if path.endswith(".safetensors")]
-        return 3 * sum(path.stat().st_size for path in files if path.exists()) // 2**20
+        """Memory for the user's language model, MB: its files hold two bytes per weight, or half of one, four in memory."""
+        files = [Path(path) for path in self.whole_language_model_files if path.endswith(".safetensors")]
+        sizes = [3 * path.stat().st_size for path in files if path.exists()]
+        sizes += [12 * Path(path).stat().st_size for path in self.gguf_files if Path(path).exists()]
+        return sum(sizes) // 2**20
 
     @property
     def factor_files(self) -> list[str]:
@@ -293,9 +346,34 @@ class Run:
         return int(self.sections["features"].extractor in ON_GPU)
 
     @property
-    def weight_files(self) -> list[str]:
-        """The files of the user's network of sequence: none if it is on the hub, where a revision never changes."""
+    def trains_extractor(self) -> bool:
+        """Whether the feature extractor is trained on the study's training genes."""
         features = self.sections["features"]
+        return features.extractor in TRAINED and features.weights is None
+
+    @property
+    def gpus_of_extractor(self) -> int:
+        """How many GPUs the training of the extractor asks a cluster for."""
+        return int(self.sections["cnn"].device == "cuda")
+
+    @property
+    def trained_extractor(self) -> str:
+        """The folder of the extractor that is trained on the study."""
+        return f"{self.results}/cnn/model"
+
+    @property
+    def feature_options(self) -> str:
+        """Command-line options of the features, with the weights of an extractor that is trained on the study."""
+        if not self.trains_extractor:
+            return self.options("features")
+        return f"{self.options('features')} {as_options({'weights': self.trained_extractor})}"
+
+    @property
+    def weight_files(self) -> list[str]:
+        """The files of the network of sequence: none if it is on the hub, where a revision never changes."""
+        features = self.sections["features"]
+        if self.trains_extractor:
+            return [f"{self.trained_extractor}/{name}" for name in ("config.json", "model.safetensors", "left_out.json")]
         if features.weights is None or features.revision is not None:
             return []
         return [str(path) for path in weight_files(Path(features.weights))]
@@ -315,6 +393,8 @@ class Run:
     @property
     def known_eqtls(self) -> dict[str, str]:
         """What is known of effects of variants: `planted` ones of a simulation, `eqtls` of the user, or nothing."""
+        if not self.genotypes:
+            return {}
         if self.simulation is not None:
             return {"planted": f"{self.results}/simulated/truth_variants.tsv"}
         return {} if self.data.eqtls is None else {"eqtls": self.data.eqtls}
@@ -346,7 +426,9 @@ class Run:
 
     def prompt_options(self, prompt: str) -> str:
         """Command-line options of the prompts in one mode, quoted for the shell."""
-        options = self.options("language", "template", "task", "cell_type", "max_prompt_tokens", "truncation")
+        options = self.options(
+            "language", "template", "task", "cell_type", "max_prompt_tokens", "truncation", "precision", "max_cache_gb"
+        )
         examples = self.example_files(prompt)
         if not examples:
             return options

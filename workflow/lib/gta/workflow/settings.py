@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gta.aligner.settings import AlignerSettings
 from gta.attribution.settings import AttributionSettings
 from gta.baselines.settings import ElasticNetSettings, RidgeSettings, TopEqtlSettings
+from gta.cnn.settings import CnnSettings
 from gta.cohort.settings import CohortSettings
 from gta.compressor.settings import CompressorSettings
 from gta.evaluation.settings import EvaluationSettings
@@ -39,13 +40,15 @@ class DataSettings:
 
     reference: str | None = setting(None, "Reference genome: FASTA, plain or compressed with bgzip or gzip.")
     genotypes: str | None = setting(
-        None, "Phased genotypes of all people and contigs in one file: VCF (bgzip, gzip or plain) or BCF, sorted by position."
+        None,
+        "Phased genotypes of all people and contigs in one file: VCF (bgzip, gzip or plain) or BCF, sorted by position. Empty:"
+        " none; a study of the reference haplotype alone, which predicts mean expression.",
     )
     genes: str | None = setting(None, "Gene annotation: GTF of GENCODE or Ensembl, plain or gzip; it gives the TSS of each gene.")
     expression: str | None = setting(
         None,
-        "Expression matrix: BED, plain or gzip, with a header `#chr start end gene length strand` and then one column per person;"
-        " TPM or RPKM, neither log-transformed nor corrected.",
+        "Expression matrix: BED, plain or gzip, with a header `#chr start end gene length strand` (or the first four of these)"
+        " and then one column per person (without genotypes, one is enough); TPM or RPKM, neither log-transformed nor corrected.",
     )
     annotation: str | None = setting(
         None, "What is known of each gene, in words: TSV with a column `gene_id` or `gene` and any number of text columns."
@@ -79,7 +82,7 @@ class DataSettings:
         None,
         "Published eQTLs, whose signs attribution compares with predicted effects: TSV with the columns gene (id, with or without"
         " version), variant (chr1_12345_A_G: position from 1, REF, ALT), slope per ALT allele and, if there are several variants"
-        " of a gene, p_value; empty: none.",
+        " of a gene, p_value; needs `genotypes`; empty: none.",
     )
 
 
@@ -131,6 +134,7 @@ SECTIONS: dict[str, type] = {
     "cohort": CohortSection,
     "haplotypes": HaplotypeSettings,
     "features": FeatureSettings,
+    "cnn": CnnSettings,
     "language": LanguageSettings,
     "compressor": CompressorSettings,
     "aligner": AlignerSection,
@@ -141,6 +145,9 @@ SECTIONS: dict[str, type] = {
 
 #: Sections below `baselines`.
 BASELINES: dict[str, type] = {"elastic_net": ElasticNetSettings, "top_eqtl": TopEqtlSettings, "ridge": RidgeSettings}
+
+#: Those of them that need genotypes.
+GENOTYPE_BASELINES = ("elastic_net", "top_eqtl")
 
 #: Names of the baselines that have no settings: the mean of training, and the feature extractor's own prediction.
 MEAN, TRACK = "mean", "track"
@@ -155,6 +162,7 @@ DEFAULT_MODELS: dict[str, dict[str, object]] = {
 __all__ = [
     "BASELINES",
     "DEFAULT_MODELS",
+    "GENOTYPE_BASELINES",
     "MEAN",
     "SECTIONS",
     "TEXT_SOURCES",

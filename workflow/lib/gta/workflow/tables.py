@@ -1,5 +1,6 @@
 """The tables that the report shows, and what it says of them."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,12 @@ class Table:
 
 #: What the report says of a page that an earlier run with another configuration left behind.
 STALE = Table("9 Earlier", "Of an earlier configuration", "A table that the present configuration does not make.")
+
+#: Tables that a study without genotypes has nothing in.
+_ACROSS_INDIVIDUALS = re.compile(
+    r"haplotypes/.*\.account|evaluation/per_gene|evaluation/dependence|baselines/(elastic_net\.genes|top_eqtl\.variants)"
+    r"|attribution/.*/(signs|eqtls)"
+)
 
 #: Title and description of the compressor's tables.
 _COMPRESSOR = {
@@ -69,7 +76,12 @@ def transfer_tables(model: str) -> dict[str, Table]:
 
 
 def report_tables(
-    contigs: Sequence[str], models: Sequence[str], ablations: bool, compressor: Sequence[str] = (), compresses: bool = False
+    contigs: Sequence[str],
+    models: Sequence[str],
+    ablations: bool,
+    compressor: Sequence[str] = (),
+    compresses: bool = False,
+    genotypes: bool = True,
 ) -> dict[str, Table]:
     """The tables of a run, by their path in the results folder without `.tsv`.
 
@@ -79,6 +91,7 @@ def report_tables(
         compressor: Tables of the experiment with compressors, by their path in `compressor/` without `.tsv`.
         ablations: Whether there are models beside the first one.
         compresses: Whether any model shortens its prompts or its windows.
+        genotypes: Whether there are genotypes; without them, what is about differences between individuals is left out.
     """
     tables = {
         "cohort/summary": Table(
@@ -143,7 +156,9 @@ def report_tables(
         "5 Evaluation", "Per gene", "Correlation across the held-out people of every gene, model and seed."
     )
     tables["evaluation/per_person"] = Table(
-        "5 Evaluation", "Per person", "Correlation across the unseen genes of every held-out person, model and seed."
+        "5 Evaluation",
+        "Per person",
+        f"Correlation across the unseen genes of every {'held-out person' if genotypes else 'individual'}, model and seed.",
     )
     tables["evaluation/dependence"] = Table(
         "5 Evaluation",
@@ -216,4 +231,4 @@ def report_tables(
     tables["provenance/files"] = Table(
         "8 Provenance", "Checksums", "SHA-256 of every input and result; `gta verify` compares with them."
     )
-    return tables
+    return tables if genotypes else {name: table for name, table in tables.items() if not _ACROSS_INDIVIDUALS.fullmatch(name)}

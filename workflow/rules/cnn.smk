@@ -1,0 +1,36 @@
+rule cnn:
+    input:
+        inputs="<results>/inputs/inputs.json",
+        checksums="<results>/inputs/checksums.tsv",
+        cohort="<results>/cohort/genes.tsv",
+        people="<results>/cohort/people.tsv",
+        expression="<results>/cohort/expression.parquet",
+    output:
+        config="<results>/cnn/model/config.json",
+        weights="<results>/cnn/model/model.safetensors",
+        left_out="<results>/cnn/model/left_out.json",
+        history="<results>/cnn/model/history.tsv",
+        means="<results>/cnn/model/out_of_fold.tsv",
+    log:
+        "<logs>/cnn.log",
+    benchmark:
+        "<benchmarks>/cnn.tsv"
+    priority: 4
+    conda:
+        "../../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=doubling(6000),
+        runtime=480,
+        gpu=RUN.gpus_of_extractor,
+    params:
+        inputs=subpath(input.inputs, parent=True),
+        cohort=subpath(input.cohort, parent=True),
+        folder=subpath(output.config, parent=True),
+        seed=RUN.seed,
+        options=lambda wildcards: f'{RUN.options("cnn")} {RUN.options("features", "tile_length")}',
+    message:
+        "Training the convolutional extractor on the training genes"
+    shell:
+        "python -m gta cnn --inputs {params.inputs:q} --cohort {params.cohort:q} --seed {params.seed:q} --threads {threads}"
+        " {params.options} --out {params.folder:q} &> {log:q}"
