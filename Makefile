@@ -22,7 +22,7 @@ NETWORKS := .venv-networks
 SLURM := .venv-slurm
 GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
 
-BENCHMARKS := bench-haplotypes bench-features bench-aligner bench-aoc bench-evaluation bench-cis-signal bench-attribution bench-prompt
+BENCHMARKS := bench-haplotypes bench-features bench-aligner bench-aoc bench-evaluation bench-cis-signal bench-attribution bench-prompt bench-probe
 .PHONY: help setup demo run report test check-demo test-networks test-slurm $(BENCHMARKS) lint unlock format clean distclean
 
 help: ## show this
@@ -102,6 +102,9 @@ bench-aligner: $(STAMP) ## measure how fast the aligner trains, with cached prom
 
 bench-prompt: $(STAMP) ## what the prompt is worth: GTA, its controls and text baselines on simulated cohorts [CORES, ARGS]
 	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/prompt.py --cores $(CORES) $(ARGS)
+
+bench-probe: $(STAMP) ## where the text is lost: ridge regression on hidden states, layer by layer, of a finished run [CONFIG, ARGS]
+	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/prompt_probe.py --results $(RESULTS) $(ARGS)
 
 lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/ruff check .

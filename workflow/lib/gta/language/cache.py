@@ -100,7 +100,11 @@ class PromptCache:
             raise ValueError("This prompt cache holds no keys and values.")
         rows, mask = rows.cpu(), self.mask(rows)
         first = self.keys.shape[3] - mask.shape[1]
-        keys, values = (kept[:, :, :, first:][rows].to(device, dtype) for kept in (self.keys, self.values))
+        # Samples of a gene share its prompt: each is moved once, and the only one of a batch is not copied at all.
+        distinct, number = torch.unique(rows, return_inverse=True)
+        moved = (kept[:, :, :, first:][distinct].to(device, dtype) for kept in (self.keys, self.values))
+        number = number.to(device)
+        keys, values = (part.expand(len(rows), -1, -1, -1, -1) if len(distinct) == 1 else part[number] for part in moved)
         return keys, values, mask.to(device)
 
     def prompt_tokens(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
