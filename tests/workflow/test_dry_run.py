@@ -184,6 +184,20 @@ def test_a_model_of_the_hub_is_downloaded_and_minilm_copied(snakemake: Snakemake
     }
 
 
+def test_gguf_files_and_first_blocks_are_made_once(snakemake: Snakemake, tmp_path: Path) -> None:
+    (tmp_path / "some.gguf").write_bytes(b"GGUF")
+    of_language = {
+        f"language={{model: {tmp_path}/some.gguf, blocks: 2}}": {"language_convert": 1, "language_cut": 1},
+        "language={model: smollm2}": {"language_smollm2": 1},
+        "language={blocks: 2}": {"language_pretrain": 1, "language_cut": 1},
+    }
+    for language, expected in of_language.items():
+        done = snakemake("-n", "--configfile", TINY, "--config", language, "models={gta: {}}")
+        assert done.returncode == 0, done.stderr
+        found = {name: n for name, n in jobs(done.stdout + done.stderr).items() if name.startswith("language_")}
+        assert found == {**expected, "language_prompts": 1, "language_prototypes": 1}
+
+
 def test_only_full_prompts_read_the_expression_and_only_for_examples(snakemake: Snakemake, tmp_path: Path) -> None:
     (tmp_path / "new.vcf").write_text("##fileformat=VCFv4.2\n")
     shared = ("predict={genotypes: new.vcf}", "models={gta: {}, b: {prompt: blank}}")

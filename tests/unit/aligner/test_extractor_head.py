@@ -29,7 +29,7 @@ def test_the_read_out_reads_what_the_head_says_of_the_features(tmp_path: Path) -
     cohort = make_cohort(store)
     training = make_training(cohort, store, make_language_model())
     aligner = training.setup.aligner
-    assert list(aligner.mean_readout.blocks)[0] == "head"
+    assert next(iter(aligner.mean_readout.blocks)) == "head"
     genes = cohort.gene_numbers("train")
     head = SharedHead(config).eval()
     for row, gene in zip(mean_inputs(training.setup, genes), genes, strict=True):

@@ -17,8 +17,10 @@ from gta.aligner.losses import batch_loss, pair_loss, single_loss
 from gta.aligner.model import Aligner
 from gta.aligner.predict import load_trained, predict_cohort, predict_haplotypes
 from gta.aligner.reading import make_reader, prompt_rows
+from gta.aligner.record import prompt_bytes
 from gta.aligner.settings import AlignerSettings
 from gta.aligner.setup import set_up
+from gta.aligner.train import Training
 from gta.aligner.validation import validate
 from gta.cli import main
 from gta.cohort.tables import Cohort
@@ -29,6 +31,23 @@ from gta.language.models import fingerprint
 from gta.language.prototypes import Prototypes
 from gta.processes import Workers
 from toy_cohort import make_cohort, make_language_model, make_prompts, make_store, make_training, write_cohort
+
+
+@pytest.mark.parametrize("context", ["none", "aoc"])
+def test_a_training_whose_prompts_are_read_anew_learns_the_same(store: FeatureStore, tmp_path: Path, context: str) -> None:
+    cohort, model = make_cohort(store), make_language_model()
+    settings = {"context": context, "context_near": 2, "context_chunk": 2} if context != "none" else {}
+    cached = make_training(cohort, store, model, epochs=1, **settings)
+    reader = cached.setup.reader
+    assert reader.prompts is not None and reader.prompts.keys is not None
+    without = replace(reader, prompts=replace(reader.prompts, keys=None, values=None))
+    anew = Training(replace(make_training(cohort, store, model, epochs=1, **settings).setup, reader=without))
+    assert anew.setup.fingerprint == cached.setup.fingerprint
+    assert prompt_bytes(anew.setup) == prompt_bytes(cached.setup) > 0
+    for number, training in enumerate((cached, anew)):
+        training.run(tmp_path / str(number))
+    for name, weight in cached.aligner.state_dict().items():
+        torch.testing.assert_close(anew.aligner.state_dict()[name], weight, atol=1e-3, rtol=1e-3, msg=name)
 
 
 def test_pair_loss_by_hand() -> None:

@@ -22,7 +22,7 @@ from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
 from gta.aligner.reading import prompt_memory, read_after
 from gta.errors import UserError
-from gta.language.cache import PromptCache, read_prompts
+from gta.language.cache import PromptCache, batches_of_similar_length, bytes_per_slot, read_prompts
 from gta.language.models import given_cache, load_frozen, load_tokenizer
 from gta.language.prompts import Prompt, tokenize
 
@@ -233,3 +233,59 @@ def test_pooled_states_are_those_of_the_unpadded_prompt(model: PreTrainedModel) 
     for number, layer in enumerate(layers):
         torch.testing.assert_close(states[row, number, 0], layer[0].mean(dim=0))
         torch.testing.assert_close(states[row, number, 1], layer[0, -1])
+
+
+def test_prompts_that_are_read_together_are_those_that_are_read_alone(model: PreTrainedModel) -> None:
+    together = read_prompts(model, PROMPTS, "fingerprint")
+    assert together.keys is not None and together.values is not None
+    for number, prompt in enumerate(PROMPTS):
+        alone = read_prompts(model, [prompt], "fingerprint")
+        assert alone.keys is not None and alone.values is not None
+        row, length = int(together.rows[number]), len(prompt.tokens)
+        torch.testing.assert_close(together.states[row], alone.states[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(together.keys[row, :, :, -length:], alone.keys[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(together.values[row, :, :, -length:], alone.values[0], atol=1e-5, rtol=1e-5)
+        assert not together.keys[row, :, :, :-length].any()
+        assert together.tokens is not None and together.tokens[row, -length:].tolist() == prompt.tokens
+
+
+def test_batches_hold_every_prompt_once_and_little_padding() -> None:
+    lengths = torch.randint(1, 100, (500,), generator=torch.Generator().manual_seed(0))
+    batches = batches_of_similar_length(lengths, 256)
+    assert sorted(torch.cat(batches).tolist()) == list(range(500))
+    slots = [len(batch) * int(lengths[batch].max()) for batch in batches]
+    assert max(slots) <= 256 and sum(slots) < 1.1 * int(lengths.sum())
+    assert [len(batch) for batch in batches_of_similar_length(torch.tensor([5, 9, 9]), 4)] == [1, 1, 1]
+
+
+def test_reading_prompts_anew_equals_reading_after_the_cache(model: PreTrainedModel, capsys: pytest.CaptureFixture[str]) -> None:
+    cache = read_prompts(model, PROMPTS, "fingerprint", 1.0)
+    assert cache.keys is not None
+    assert "Keys and values of 3 distinct prompts take" in (said := capsys.readouterr().out) and "and are kept" in said
+    anew = read_prompts(model, PROMPTS, "fingerprint", 0.0)
+    assert anew.keys is None and anew.values is None
+    assert "more than language.max_cache_gb (0): only pooled hidden states are kept" in capsys.readouterr().out
+    assert torch.equal(anew.states, cache.states) and anew.sha256() == cache.sha256()
+    assert bytes_per_slot(model) == 2 * cache.keys[0, :, :, 0].numel() * 4
+    rows = torch.tensor([2, 1, 0, 2])
+    tokens = torch.randn(4, 6, 32, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    results = [read_after_prompt(model, tokens, prompts, rows) for prompts in (cache, anew)]
+    gradients = [torch.autograd.grad(hidden.pow(2).mean(), tokens)[0] for hidden in results]
+    torch.testing.assert_close(*results, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-5)
+
+
+def test_large_states_are_kept_in_float16_unless_they_are_out_of_its_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(CONFIGS["llama"]).requires_grad_(False).eval()
+    whole = read_prompts(model, PROMPTS, "fingerprint").states
+    monkeypatch.setattr("gta.language.cache.LARGE_STATES", 100)
+    read_prompts(model, PROMPTS, "fingerprint").save(tmp_path / "cache.safetensors")
+    half = PromptCache.load(tmp_path / "cache.safetensors").states
+    assert half.dtype == torch.float16
+    torch.testing.assert_close(half.float(), whole, atol=1e-3, rtol=1e-3)
+    model.get_input_embeddings().weight.mul_(1e8)
+    large = read_prompts(model, PROMPTS, "fingerprint").states
+    assert large.dtype == torch.float32 and large.abs().max() > 65504 and large.isfinite().all()

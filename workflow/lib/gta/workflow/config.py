@@ -5,9 +5,10 @@ import difflib
 import json
 import os
 import re
+import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from gta.aligner.settings import BY_GENES, for_reference_study
 from gta.aligner.settings import check as check_aligner
@@ -171,6 +172,8 @@ def _settings(cls: type[S], values: Mapping[str, Any], where: str) -> S:
 
 def _typed(value: Any, kind: Any) -> Any:
     """Text as a value of a kind, where it is one; everything else as it is."""
+    if isinstance(kind, types.UnionType):
+        kind = next(part for part in get_args(kind) if part is not types.NoneType)
     if isinstance(value, str) and kind is bool:
         return {"true": True, "false": False}.get(value.lower(), value)
     if isinstance(value, str) and kind in (int, float):
