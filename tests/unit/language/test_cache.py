@@ -259,10 +259,10 @@ def test_batches_hold_every_prompt_once_and_little_padding() -> None:
 
 
 def test_reading_prompts_anew_equals_reading_after_the_cache(model: PreTrainedModel, capsys: pytest.CaptureFixture[str]) -> None:
-    cache = read_prompts(model, PROMPTS, "fingerprint", 1.0)
+    cache = read_prompts(model, PROMPTS, "fingerprint", max_cache_gb=1.0)
     assert cache.keys is not None
     assert "Keys and values of 3 distinct prompts take" in (said := capsys.readouterr().out) and "and are kept" in said
-    anew = read_prompts(model, PROMPTS, "fingerprint", 0.0)
+    anew = read_prompts(model, PROMPTS, "fingerprint", max_cache_gb=0.0)
     assert anew.keys is None and anew.values is None
     assert "more than language.max_cache_gb (0): only pooled hidden states are kept" in capsys.readouterr().out
     assert torch.equal(anew.states, cache.states) and anew.sha256() == cache.sha256()

@@ -6,7 +6,6 @@ import math
 import os
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -25,15 +24,6 @@ Item = TypeVar("Item")
 
 #: Distance between the seeds of the processes that share a training.
 PROCESS_SEEDS = 1_000_003
-
-
-def has_native_bfloat16() -> bool:
-    """Whether the CPU multiplies matrices in bfloat16 natively (avx512_bf16, amx or Arm's bf16); elsewhere it is slower."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
-    except OSError:
-        return False
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
 class Workers:

@@ -24,7 +24,8 @@ from gta.evaluation.correlation import spearman
 from gta.features.sequences import one_hot, reverse_complement
 from gta.haplotypes import Reference
 from gta.inputs.tables import write_table
-from gta.processes import Workers, has_native_bfloat16
+from gta.language.models import has_fast_bfloat16
+from gta.processes import Workers
 from gta.schedule import one_cycle
 
 #: Share of the steps in which the learning rate rises.
@@ -169,7 +170,7 @@ def _precision(settings: CnnSettings) -> str:
     if settings.precision != "auto":
         return settings.precision
     on_gpu = torch.cuda.is_available() and settings.device != "cpu"
-    return "bfloat16" if on_gpu or has_native_bfloat16() else "float32"
+    return "bfloat16" if on_gpu or has_fast_bfloat16() else "float32"
 
 
 def _train_one(

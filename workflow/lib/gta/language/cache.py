@@ -265,6 +265,7 @@ def read_prompts(
     prompts: list[Prompt],
     model_fingerprint: str,
     examples: dict[str, list[str]] | None = None,
+    *,
     max_cache_gb: float = float("inf"),
 ) -> PromptCache:
     """Let the language model read each distinct prompt and keep pooled hidden states and, if they fit, keys and values.

@@ -243,7 +243,7 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     set_precision(model, chosen.precision)
     print(f"{model.num_parameters():,} weights read {len(prompts)} prompts in {str(model.dtype).removeprefix('torch.')}")
     with staged_files(arguments.out) as folder:
-        cache = read_prompts(model, prompts, sha256, examples.genes if examples else None, chosen.max_cache_gb)
+        cache = read_prompts(model, prompts, sha256, examples.genes if examples else None, max_cache_gb=chosen.max_cache_gb)
         cache.save(folder / "prompt_cache.safetensors")
         write_table(table(prompts, bool(examples)), folder / "prompts.tsv")
         numbers = statistics(prompts, annotation, bool(examples))
