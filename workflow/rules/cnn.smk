@@ -28,9 +28,10 @@ rule cnn:
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.config, parent=True),
         seed=RUN.seed,
-        options=lambda wildcards: f'{RUN.options("cnn")} {RUN.options("features", "tile_length")}',
+        tile_length=RUN.sections["features"].tile_length,
+        options=lambda wildcards: RUN.options("cnn"),
     message:
         "Training the convolutional extractor on the training genes"
     shell:
         "python -m gta cnn --inputs {params.inputs:q} --cohort {params.cohort:q} --seed {params.seed:q} --threads {threads}"
-        " {params.options} --out {params.folder:q} &> {log:q}"
+        " --tile-length {params.tile_length:q} {params.options} --out {params.folder:q} &> {log:q}"

@@ -115,6 +115,18 @@ def test_weights_are_a_path_or_an_id_on_the_hub(tmp_path: Path) -> None:
     check({**SIMULATED, "data_dir": str(tmp_path), "features": {**features, "tile_length": 1000}})
 
 
+def test_an_extractor_without_weights_is_trained_on_the_study(tmp_path: Path) -> None:
+    features = {"extractor": "cnn", "tile_length": 128}
+    run = check({**SIMULATED, "features": features})
+    assert run.trains_extractor and run.weight_files[0] == f"{run.results}/cnn/model/config.json"
+    assert f"--weights={run.results}/cnn/model" in run.feature_options and "track" in run.predictors
+    (tmp_path / "config.json").write_text("{}")
+    given = check({**SIMULATED, "data_dir": str(tmp_path), "features": {**features, "weights": "."}})
+    assert not given.trains_extractor and given.weight_files == [str(tmp_path / "config.json")]
+    with pytest.raises(UserError, match=r"cnn\.downstream: 100 bp are not a whole number of tiles of 128 bp"):
+        check({**SIMULATED, "features": features, "cnn": {"downstream": 100}})
+
+
 def test_text_from_the_command_line_is_read_as_what_is_needed() -> None:
     run = check({"simulation": {"people": "12"}, "aligner": {"seeds": "1", "learning_rate": "1e-3", "language_model": "none"}})
     assert run.seeds == [1]
