@@ -278,3 +278,22 @@ def test_format_of_snakemake_files() -> None:
     words = [str(Path(sys.executable).parent / "snakefmt"), "--check", "Snakefile", "workflow/Snakefile", "workflow/rules"]
     done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_folds_train_and_predict_once_each(snakemake: Snakemake) -> None:
+    folds = ("simulation={contigs: 3}", "cohort={folds: {number: 3}, genes_without_expression: predict}")
+    done = snakemake("-n", "-p", "--configfile", TINY, "--config", *folds)
+    assert done.returncode == 0, done.stderr
+    planned = jobs(done.stdout + done.stderr)
+    once = ("cohort", "folds_homologues", "language_prompts", "evaluation_score", "evaluation_unmeasured", "attribution")
+    assert {name: planned[name] for name in once} == dict.fromkeys(once, 1)
+    per_fold = ("folds_cohort", "aligner_train", "aligner_predict", "baselines_ridge", "baselines_text", "baselines_stack")
+    assert {name: planned[name] for name in per_fold} == dict.fromkeys(per_fold, 3)
+    assert "folds_prompts" not in planned
+    assert (
+        len(re.findall(r"--cohort results/tiny/folds/2/cohort .*--out results/tiny/folds/2/aligner", done.stdout + done.stderr))
+        == 1
+    )
+    done = snakemake("-n", "--configfile", TINY, "--config", *folds, "language={examples: 2}")
+    assert done.returncode == 0, done.stderr
+    assert jobs(done.stdout + done.stderr)["folds_prompts"] == 3

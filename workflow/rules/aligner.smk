@@ -2,28 +2,28 @@ rule aligner_train:
     input:
         inputs="<results>/inputs/inputs.json",
         checksums="<results>/inputs/checksums.tsv",
-        cohort="<results>/cohort/genes.tsv",
-        people="<results>/cohort/people.tsv",
-        expression="<results>/cohort/expression.parquet",
-        features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
+        cohort="<results>/<fold>cohort/genes.tsv",
+        people="<results>/<fold>cohort/people.tsv",
+        expression="<results>/<fold>cohort/expression.parquet",
+        features=collect("<results>/<features_fold>features/{contig}.safetensors", contig=RUN.contigs),
         model=lambda wildcards: RUN.model_folder(RUN.reads_with(wildcards.model)),
-        cache=lambda wildcards: RUN.prompt_cache(wildcards.model),
+        cache=lambda wildcards: RUN.prompt_cache(wildcards.model, fold=wildcards.get("fold")),
         prototypes=lambda wildcards: RUN.prototypes(wildcards.model),
         compressor=lambda wildcards: RUN.tuned_compressor(wildcards.model),
     output:
-        settings="<results>/aligner/{model}/seed{seed}/model/config.json",
-        weights="<results>/aligner/{model}/seed{seed}/model/model.safetensors",
-        card="<results>/aligner/{model}/seed{seed}/model/README.md",
-        history="<results>/aligner/{model}/seed{seed}/history.tsv",
-        metrics="<results>/aligner/{model}/seed{seed}/metrics.jsonl",
-        means="<results>/aligner/{model}/seed{seed}/mean_out_of_fold.tsv",
-        last_settings="<results>/aligner/{model}/seed{seed}/last/config.json",
-        last_weights="<results>/aligner/{model}/seed{seed}/last/model.safetensors",
-        account="<results>/aligner/{model}/seed{seed}/training.json",
+        settings="<results>/<fold>aligner/{model}/seed{seed}/model/config.json",
+        weights="<results>/<fold>aligner/{model}/seed{seed}/model/model.safetensors",
+        card="<results>/<fold>aligner/{model}/seed{seed}/model/README.md",
+        history="<results>/<fold>aligner/{model}/seed{seed}/history.tsv",
+        metrics="<results>/<fold>aligner/{model}/seed{seed}/metrics.jsonl",
+        means="<results>/<fold>aligner/{model}/seed{seed}/mean_out_of_fold.tsv",
+        last_settings="<results>/<fold>aligner/{model}/seed{seed}/last/config.json",
+        last_weights="<results>/<fold>aligner/{model}/seed{seed}/last/model.safetensors",
+        account="<results>/<fold>aligner/{model}/seed{seed}/training.json",
     log:
-        "<logs>/aligner/train/{model}.seed{seed}.log",
+        "<logs>/aligner/<fold>train/{model}.seed{seed}.log",
     benchmark:
-        "<benchmarks>/aligner/train/{model}.seed{seed}.tsv"
+        "<benchmarks>/aligner/<fold>train/{model}.seed{seed}.tsv"
     priority: 3
     conda:
         "../../envs/language.yaml"
@@ -50,21 +50,21 @@ rule aligner_train:
 
 rule aligner_predict:
     input:
-        trained=collect("<results>/aligner/{{model}}/seed{seed}/training.json", seed=RUN.seeds),
-        settings=collect("<results>/aligner/{{model}}/seed{seed}/model/config.json", seed=RUN.seeds),
-        weights=collect("<results>/aligner/{{model}}/seed{seed}/model/model.safetensors", seed=RUN.seeds),
-        cohort="<results>/cohort/genes.tsv",
-        people="<results>/cohort/people.tsv",
-        expression="<results>/cohort/expression.parquet",
-        features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
+        trained=collect("<results>/<fold>aligner/{{model}}/seed{seed}/training.json", seed=RUN.seeds),
+        settings=collect("<results>/<fold>aligner/{{model}}/seed{seed}/model/config.json", seed=RUN.seeds),
+        weights=collect("<results>/<fold>aligner/{{model}}/seed{seed}/model/model.safetensors", seed=RUN.seeds),
+        cohort="<results>/<fold>cohort/genes.tsv",
+        people="<results>/<fold>cohort/people.tsv",
+        expression="<results>/<fold>cohort/expression.parquet",
+        features=collect("<results>/<features_fold>features/{contig}.safetensors", contig=RUN.contigs),
         model=lambda wildcards: RUN.model_folder(RUN.reads_with(wildcards.model)),
-        cache=lambda wildcards: RUN.prompt_cache(wildcards.model),
+        cache=lambda wildcards: RUN.prompt_cache(wildcards.model, fold=wildcards.get("fold")),
     output:
-        predictions=collect("<results>/predictions/{{model}}.seed{seed}.parquet", seed=RUN.seeds),
+        predictions=collect("<results>/<fold>predictions/{{model}}.seed{seed}.parquet", seed=RUN.seeds),
     log:
-        "<logs>/aligner/predict/{model}.log",
+        "<logs>/aligner/<fold>predict/{model}.log",
     benchmark:
-        "<benchmarks>/aligner/predict/{model}.tsv"
+        "<benchmarks>/aligner/<fold>predict/{model}.tsv"
     priority: 2
     conda:
         "../../envs/language.yaml"

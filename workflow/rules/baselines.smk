@@ -5,7 +5,7 @@ rule baselines_elastic_net:
         expression="<results>/cohort/expression.parquet",
         panels=collect("<results>/haplotypes/{contig}.npz", contig=RUN.contigs),
     output:
-        predictions="<results>/predictions/elastic_net.parquet",
+        predictions="<results>/<genotype_predictions>/elastic_net.parquet",
         weights="<results>/baselines/elastic_net.weights.tsv",
         genes="<results>/baselines/elastic_net.genes.tsv",
     log:
@@ -38,7 +38,7 @@ rule baselines_top_eqtl:
         expression="<results>/cohort/expression.parquet",
         panels=collect("<results>/haplotypes/{contig}.npz", contig=RUN.contigs),
     output:
-        predictions="<results>/predictions/top_eqtl.parquet",
+        predictions="<results>/<genotype_predictions>/top_eqtl.parquet",
         variants="<results>/baselines/top_eqtl.variants.tsv",
     log:
         "<logs>/baselines/top_eqtl.log",
@@ -62,15 +62,15 @@ rule baselines_top_eqtl:
 
 rule baselines_mean:
     input:
-        cohort="<results>/cohort/genes.tsv",
-        people="<results>/cohort/people.tsv",
-        expression="<results>/cohort/expression.parquet",
+        cohort="<results>/<fold>cohort/genes.tsv",
+        people="<results>/<fold>cohort/people.tsv",
+        expression="<results>/<fold>cohort/expression.parquet",
     output:
-        predictions="<results>/predictions/mean.parquet",
+        predictions="<results>/<fold>predictions/mean.parquet",
     log:
-        "<logs>/baselines/mean.log",
+        "<logs>/baselines/<fold>mean.log",
     benchmark:
-        "<benchmarks>/baselines/mean.tsv"
+        "<benchmarks>/baselines/<fold>mean.tsv"
     localrule: True
     conda:
         "../../envs/core.yaml"
@@ -88,16 +88,16 @@ rule baselines_mean:
 
 rule baselines_ridge:
     input:
-        cohort="<results>/cohort/genes.tsv",
-        people="<results>/cohort/people.tsv",
-        expression="<results>/cohort/expression.parquet",
-        features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
+        cohort="<results>/<fold>cohort/genes.tsv",
+        people="<results>/<fold>cohort/people.tsv",
+        expression="<results>/<fold>cohort/expression.parquet",
+        features=collect("<results>/<features_fold>features/{contig}.safetensors", contig=RUN.contigs),
     output:
-        predictions="<results>/predictions/ridge.parquet",
+        predictions="<results>/<fold>predictions/ridge.parquet",
     log:
-        "<logs>/baselines/ridge.log",
+        "<logs>/baselines/<fold>ridge.log",
     benchmark:
-        "<benchmarks>/baselines/ridge.tsv"
+        "<benchmarks>/baselines/<fold>ridge.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -116,16 +116,16 @@ rule baselines_ridge:
 
 rule baselines_track:
     input:
-        cohort="<results>/cohort/genes.tsv",
-        people="<results>/cohort/people.tsv",
-        expression="<results>/cohort/expression.parquet",
-        features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
+        cohort="<results>/<fold>cohort/genes.tsv",
+        people="<results>/<fold>cohort/people.tsv",
+        expression="<results>/<fold>cohort/expression.parquet",
+        features=collect("<results>/<features_fold>features/{contig}.safetensors", contig=RUN.contigs),
     output:
-        predictions="<results>/predictions/track.parquet",
+        predictions="<results>/<fold>predictions/track.parquet",
     log:
-        "<logs>/baselines/track.log",
+        "<logs>/baselines/<fold>track.log",
     benchmark:
-        "<benchmarks>/baselines/track.tsv"
+        "<benchmarks>/baselines/<fold>track.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -143,22 +143,22 @@ rule baselines_track:
 
 rule baselines_text:
     input:
-        cohort="<results>/cohort/genes.tsv",
-        people="<results>/cohort/people.tsv",
-        expression="<results>/cohort/expression.parquet",
+        cohort="<results>/<fold>cohort/genes.tsv",
+        people="<results>/<fold>cohort/people.tsv",
+        expression="<results>/<fold>cohort/expression.parquet",
         prompts=f"{RUN.full_prompts}/prompts.tsv",
         cache=f"{RUN.full_prompts}/prompt_cache.safetensors",
         annotation=RUN.annotation,
     output:
-        tfidf_ridge="<results>/predictions/tfidf_ridge.parquet",
-        prompt_ridge="<results>/predictions/prompt_ridge.parquet",
-        text_length="<results>/predictions/text_length.parquet",
-        choice="<results>/baselines/prompt_ridge.choice.tsv",
-        out_of_fold="<results>/baselines/prompt_ridge.out_of_fold.tsv",
+        tfidf_ridge="<results>/<fold>predictions/tfidf_ridge.parquet",
+        prompt_ridge="<results>/<fold>predictions/prompt_ridge.parquet",
+        text_length="<results>/<fold>predictions/text_length.parquet",
+        choice="<results>/<fold>baselines/prompt_ridge.choice.tsv",
+        out_of_fold="<results>/<fold>baselines/prompt_ridge.out_of_fold.tsv",
     log:
-        "<logs>/baselines/text.log",
+        "<logs>/baselines/<fold>text.log",
     benchmark:
-        "<benchmarks>/baselines/text.tsv"
+        "<benchmarks>/baselines/<fold>text.tsv"
     priority: 2
     conda:
         "../../envs/core.yaml"
@@ -179,26 +179,26 @@ rule baselines_text:
 
 rule baselines_stack:
     input:
-        cohort="<results>/cohort/genes.tsv",
-        people="<results>/cohort/people.tsv",
-        expression="<results>/cohort/expression.parquet",
-        features=collect("<results>/features/{contig}.safetensors", contig=RUN.contigs),
-        prompt_ridge="<results>/predictions/prompt_ridge.parquet",
-        out_of_fold="<results>/baselines/prompt_ridge.out_of_fold.tsv",
-        models=collect("<results>/predictions/{model}.seed{seed}.parquet", model=RUN.fused_models, seed=RUN.seeds),
+        cohort="<results>/<fold>cohort/genes.tsv",
+        people="<results>/<fold>cohort/people.tsv",
+        expression="<results>/<fold>cohort/expression.parquet",
+        features=collect("<results>/<features_fold>features/{contig}.safetensors", contig=RUN.contigs),
+        prompt_ridge="<results>/<fold>predictions/prompt_ridge.parquet",
+        out_of_fold="<results>/<fold>baselines/prompt_ridge.out_of_fold.tsv",
+        models=collect("<results>/<fold>predictions/{model}.seed{seed}.parquet", model=RUN.fused_models, seed=RUN.seeds),
         models_out_of_fold=collect(
-            "<results>/aligner/{model}/seed{seed}/mean_out_of_fold.tsv", model=RUN.fused_models, seed=RUN.seeds
+            "<results>/<fold>aligner/{model}/seed{seed}/mean_out_of_fold.tsv", model=RUN.fused_models, seed=RUN.seeds
         ),
     output:
-        predictions="<results>/predictions/features_and_prompt.parquet",
+        predictions="<results>/<fold>predictions/features_and_prompt.parquet",
         late_fusions=collect(
-            "<results>/predictions/{model}_and_prompt.seed{seed}.parquet", model=RUN.fused_models, seed=RUN.seeds
+            "<results>/<fold>predictions/{model}_and_prompt.seed{seed}.parquet", model=RUN.fused_models, seed=RUN.seeds
         ),
-        weights="<results>/baselines/stack.weights.tsv",
+        weights="<results>/<fold>baselines/stack.weights.tsv",
     log:
-        "<logs>/baselines/stack.log",
+        "<logs>/baselines/<fold>stack.log",
     benchmark:
-        "<benchmarks>/baselines/stack.tsv"
+        "<benchmarks>/baselines/<fold>stack.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1

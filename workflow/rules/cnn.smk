@@ -2,19 +2,19 @@ rule cnn:
     input:
         inputs="<results>/inputs/inputs.json",
         checksums="<results>/inputs/checksums.tsv",
-        cohort="<results>/cohort/genes.tsv",
-        people="<results>/cohort/people.tsv",
-        expression="<results>/cohort/expression.parquet",
+        cohort="<results>/<features_fold>cohort/genes.tsv",
+        people="<results>/<features_fold>cohort/people.tsv",
+        expression="<results>/<features_fold>cohort/expression.parquet",
     output:
-        config="<results>/cnn/model/config.json",
-        weights="<results>/cnn/model/model.safetensors",
-        left_out="<results>/cnn/model/left_out.json",
-        history="<results>/cnn/model/history.tsv",
-        means="<results>/cnn/model/out_of_fold.tsv",
+        config="<results>/<features_fold>cnn/model/config.json",
+        weights="<results>/<features_fold>cnn/model/model.safetensors",
+        left_out="<results>/<features_fold>cnn/model/left_out.json",
+        history="<results>/<features_fold>cnn/model/history.tsv",
+        means="<results>/<features_fold>cnn/model/out_of_fold.tsv",
     log:
-        "<logs>/cnn.log",
+        "<logs>/cnn/<features_fold>cnn.log",
     benchmark:
-        "<benchmarks>/cnn.tsv"
+        "<benchmarks>/cnn/<features_fold>cnn.tsv"
     priority: 4
     conda:
         "../../envs/language.yaml"

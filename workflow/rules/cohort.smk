@@ -28,7 +28,7 @@ rule cohort:
         inputs=subpath(input.inputs, parent=True),
         folder=subpath(output.genes, parent=True),
         seed=RUN.seed,
-        options=lambda wildcards: RUN.options("cohort"),
+        options=lambda wildcards: RUN.cohort_options,
     message:
         "Choosing people and genes, splitting them, and cleaning expression"
     shell:

@@ -2,6 +2,7 @@ rule evaluation_score:
     input:
         **RUN.gene_groups,
         **RUN.genotype_tables,
+        **RUN.homologues,
         cohort="<results>/cohort/genes.tsv",
         people="<results>/cohort/people.tsv",
         expression="<results>/cohort/expression.parquet",
@@ -27,7 +28,7 @@ rule evaluation_score:
         folder=subpath(output.summary, parent=True),
         seed=RUN.seed,
         options=lambda wildcards: RUN.options("evaluation"),
-        files=lambda wildcards: as_options(RUN.genotype_tables | RUN.gene_groups),
+        files=lambda wildcards: as_options(RUN.genotype_tables | RUN.gene_groups | RUN.homologues),
     message:
         "Comparing every model's predictions with expression, on held-out genes and people"
     shell:
@@ -106,3 +107,29 @@ rule evaluation_transfer:
         " --predictions {input.predictions:q} --haplotypes {input.panels:q}"
         " --elastic-net {input.elastic_net:q} --top-eqtl {input.top_eqtl:q} --model {params.model:q} {params.files}"
         " --seed {params.seed:q} {params.options} --out {params.folder:q} &> {log:q}"
+
+
+rule evaluation_unmeasured:
+    input:
+        cohort="<results>/cohort/genes.tsv",
+        predictions=collect("<results>/predictions/{predictor}.parquet", predictor=RUN.predictors_of_unmeasured),
+    output:
+        table="<results>/predictions/genes_without_expression.tsv",
+    log:
+        "<logs>/evaluation/unmeasured.log",
+    benchmark:
+        "<benchmarks>/evaluation/unmeasured.tsv"
+    localrule: True
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=doubling(4000),
+        runtime=30,
+    params:
+        cohort=subpath(input.cohort, parent=True),
+    message:
+        "Tabulating predictions of genes without expression"
+    shell:
+        "python -m gta evaluation unmeasured --cohort {params.cohort:q} --predictions {input.predictions:q}"
+        " --out {output.table:q} &> {log:q}"

@@ -3,17 +3,17 @@ rule features:
         inputs="<results>/inputs/inputs.json",
         checksums="<results>/inputs/checksums.tsv",
         factors=RUN.factor_files,
-        weights=RUN.weight_files,
+        weights=lambda wildcards: RUN.weight_files(wildcards.get("fold")),
         cohort="<results>/cohort/genes.tsv",
         panels="<results>/haplotypes/{contig}.npz",
     output:
-        store="<results>/features/{contig}.safetensors",
-        summary="<results>/features/{contig}.summary.tsv",
-        names="<results>/features/{contig}.features.tsv",
+        store="<results>/<features_fold>features/{contig}.safetensors",
+        summary="<results>/<features_fold>features/{contig}.summary.tsv",
+        names="<results>/<features_fold>features/{contig}.features.tsv",
     log:
-        "<logs>/features/{contig}.log",
+        "<logs>/features/<features_fold>{contig}.log",
     benchmark:
-        "<benchmarks>/features/{contig}.tsv"
+        "<benchmarks>/features/<features_fold>{contig}.tsv"
     priority: 4
     conda:
         "../../envs/networks.yaml"
@@ -27,7 +27,7 @@ rule features:
     params:
         inputs=subpath(input.inputs, parent=True),
         cohort=subpath(input.cohort, parent=True),
-        options=lambda wildcards: RUN.feature_options,
+        options=lambda wildcards: RUN.feature_options(wildcards.get("fold")),
     message:
         "Computing the features of every distinct sequence on {wildcards.contig}"
     shell:

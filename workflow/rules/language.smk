@@ -207,7 +207,7 @@ rule language_prompts:
         **RUN.template_file,
         annotation=RUN.annotation,
         cohort="<results>/cohort/genes.tsv",
-        examples=lambda wildcards: RUN.example_files(wildcards.prompt),
+        examples=lambda wildcards: RUN.example_files(wildcards.prompt, wildcards.get("fold")),
         model=lambda wildcards: RUN.model_folder(wildcards.lm),
         model_files=lambda wildcards: RUN.language_model_files(wildcards.lm),
     output:
@@ -229,7 +229,7 @@ rule language_prompts:
         cohort=subpath(input.cohort, parent=True),
         folder=subpath(output.prompts, parent=True),
         # Of the configuration alone: what depends on the input is not recorded, and a change of it would repeat nothing.
-        options=lambda wildcards: RUN.prompt_options(wildcards.prompt),
+        options=lambda wildcards: RUN.prompt_options(wildcards.prompt, wildcards.get("fold")),
     message:
         "Letting the {wildcards.lm} language model read the prompt ({wildcards.prompt}) of every gene"
     shell:

@@ -6,7 +6,10 @@ rule predict_prepare:
         checksums="<results>/inputs/checksums.tsv",
         cohort="<results>/cohort/genes.tsv",
         trained=collect(
-            "<results>/aligner/{model}/seed{seed}/model/config.json", model=RUN.predict_model, seed=RUN.seeds
+            "<results>/{fold}aligner/{model}/seed{seed}/model/config.json",
+            fold=RUN.fold_folders,
+            model=RUN.predict_model,
+            seed=RUN.seeds,
         ),
     output:
         inputs="<results>/predict/inputs/inputs.json",
@@ -58,7 +61,7 @@ use rule features as predict_features with:
         inputs="<results>/predict/inputs/inputs.json",
         checksums="<results>/predict/inputs/checksums.tsv",
         factors=RUN.factor_files,
-        weights=RUN.weight_files,
+        weights=RUN.weight_files(),
         cohort="<results>/predict/cohort/genes.tsv",
         panels="<results>/predict/haplotypes/{contig}.npz",
     output:
@@ -76,7 +79,7 @@ use rule language_prompts as predict_prompts with:
         **RUN.template_file,
         annotation=RUN.annotation,
         cohort="<results>/predict/cohort/genes.tsv",
-        examples=lambda wildcards: RUN.example_files(wildcards.prompt),
+        examples=lambda wildcards: RUN.example_files(wildcards.prompt, RUN.one_fold),
         model=lambda wildcards: RUN.model_folder(wildcards.lm),
         model_files=lambda wildcards: RUN.language_model_files(wildcards.lm),
     output:
@@ -109,16 +112,22 @@ use rule compressor_prompts as predict_compressed_prompts with:
 rule predict:
     input:
         settings=collect(
-            "<results>/aligner/{model}/seed{seed}/model/config.json", model=RUN.predict_model, seed=RUN.seeds
+            "<results>/{fold}aligner/{model}/seed{seed}/model/config.json",
+            fold=RUN.fold_folders,
+            model=RUN.predict_model,
+            seed=RUN.seeds,
         ),
         weights=collect(
-            "<results>/aligner/{model}/seed{seed}/model/model.safetensors", model=RUN.predict_model, seed=RUN.seeds
+            "<results>/{fold}aligner/{model}/seed{seed}/model/model.safetensors",
+            fold=RUN.fold_folders,
+            model=RUN.predict_model,
+            seed=RUN.seeds,
         ),
         cohort="<results>/predict/cohort/genes.tsv",
         people="<results>/predict/cohort/people.tsv",
         features=collect("<results>/predict/features/{contig}.safetensors", contig=RUN.predict_contigs),
         model=RUN.model_folder(RUN.reads_with(RUN.predict_model)),
-        cache=RUN.prompt_cache(RUN.predict_model, new=True),
+        cache=RUN.prompt_cache(RUN.predict_model, new=True, fold=RUN.one_fold),
     output:
         haplotypes="<results>/predict/haplotypes.parquet",
         people="<results>/predict/people.parquet",

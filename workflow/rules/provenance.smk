@@ -3,10 +3,11 @@ rule provenance:
     input:
         checksums="<results>/inputs/checksums.tsv",
         downloads=rules.download_checksums.output if RUN.study else [],
-        features=collect(rules.features.output.summary, contig=RUN.contigs),
+        features=collect("<results>/<one_features_fold>features/{contig}.summary.tsv", contig=RUN.contigs),
         compressor=rules.compressor_summary.output if RUN.compressor_runs else [],
         compressor_parameters=rules.compressor_parameters.output if RUN.compressor_runs else [],
         evaluation=rules.evaluation_score.output,
+        unmeasured=rules.evaluation_unmeasured.output if RUN.predicts_unmeasured else [],
         ablations=rules.evaluation_ablations.output if RUN.ablations else [],
         attribution=collect(rules.attribution.output.enrichment, model=RUN.sections["attribution"].models),
     output:

@@ -30,7 +30,7 @@ rule report_cohort:
 
 rule report_learning_curves:
     input:
-        history=collect("<results>/aligner/{model}/seed{seed}/history.tsv", model=RUN.models, seed=RUN.seeds),
+        history=collect("<results>/<one_fold>aligner/{model}/seed{seed}/history.tsv", model=RUN.models, seed=RUN.seeds),
     output:
         figure=report(
             "<results>/evaluation/figures/learning_curves.svg",
@@ -183,7 +183,9 @@ rule report_overview:
         summary="<results>/evaluation/summary.tsv",
         comparisons="<results>/evaluation/comparisons.tsv",
         per_gene="<results>/evaluation/per_gene.tsv",
-        training=collect("<results>/aligner/{model}/seed{seed}/training.json", model=RUN.models, seed=RUN.seeds),
+        training=collect(
+            "<results>/<one_fold>aligner/{model}/seed{seed}/training.json", model=RUN.models, seed=RUN.seeds
+        ),
         runtimes="<results>/evaluation/runtimes.tsv",
         attribution=collect(
             "<results>/attribution/{model}/{file}",
@@ -261,7 +263,9 @@ rule report_compression:
     input:
         summary="<results>/evaluation/summary.tsv",
         comparisons="<results>/evaluation/comparisons.tsv",
-        training=collect("<results>/aligner/{model}/seed{seed}/training.json", model=RUN.models, seed=RUN.seeds),
+        training=collect(
+            "<results>/<one_fold>aligner/{model}/seed{seed}/training.json", model=RUN.models, seed=RUN.seeds
+        ),
         runtimes="<results>/evaluation/runtimes.tsv",
     output:
         figure=report(

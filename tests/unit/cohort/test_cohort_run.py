@@ -325,3 +325,21 @@ def test_the_split_of_genes_does_not_depend_on_genotypes(inputs, tmp_path):
     without_genotypes(inputs)
     make_cohort(inputs.folder, tmp_path / "without", changed(min_expressed_fraction=0), 1)
     assert (tmp_path / "with" / "genes.tsv").read_bytes() == (tmp_path / "without" / "genes.tsv").read_bytes()
+
+
+def test_genes_without_expression_are_kept_apart(inputs, tmp_path):
+    make_cohort(inputs.folder, tmp_path / "drop", SETTINGS, 1)
+    make_cohort(inputs.folder, tmp_path / "predict", changed(genes_without_expression="predict"), 1)
+    before, after = Cohort.load(tmp_path / "drop"), Cohort.load(tmp_path / "predict")
+    unmeasured = after.gene_numbers("unmeasured")
+    assert [after.gene_names[number] for number in unmeasured] == ["no_values"]
+    assert np.isnan(after.expression[unmeasured]).all()
+    assert (after.genes.loc[unmeasured, "block"] == -1).all()
+    rest = np.delete(np.arange(len(after.genes)), unmeasured)
+    pd.testing.assert_frame_equal(after.genes.iloc[rest].reset_index(drop=True), before.genes)
+    np.testing.assert_array_equal(after.expression[rest], before.expression)
+    order = [gene for gene in inputs.genes if gene in set(after.gene_names)]
+    assert [gene for gene in after.gene_names if gene in inputs.genes] == order
+    assert "no_values" not in reasons(tmp_path / "predict")
+    summary = pd.read_csv(tmp_path / "predict" / "summary.tsv", sep="\t").set_index("what")["n"]
+    assert summary["genes: unmeasured"] == 1

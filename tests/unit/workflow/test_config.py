@@ -107,10 +107,10 @@ def test_weights_are_a_path_or_an_id_on_the_hub(tmp_path: Path) -> None:
     (tmp_path / "net.h5").write_text("weights")
     features = {"extractor": "xpresso", "weights": "net.h5"}
     run = check({**SIMULATED, "data_dir": str(tmp_path), "features": features})
-    assert run.sections["features"].weights == str(tmp_path / "net.h5") and run.weight_files == [str(tmp_path / "net.h5")]
+    assert run.sections["features"].weights == str(tmp_path / "net.h5") and run.weight_files() == [str(tmp_path / "net.h5")]
     assert run.predictors[-3:] == ["ridge", "mean", "track"]
     hub = check({**SIMULATED, "data_dir": str(tmp_path), "features": {**features, "weights": "a/b", "revision": "abc"}})
-    assert hub.sections["features"].weights == "a/b" and hub.weight_files == []
+    assert hub.sections["features"].weights == "a/b" and hub.weight_files() == []
     # A window that tiles do not fill is nothing to a network with tiles of its own.
     check({**SIMULATED, "data_dir": str(tmp_path), "features": {**features, "tile_length": 1000}})
 
@@ -118,11 +118,11 @@ def test_weights_are_a_path_or_an_id_on_the_hub(tmp_path: Path) -> None:
 def test_an_extractor_without_weights_is_trained_on_the_study(tmp_path: Path) -> None:
     features = {"extractor": "cnn", "tile_length": 128}
     run = check({**SIMULATED, "features": features})
-    assert run.trains_extractor and run.weight_files[0] == f"{run.results}/cnn/model/config.json"
-    assert f"--weights={run.results}/cnn/model" in run.feature_options and "track" in run.predictors
+    assert run.trains_extractor and run.weight_files()[0] == f"{run.results}/cnn/model/config.json"
+    assert f"--weights={run.results}/cnn/model" in run.feature_options() and "track" in run.predictors
     (tmp_path / "config.json").write_text("{}")
     given = check({**SIMULATED, "data_dir": str(tmp_path), "features": {**features, "weights": "."}})
-    assert not given.trains_extractor and given.weight_files == [str(tmp_path / "config.json")]
+    assert not given.trains_extractor and given.weight_files() == [str(tmp_path / "config.json")]
     with pytest.raises(UserError, match=r"cnn\.downstream: 100 bp are not a whole number of tiles of 128 bp"):
         check({**SIMULATED, "features": features, "cnn": {"downstream": 100}})
 
@@ -503,3 +503,27 @@ def test_the_report_shows_no_empty_tables_about_individuals() -> None:
     }
     same = {name for name in reference if everything[name] == reference[name]}
     assert set(reference) - same == {"evaluation/per_person"}
+
+
+def test_folds_are_checked_before_any_job() -> None:
+    folds = check({**SIMULATED, "simulation": {"contigs": 3}, "cohort": {"folds": {"number": 3}}}).folds
+    assert folds is not None and (folds.by, folds.number) == ("chromosome", 3)
+    assert check({**SIMULATED, "cohort": {"folds": None}}).folds is None
+    wrong = {**SIMULATED, "simulation": {"contigs": 2}, "cohort": {"folds": {"number": 3}}}
+    assert message(wrong).startswith(
+        "cohort.folds.number: 3 folds of whole chromosomes need as many contigs, and the study has 2;"
+    )
+    assert message({**SIMULATED, "cohort": {"folds": {"by": "genes"}}}).startswith("cohort.folds.by: 'genes' is none of")
+    assert "cohort.folds: unknown key 'numbr'; did you mean number?" in message({**SIMULATED, "cohort": {"folds": {"numbr": 2}}})
+
+
+def test_folds_leave_the_rest_as_it_is_and_prompts_with_examples_have_one_per_fold() -> None:
+    plain = check({**SIMULATED, "simulation": {"contigs": 2}})
+    folds = check({**SIMULATED, "simulation": {"contigs": 2}, "cohort": {"folds": {"number": 2}}, "language": {"examples": 2}})
+    assert plain.fold_folders == [""] and not plain.homologues and "folds" not in plain.cohort_options
+    assert folds.fold_folders == ["folds/1/", "folds/2/"]
+    assert set(plain.predictors) - set(folds.predictors) == {"elastic_net", "top_eqtl"}
+    first = next(iter(folds.models))
+    assert "/folds/2/language/" in folds.prompt_cache(first, fold="2")
+    assert "/folds/" not in plain.prompt_cache(first)
+    assert "--training-cohort=" in folds.prompt_options("full", "2") and "/folds/2/cohort" in folds.prompt_options("full", "2")

@@ -23,6 +23,7 @@ STAGES = (
     "download",
     "inputs",
     "cohort",
+    "folds",
     "haplotypes",
     "cnn",
     "features",

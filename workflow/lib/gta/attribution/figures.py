@@ -120,7 +120,12 @@ def draw_gene(
         parse_math=False,
     )
     seeds = int(rows["n_seeds"].iloc[0])
-    split = {"train": "seen in training", "valid": "validation gene", "test": "unseen gene"}[str(about["split"])]
+    split = {
+        "train": "seen in training",
+        "valid": "validation gene",
+        "test": "unseen gene",
+        "unmeasured": "gene without expression",
+    }[str(about["split"])]
     axes[0].set_title(
         f"{about['symbol']} ({gene}), {split}, {len(known)} known elements, {len(places)} variants,"
         f" {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}",

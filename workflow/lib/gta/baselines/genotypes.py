@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gta.baselines.predictions import require_people
+from gta.cohort.blocks import UNMEASURED
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.haplotypes import PanelSet, dosages
@@ -46,7 +47,7 @@ def require_genotypes(cohort: Cohort) -> None:
 
 
 def gene_genotypes(cohort: Cohort, panels: Sequence[PanelSet], min_maf: float) -> Iterator[GeneGenotypes]:
-    """The usable variants of every gene, in the order of the cohort.
+    """The usable variants of every gene with expression, in the order of the cohort.
 
     Args:
         cohort: The cohort.
@@ -60,7 +61,10 @@ def gene_genotypes(cohort: Cohort, panels: Sequence[PanelSet], min_maf: float) -
         require_people(cohort, panel_set.people, f"The haplotypes of {panel_set.contig}")
     home = {gene: panel_set for panel_set in panels for gene in panel_set.genes}
     training = cohort.people_numbers("train")
+    unmeasured = set(cohort.gene_numbers(UNMEASURED).tolist())
     for number, gene in enumerate(cohort.gene_names):
+        if number in unmeasured:
+            continue
         if gene not in home:
             raise UserError(f"No haplotypes are given of gene {gene}: give those of all contigs, made for this cohort.")
         found = dosages(home[gene].panel(gene), min_maf, training)

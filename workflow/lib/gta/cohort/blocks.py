@@ -14,6 +14,8 @@ N_DRAWS = 200
 
 TRAIN, VALID, TEST = 0, 1, 2
 SPLITS = ("train", "valid", "test")
+#: Split of the genes that have no expression: they are predicted, and take no part in training and evaluation.
+UNMEASURED = "unmeasured"
 
 
 def cut_into_blocks(contigs: pd.Series, n_blocks: int) -> npt.NDArray[np.int64]:
@@ -130,14 +132,76 @@ def split_genes(
             " lower window_length, or add genes."
         )
     _, split, leaks = best
+    kept = _kept(genes, block, split, leaks, len(sizes), log)
+    return kept, _leak_reasons(genes["gene"], contigs, tss, split, leaks, settings.window_length)
+
+
+def split_around(
+    genes: pd.DataFrame, held_out: npt.NDArray[np.bool_], settings: CohortSettings, seed: int, log: Callable[[str], None]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Split the genes outside of a fold into train and valid by whole blocks; the genes of the fold are the split test.
+
+    Genes are dropped as by `split_genes`, and the assignment of blocks is chosen as there; test genes are never dropped.
+
+    Args:
+        genes: `gene contig tss`, sorted by contig and TSS.
+        held_out: (genes,), which genes the fold holds out.
+        settings: `window_length gene_blocks valid_genes`; `valid_genes` is a fraction of the genes outside of the fold.
+        seed: Seed of the draws.
+        log: Takes a line of progress.
+
+    Returns:
+        The genes that are kept, with `block` (the same in every fold) and `split`; and gene -> reason of the others.
+
+    Raises:
+        UserError: if there is no assignment that leaves genes for training and for validation.
+    """
+    block = cut_into_blocks(genes["contig"], settings.gene_blocks)
+    contigs, tss = pd.factorize(genes["contig"])[0].astype(np.int64), genes["tss"].to_numpy(dtype=np.int64)
+    near_test = overlaps(contigs, tss, held_out, settings.window_length) & ~held_out
+    others, place = np.unique(block[~held_out], return_inverse=True)
+    sizes = np.bincount(place)
+    target = settings.valid_genes * len(place)
+    generator = np.random.default_rng([seed, 2])
+    best: tuple[float, npt.NDArray[np.int64], npt.NDArray[np.bool_]] | None = None
+    for assigned in (_draw(sizes, {VALID: target}, generator) for _ in range(N_DRAWS)):
+        split = np.full(len(genes), TEST)
+        split[~held_out] = assigned[place]
+        leaks = near_test.copy()
+        leaks |= (split == TRAIN) & overlaps(contigs, tss, (split == VALID) & ~leaks, settings.window_length)
+        counts = np.bincount(split[~leaks], minlength=len(SPLITS))
+        if counts.all():
+            missed = abs(counts[VALID] - settings.valid_genes * (counts[TRAIN] + counts[VALID]))
+            if best is None or leaks.sum() + missed < best[0]:
+                best = (leaks.sum() + missed, split, leaks)
+    if best is None:
+        raise UserError(
+            f"The {len(place)} genes outside of a fold, in {len(others)} blocks, cannot be split into train and valid with"
+            f" windows of {settings.window_length} bp that do not overlap between them: raise gene_blocks, lower the number of"
+            " folds or window_length, or add genes."
+        )
+    _, split, leaks = best
+    kept = _kept(genes, block, split, leaks, int(block.max()) + 1, log)
+    return kept, _leak_reasons(genes["gene"], contigs, tss, split, leaks, settings.window_length)
+
+
+def _kept(
+    genes: pd.DataFrame,
+    block: npt.NDArray[np.int64],
+    split: npt.NDArray[np.int64],
+    leaks: npt.NDArray[np.bool_],
+    n_blocks: int,
+    log: Callable[[str], None],
+) -> pd.DataFrame:
+    """The genes that do not leak, with `block` and `split`; their numbers are told."""
     kept = genes.assign(block=block, split=np.array(SPLITS)[split])[~leaks].reset_index(drop=True)
     n_of = {name: int((kept["split"] == name).sum()) for name in SPLITS}
     log(
-        f"genes: {len(sizes)} blocks; "
+        f"genes: {n_blocks} blocks; "
         + ", ".join(f"{n} {name} ({n / len(kept):.0%})" for name, n in n_of.items())
         + f"; {leaks.sum()} dropped because their windows overlap those of another split"
     )
-    return kept, _leak_reasons(genes["gene"], contigs, tss, split, leaks, settings.window_length)
+    return kept
 
 
 def _leak_reasons(

@@ -39,6 +39,9 @@ def choose_genes(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The genes of the cohort: with expression, a full window and enough training people that express them.
 
+    With `genes_without_expression: predict`, genes of the GTF without expression are among them, if nothing else speaks against
+    them.
+
     Args:
         genes: `genes.tsv` of the inputs.
         contigs: `contigs.tsv` of the inputs.
@@ -64,12 +67,13 @@ def choose_genes(
 
     genes = add_windows(genes, settings.window_length)
     there = genes["contig"].isin(known_contigs)
-    gaps = window_gaps(genes[there & genes["gene"].isin(expressed)], reference).reindex(genes.index, fill_value=0)
+    unmeasured = ~genes["gene"].isin(expressed) & (settings.genes_without_expression == "predict")
+    gaps = window_gaps(genes[there & (genes["gene"].isin(expressed) | unmeasured)], reference).reindex(genes.index, fill_value=0)
     too_many = gaps["padding"] + gaps["unknown"] > settings.max_unknown_bases
     fraction = genes["gene"].map(expressed_fraction).fillna(0.0)
     # The first reason that holds is the one that is told.
     reasons = {
-        "no expression": ~genes["gene"].isin(expressed),
+        "no expression": ~genes["gene"].isin(expressed) & ~unmeasured,
         "its contig is not in the reference": ~there,
         "no genotypes on its contig": ~genes["contig"].isin(genotyped) & genotypes,
         "its contig is not named in contigs": ~genes["contig"].isin(wanted_contigs.values()) & bool(settings.contigs),
@@ -78,14 +82,14 @@ def choose_genes(
         "its biotype is not named in biotypes": ~genes["biotype"].isin(settings.biotypes) & bool(settings.biotypes),
         "window reaches past the contig's end": too_many & (gaps["padding"] > 0),
         "window has too many unknown bases (N)": too_many,
-        "expressed in too few training people": fraction < settings.min_expressed_fraction,
+        "expressed in too few training people": (fraction < settings.min_expressed_fraction) & ~unmeasured,
     }
     reason = np.select([mask.to_numpy() for mask in reasons.values()], list(reasons), default="")
     dropped = {name: why for name, why in zip(genes["gene"], reason.tolist(), strict=True) if why}
     in_gtf = set(genes["gene"])
     dropped |= {name: "not in the gene annotation (GTF)" for name in expressed if name not in in_gtf}
     chosen = genes[reason == ""].reset_index(drop=True)
-    if chosen.empty:
+    if not chosen["gene"].isin(expressed).any():
         counts = pd.Series(dropped).value_counts(sort=False)
         raise UserError(
             "No gene is left in the cohort: " + "; ".join(f"{why}: {n}" for why, n in counts.items()) + ". Change the settings."

@@ -65,6 +65,20 @@ class CohortSettings:
         " closely; fewer have fewer borders, at which genes are lost because their windows overlap.",
         minimum=3,
     )
+    genes_without_expression: str = setting(
+        "drop",
+        "Genes of the GTF that the expression matrix lacks: drop leaves them out; predict keeps them, with the split unmeasured,"
+        " outside of training and evaluation, and writes their predictions to predictions/genes_without_expression.tsv.",
+        choices=("drop", "predict"),
+    )
+
+
+@dataclass(frozen=True)
+class FoldSettings:
+    """Folds of a cross-validation over the whole study: every gene is held out once."""
+
+    by: str = setting("chromosome", "What a fold holds out: the genes of whole chromosomes.", choices=("chromosome",))
+    number: int = setting(5, "Number of folds, at most that of the chromosomes with genes.", minimum=2, maximum=1000)
 
 
 def check(settings: CohortSettings) -> None:

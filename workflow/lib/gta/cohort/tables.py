@@ -13,7 +13,7 @@ from gta.inputs.tables import read_matrix, read_table
 def read_genes(folder: Path) -> pd.DataFrame:
     """`genes.tsv` of a cohort folder."""
     columns = ("gene", "symbol", "contig", "strand", "tss", "window_start", "window_end", "split")
-    return read_table(folder / "genes.tsv", columns, ("tss", "window_start", "window_end", "block"))
+    return read_table(folder / "genes.tsv", columns, ("tss", "window_start", "window_end", "block", "fold"))
 
 
 def read_people(folder: Path) -> pd.DataFrame:
@@ -35,7 +35,7 @@ class Cohort:
     Attributes:
         people: `people.tsv`, in the order of the VCF or, in a reference study, of the expression matrix.
         genes: `genes.tsv`, by contig, TSS and name.
-        expression: (genes, people) float64, ln(TPM + 0.01) without hidden factors.
+        expression: (genes, people) float64, ln(TPM + 0.01) without hidden factors; NaN for unmeasured genes.
     """
 
     people: pd.DataFrame
@@ -67,7 +67,7 @@ class Cohort:
         return self.people["person"].tolist()
 
     def gene_numbers(self, split: str) -> np.ndarray:
-        """Numbers (rows of `genes`) of the genes of a split: train, valid or test."""
+        """Numbers (rows of `genes`) of the genes of a split: train, valid, test or unmeasured."""
         return np.flatnonzero((self.genes["split"] == split).to_numpy())
 
     @property

@@ -14,6 +14,8 @@ Compares predictions with the expression of the held-out people (split test of t
   seen_genes_unseen_people    for each gene of training (split train): Spearman correlation across the held-out people
   unseen_genes_unseen_people  the same for each gene of the split test
 
+and with --homologues in a fourth, across_genes_without_homologues: as across_genes, without genes that have a homologue in
+another fold. With folds every prediction is out of fold, and all genes with expression are of the split test.
 In a reference study (a cohort without genotypes) the first alone applies, on the expression of all individuals: summary.tsv has
 no values for the others, per_gene.tsv no rows.
 
@@ -76,6 +78,16 @@ writes, into the folder of --out
   dropped.tsv       kind, name, reason
 """
 
+_UNMEASURED = """\
+Tabulates predictions of genes without expression (split unmeasured of the cohort), averaged over seeds and individuals.
+
+reads
+  DIR/genes.tsv                           the cohort
+  MODEL.seedN.parquet or MODEL.parquet    predictions; with folds already averaged over these
+writes
+  --out             tab-separated: gene, model, predicted (mean expression, natural-log units)
+"""
+
 _HEADLINE = """\
 Prints the main numbers of an evaluation: one row per model, one column per regime, each as value [interval], with a star where
 the value is above what permuted data give. Regimes that no model predicts, as in a study without genotypes, are left out.
@@ -89,7 +101,7 @@ def _score(arguments: argparse.Namespace) -> None:
     from gta.evaluation.score import score
 
     settings = from_arguments(EvaluationSettings, arguments)
-    tables = (arguments.elastic_net, arguments.top_eqtl, arguments.gene_groups)
+    tables = (arguments.elastic_net, arguments.top_eqtl, arguments.gene_groups, arguments.homologues)
     score(arguments.cohort, arguments.predictions, arguments.out, settings, arguments.seed, *tables)
 
 
@@ -120,6 +132,17 @@ def _ablations(arguments: argparse.Namespace) -> None:
         write_table(table, temporary, "%.6g")
 
 
+def _unmeasured(arguments: argparse.Namespace) -> None:
+    from gta.evaluation.unmeasured import tabulate
+    from gta.files import atomic_path
+    from gta.inputs.tables import write_table
+
+    table = tabulate(arguments.cohort, arguments.predictions)
+    with atomic_path(arguments.out) as temporary:
+        write_table(table.assign(predicted=table["predicted"].map("{:.6g}".format)), temporary)
+    print(f"genes without expression: {table['gene'].nunique()}, predicted by {table['model'].nunique()} models")
+
+
 def _headline(arguments: argparse.Namespace) -> None:
     from gta.evaluation.headline import enrichment_lines, headline
 
@@ -147,6 +170,9 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     score.add_argument("--elastic-net", type=Path, metavar="TSV", help="table of genes of `baselines elastic-net` [none]")
     score.add_argument("--top-eqtl", type=Path, metavar="TSV", help="table of variants of `baselines top-eqtl` [none]")
     score.add_argument("--gene-groups", type=Path, metavar="TSV", help="columns gene and group: groups reported apart [none]")
+    score.add_argument(
+        "--homologues", type=Path, metavar="TSV", help="table of `gta folds homologues`, of a cohort with folds [none]"
+    )
     score.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables")
     add_seed(score, "all random draws")
     add_arguments(score, EvaluationSettings)
@@ -206,6 +232,21 @@ def add_parser(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     ablations.add_argument("--out", type=Path, required=True, metavar="TSV", help="table to write")
     ablations.set_defaults(run=_ablations)
+
+    unmeasured = actions.add_parser(
+        "unmeasured",
+        help="write predictions of genes without expression",
+        description=_UNMEASURED,
+        epilog="example\n  gta evaluation unmeasured --cohort results/run/cohort \\\n"
+        "      --predictions results/run/predictions/gta.seed1.parquet --out genes_without_expression.tsv\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    unmeasured.add_argument("--cohort", type=Path, required=True, metavar="DIR", help="folder of the stage cohort")
+    unmeasured.add_argument(
+        "--predictions", type=Path, required=True, nargs="+", metavar="FILE", help="one Parquet file per model and seed"
+    )
+    unmeasured.add_argument("--out", type=Path, required=True, metavar="TSV", help="table to write")
+    unmeasured.set_defaults(run=_unmeasured)
 
     headline = actions.add_parser(
         "headline",

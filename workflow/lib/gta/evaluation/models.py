@@ -16,6 +16,9 @@ UNSEEN_GENES = "unseen_genes_unseen_people"
 #: The regimes and the split of the genes that each looks at; people are always those of the split `test`.
 REGIMES = {ACROSS_GENES: "test", SEEN_GENES: "train", UNSEEN_GENES: "test"}
 
+#: As `ACROSS_GENES`, without genes that have a homologue in training where they are held out; in studies with folds alone.
+WITHOUT_HOMOLOGUES = "across_genes_without_homologues"
+
 #: The regimes in which people are ordered, gene by gene.
 ACROSS_PEOPLE = (SEEN_GENES, UNSEEN_GENES)
 

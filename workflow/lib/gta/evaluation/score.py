@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,12 @@ from gta.evaluation import across_genes, across_people, dependence
 from gta.evaluation.across_people import GeneScores
 from gta.evaluation.dependence import GeneProperties, read_properties
 from gta.evaluation.estimates import Estimate, over_seeds
-from gta.evaluation.models import ACROSS_GENES, ACROSS_PEOPLE, REGIMES, Model
+from gta.evaluation.models import ACROSS_GENES, ACROSS_PEOPLE, REGIMES, WITHOUT_HOMOLOGUES, Model
 from gta.evaluation.resampling import generator, interval, permutations_within
 from gta.evaluation.settings import EvaluationSettings
 from gta.evaluation.tables import read_predictions
 from gta.files import staged_files
+from gta.folds.homologues import read_straddling
 from gta.inputs.tables import write_table
 
 #: Columns of the tables; see docs/contracts.md.
@@ -47,8 +48,19 @@ _OVER_PEOPLE = ("people_ci_low", "people_ci_high")
 class Scorer:
     """Compares models with the expression of a cohort's held-out people; in a reference study, of all individuals."""
 
-    def __init__(self, cohort: Cohort, models: Sequence[Model], settings: EvaluationSettings, seed: int) -> None:
+    def __init__(
+        self,
+        cohort: Cohort,
+        models: Sequence[Model],
+        settings: EvaluationSettings,
+        seed: int,
+        straddling: Collection[str] | None = None,
+    ) -> None:
         self.cohort, self.models, self.settings, self.seed = cohort, models, settings, seed
+        self.regimes = dict(REGIMES)
+        self.straddling = np.isin(cohort.gene_names, list(straddling or ()))
+        if straddling is not None:
+            self.regimes[WITHOUT_HOMOLOGUES] = REGIMES[ACROSS_GENES]
         test = cohort.evaluated_individuals
         self.people = cohort.people["person"].to_numpy()[test]
         self.observed = cohort.expression[:, test]
@@ -59,7 +71,8 @@ class Scorer:
 
     def genes(self, model: Model, regime: str) -> NDArray[np.intp]:
         """Indices of the regime's genes that a model speaks of; none across individuals if it predicts mean expression only."""
-        return model.genes_in(regime, self.cohort.gene_numbers(REGIMES[regime]))
+        genes = self.cohort.gene_numbers(self.regimes[regime])
+        return model.genes_in(regime, genes[~self.straddling[genes]] if regime == WITHOUT_HOMOLOGUES else genes)
 
     def gene_scores(self, model: Model, regime: str, prefix: str = "") -> GeneScores | None:
         """Scores across people of a model in a regime, computed once; None if it speaks of none of its genes."""
@@ -98,7 +111,7 @@ class Scorer:
         genes = self.genes(model, regime)
         if len(genes) < self.settings.min_genes:
             return {}
-        if regime == ACROSS_GENES:
+        if regime not in ACROSS_PEOPLE:
             predicted = dict(model.variants())[prefix][:, genes]
             return across_genes.score(self.observed[genes], predicted, self.settings, self.seed)
         scores = self.gene_scores(model, regime, prefix)
@@ -109,7 +122,7 @@ class Scorer:
         rows: list[dict[str, object]] = []
         for model in self.models:
             print(f"evaluation: {model.name}, {len(model.seeds)} seed(s)", file=sys.stderr, flush=True)
-            for regime, (prefix, _) in itertools.product(REGIMES, model.variants()):
+            for regime, (prefix, _) in itertools.product(self.regimes, model.variants()):
                 known: dict[str, object] = {
                     "model": model.name,
                     "regime": regime,
@@ -118,7 +131,7 @@ class Scorer:
                     "n_people": len(self.people),
                 }
                 estimates = self._estimates(model, regime, prefix)
-                for metric in across_genes.METRICS if regime == ACROSS_GENES else across_people.METRICS:
+                for metric in across_people.METRICS if regime in ACROSS_PEOPLE else across_genes.METRICS:
                     values: dict[str, object] = {**estimates[metric].row(metric, self.settings)} if estimates else {}
                     if len(self.people) < 2:
                         values |= dict.fromkeys(_OVER_PEOPLE, np.nan)
@@ -129,7 +142,7 @@ class Scorer:
     def comparisons(self) -> pd.DataFrame:
         """`comparisons.tsv`: every two models on the genes that both speak of."""
         rows: list[dict[str, object]] = []
-        for regime, (first, second) in itertools.product(REGIMES, itertools.combinations(self.models, 2)):
+        for regime, (first, second) in itertools.product(self.regimes, itertools.combinations(self.models, 2)):
             genes = np.intersect1d(self.genes(first, regime), self.genes(second, regime))
             if len(genes) < self.settings.min_genes:
                 continue
@@ -182,7 +195,7 @@ class Scorer:
         self, regime: str, genes: NDArray[np.intp], first: Model, second: Model
     ) -> dict[str, across_people.Difference]:
         """The paired differences of two models on the genes that both speak of."""
-        if regime == ACROSS_GENES:
+        if regime not in ACROSS_PEOPLE:
             pair = (first.predicted[:, genes], second.predicted[:, genes])
             return {"spearman_difference": across_genes.difference(self.observed[genes], *pair, self.settings, self.seed)}
         both = [self.gene_scores(model, regime) for model in (first, second)]
@@ -217,6 +230,7 @@ def score(
     elastic_net: Path | None = None,
     top_eqtl: Path | None = None,
     gene_groups: Path | None = None,
+    homologues: Path | None = None,
 ) -> None:
     """Read a cohort and predictions, compare, and write the tables into a folder.
 
@@ -229,6 +243,7 @@ def score(
         elastic_net: Table of genes of the baseline `elastic-net`, see `gta.evaluation.dependence.read_properties`.
         top_eqtl: Table of variants of the baseline `top-eqtl`.
         gene_groups: The user's table of groups of genes.
+        homologues: Table of homologous genes of `gta folds homologues`, of a cohort with folds.
 
     Raises:
         UserError: if the files are wrong, or fewer than `settings.min_people` people are held out; in a reference study, which
@@ -247,7 +262,8 @@ def score(
         )
     properties = read_properties(cohort, elastic_net, top_eqtl, gene_groups)
     models = [Model.of(predictions) for predictions in read_predictions(prediction_files, cohort).values()]
-    scorer = Scorer(cohort, models, settings, seed)
+    straddling = None if homologues is None else read_straddling(homologues, cohort)
+    scorer = Scorer(cohort, models, settings, seed, straddling)
     tables = {**scorer.tables(), "dependence": scorer.dependence(properties)}
     with staged_files(out) as folder:
         write_tables(tables, folder)

@@ -63,13 +63,12 @@ def run_prepare(arguments: argparse.Namespace) -> None:
 
 def run_people(arguments: argparse.Namespace) -> None:
     """Predict new people."""
-    import pandas as pd
     import torch
 
     from gta.aligner.predict import load_trained
     from gta.features.store import FeatureStore
     from gta.files import staged_files
-    from gta.predict.people import new_cohort, predict_new
+    from gta.predict.people import average_folds, new_cohort, predict_new
     from gta.processes import Workers
 
     torch.set_num_threads(arguments.threads)
@@ -79,4 +78,4 @@ def run_people(arguments: argparse.Namespace) -> None:
     tables = [predict_new(trained) for trained in models]
     with staged_files(arguments.out) as folder:
         for name, parts in zip(("haplotypes", "people"), zip(*tables, strict=True), strict=True):
-            pd.concat(parts, ignore_index=True).to_parquet(folder / f"{name}.parquet", index=False)
+            average_folds(list(parts)).to_parquet(folder / f"{name}.parquet", index=False)

@@ -1,6 +1,7 @@
 """Predictions of new people, per haplotype and per person."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,20 @@ def predict_new(trained: Trained) -> tuple[pd.DataFrame, pd.DataFrame]:
     for table in tables:
         table.insert(0, "seed", trained.aligner.config.seed)
     return tables[0], tables[1]
+
+
+def average_folds(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put the tables of trainings together, averaged over those of one seed: the folds of a study.
+
+    Args:
+        tables: One of the tables of `predict_new` of each training: the same rows but for the seed.
+    """
+    by_seed: dict[int, list[pd.DataFrame]] = {}
+    for table in tables:
+        by_seed.setdefault(int(table["seed"].iloc[0]), []).append(table)
+    parts = []
+    for own in by_seed.values():
+        for name in ("mean", "deviation", "predicted") if len(own) > 1 else ():
+            own[0] = own[0].assign(**{name: np.mean([each[name].to_numpy() for each in own], axis=0)})
+        parts.append(own[0])
+    return pd.concat(parts, ignore_index=True)

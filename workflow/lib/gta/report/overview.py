@@ -14,7 +14,7 @@ from gta.attribution.strength import gene_strength
 from gta.cohort.tables import read_genes, read_people
 from gta.errors import UserError
 from gta.evaluation.headline import read_summary, regimes_with_predictions
-from gta.evaluation.models import ACROSS_GENES, HEADLINE_METRICS, REGIMES, SEEN_GENES, UNSEEN_GENES
+from gta.evaluation.models import ACROSS_GENES, HEADLINE_METRICS, REGIMES, SEEN_GENES, UNSEEN_GENES, WITHOUT_HOMOLOGUES
 from gta.evaluation.tables import read_numbers
 from gta.files import atomic_path, require_file
 from gta.inputs.tables import read_table
@@ -29,6 +29,11 @@ _REGIMES = {
         "Across genes: unseen genes, unseen people",
         "Are genes that were not in training put in the right order by their level? Levels are means over the held-out people."
         " High numbers are common here and say little of differences between people.",
+    ),
+    WITHOUT_HOMOLOGUES: (
+        "Across genes without homologues in another fold",
+        "The same without genes that have a homologue in another fold, which was in training where they were held out: genes with"
+        " similar promoters, or of one family by name.",
     ),
     SEEN_GENES: (
         "Across people: seen genes, unseen people",
@@ -176,10 +181,17 @@ def what_was_run(people: pd.DataFrame, genes: pd.DataFrame) -> str:
     length = int((genes["window_end"] - genes["window_start"]).iloc[0])
     populations = ", ".join(f"{name} ({n})" for name, n in people["population"].value_counts(sort=False).sort_index().items())
     contigs = ", ".join(dict.fromkeys(genes["contig"]))
+    unmeasured = int((genes["split"] == "unmeasured").sum())
+    remarks = f" {unmeasured} genes have no expression and are predicted only." if unmeasured else ""
+    if "fold" in genes:
+        remarks += (
+            f" Every prediction is out of fold, {genes['fold'].max()} folds of whole chromosomes: a gene is predicted by models"
+            " that were trained on other chromosomes. Learning curves, trainings and attribution are of fold 1."
+        )
     return (
         _table(["", "all", "training", "validation", "test"], rows)
         + f"<p>Windows of {length:,} bp around each TSS on {html.escape(contigs)}. Populations: {html.escape(populations)}."
-        f" {numbers}</p>"
+        f" {numbers}{remarks}</p>"
     )
 
 
@@ -197,13 +209,13 @@ def headline_table(summary: pd.DataFrame, per_gene: pd.DataFrame, regime: str, n
         regime: The regime.
         no_genotypes: Whether the study has no genotypes.
     """
-    across = regime == ACROSS_GENES
+    across = regime in (ACROSS_GENES, WITHOUT_HOMOLOGUES)
     chosen = summary[summary["regime"] == regime].set_index(["model", "metric"])
     head = ["model", "seeds", "Spearman", "interval over genes", "interval over people", "null: mean, upper bound", "p"]
     head += ["Pearson", "R2"] + ([] if across else ["negative genes (null)", f"genes with q ≤ {LEVEL:g}"])
     rows = []
     for model in dict.fromkeys(summary["model"]):
-        main = chosen.loc[(model, HEADLINE_METRICS[regime])]
+        main = chosen.loc[(model, HEADLINE_METRICS[ACROSS_GENES if across else regime])]
         if np.isnan(main["value"]):
             rows.append([model, f"{main['n_seeds']:.0f}", "no predictions", *[""] * (len(head) - 3)])
             continue

@@ -15,6 +15,7 @@ from gta.aligner.settings import check as check_aligner
 from gta.baselines.settings import AND_PROMPT, TEXT_BASELINES
 from gta.baselines.settings import check as check_ridge
 from gta.cnn.settings import check as check_cnn
+from gta.cohort.settings import FoldSettings
 from gta.cohort.settings import check as check_cohort
 from gta.compressor.settings import check as check_compressor
 from gta.download.manifest import ANNOTATION_COLUMNS as DOWNLOADED_COLUMNS
@@ -99,7 +100,12 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
     if not results:
         raise UserError(f"results: {general.results!r} is no folder that a run may write to; name one, such as results/demo.")
 
-    sections: dict[str, Any] = {name: _settings(cls, _section(config, name), name) for name, cls in SECTIONS.items()}
+    cohort = _section(config, "cohort")
+    folds = None
+    if cohort.get("folds") is not None:
+        folds = _settings(FoldSettings, _section(cohort, "folds", "cohort."), "cohort.folds")
+    given = {**{name: _section(config, name) for name in SECTIONS}, "cohort": {k: v for k, v in cohort.items() if k != "folds"}}
+    sections: dict[str, Any] = {name: _settings(cls, given[name], name) for name, cls in SECTIONS.items()}
     baselines = _section(config, "baselines")
     _refuse_unknown(baselines, tuple(BASELINES), "baselines")
     for name, cls in BASELINES.items():
@@ -135,6 +141,7 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
         models=_models(config, sections["aligner"]),
         study=study,
         data_dir=str(base),
+        folds=folds,
     )
     _check_consistency(run)
     if files:
@@ -372,11 +379,28 @@ def _check_consistency(run: Run) -> None:
         if again:
             raise UserError(f"{key}: {again[0]!r} is named twice; name it once.")
     _refuse_special(run.sections["features"].factors, "features.factors")
+    _check_folds(run)
     if not run.contigs:
         raise UserError("cohort.contigs: name the contigs to use, as the reference calls them, such as [chr1, chr2].")
     for contig in run.contigs:
         if not re.fullmatch(r"[^-\s/{}<>][^\s/{}<>]*", contig):
             raise UserError(f"cohort.contigs: {contig!r} cannot be part of a file's name; rename the contig in the reference.")
+
+
+def _check_folds(run: Run) -> None:
+    """Refuse folds that the study cannot have."""
+    if run.folds is None:
+        return
+    if run.contigs and len(run.contigs) < run.folds.number:
+        raise UserError(
+            f"cohort.folds.number: {run.folds.number} folds of whole chromosomes need as many contigs, and the study has"
+            f" {len(run.contigs)}; lower it, or name more in cohort.contigs."
+        )
+    if run.new_expression:
+        raise UserError(
+            "predict.expression: a second cohort is compared with one training, which a study with cohort.folds does not have:"
+            " nearly every gene is in the training of some fold; leave one of the two out."
+        )
 
 
 def _check_files(run: Run, data_dir: str | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gta.baselines.settings import AND_PROMPT, TEXT_BASELINES
+from gta.cohort.settings import FoldSettings
 from gta.compressor.settings import UNTRAINED
 from gta.download.manifest import Study
 from gta.features.settings import NAMED_FACTORS, ON_GPU, TRAINED, WITH_TRACKS
@@ -48,6 +49,7 @@ class Run:
         simulation: Settings of the simulation; None if the data are the user's.
         study: The study whose public files the run downloads, if it does.
         data_dir: Folder of the user's or the downloaded data.
+        folds: Folds of a cross-validation over the whole study; None: one training and test set.
         sections: Settings of every stage by the name of its section; baselines as `elastic_net`, `top_eqtl` and `ridge`.
         models: Settings of the aligner for every model, overrides applied.
     """
@@ -60,6 +62,7 @@ class Run:
     models: dict[str, AlignerSettings]
     study: Study | None = None
     data_dir: str = "."
+    folds: FoldSettings | None = None
 
     @property
     def genotypes(self) -> bool:
@@ -89,7 +92,9 @@ class Run:
         own = [TRACK] if self.sections["features"].extractor in WITH_TRACKS else []
         trained = [f"{model}.seed{seed}" for model in self.models for seed in self.seeds]
         fused = [f"{model}{AND_PROMPT}.seed{seed}" for model in self.fused_models for seed in self.seeds]
-        baselines = [name for name in BASELINES if self.genotypes or name not in GENOTYPE_BASELINES]
+        # A model of one gene's genotypes says nothing of a gene that is held out, and with folds every gene is.
+        of_genotypes = self.genotypes and not self.folds
+        baselines = [name for name in BASELINES if of_genotypes or name not in GENOTYPE_BASELINES]
         return [*trained, *fused, *TEXT_BASELINES, *baselines, MEAN, *own]
 
     @property
@@ -104,6 +109,39 @@ class Run:
     def evaluation_figures(self) -> list[str]:
         """Figures of the evaluation in the overview, in its order: those across individuals only with genotypes."""
         return ["per_gene", "cis_signal", "across_genes", "dependence"] if self.genotypes else ["across_genes"]
+
+    @property
+    def predictors_of_unmeasured(self) -> list[str]:
+        """What predicts genes without expression, by the stem of its file in `predictions/`."""
+        return [name for name in self.predictors if name not in GENOTYPE_BASELINES]
+
+    @property
+    def predicts_unmeasured(self) -> bool:
+        """Whether genes without expression are predicted."""
+        return bool(self.sections["cohort"].genes_without_expression == "predict")
+
+    @property
+    def fold_folders(self) -> list[str]:
+        """The folder of each fold in the results, with a slash; without folds, nothing once."""
+        return [f"folds/{fold}/" for fold in range(1, self.folds.number + 1)] if self.folds else [""]
+
+    @property
+    def one_fold(self) -> str | None:
+        """The fold whose models are taken where one training is enough; None without folds."""
+        return "1" if self.folds else None
+
+    @property
+    def cohort_options(self) -> str:
+        """Command-line options of the cohort, quoted for the shell."""
+        options = self.options("cohort")
+        if self.folds is None:
+            return options
+        return f"{options} {as_options({'folds': self.folds.number, 'folds_by': self.folds.by})}"
+
+    @property
+    def homologues(self) -> dict[str, str]:
+        """The table of homologous genes, if the study has folds, by the name of its option."""
+        return {"homologues": f"{self.results}/cohort/homologues.tsv"} if self.folds else {}
 
     @property
     def fused_models(self) -> list[str]:
@@ -186,7 +224,7 @@ class Run:
         """The folder of a language model, by what `reads_with` calls it."""
         return self.language_model if kind == "pretrained" else f"{self.results}/language/{kind}/model"
 
-    def prompt_cache(self, model: str, new: bool = False) -> str:
+    def prompt_cache(self, model: str, new: bool = False, fold: str | None = None) -> str:
         """The prompts that one of the models reads: of the study's genes, or of those that new people are predicted for."""
         settings = self.models[model]
         results = f"{self.results}/predict" if new else self.results
@@ -195,7 +233,9 @@ class Run:
             return f"{results}/compressor/prompts/{method}/prompt_cache.safetensors"
         mode = settings.prompt
         own = "full" if mode == "shuffled" else mode
-        return f"{results}/language/{self.reads_with(model)}/{own}/prompt_cache.safetensors"
+        # Only in-context examples differ between folds.
+        inside = f"folds/{fold}/" if fold is not None and not new and self.example_files(own) else ""
+        return f"{results}/{inside}language/{self.reads_with(model)}/{own}/prompt_cache.safetensors"
 
     @property
     def compressor_runs(self) -> list[str]:
@@ -357,23 +397,25 @@ class Run:
         return int(self.sections["cnn"].device == "cuda")
 
     @property
-    def trained_extractor(self) -> str:
-        """The folder of the extractor that is trained on the study."""
-        return f"{self.results}/cnn/model"
+    def one_features_fold(self) -> str | None:
+        """The fold whose features are taken where those of one fold are enough; None where all folds share them."""
+        return self.one_fold if self.trains_extractor else None
 
-    @property
-    def feature_options(self) -> str:
+    def trained_extractor(self, fold: str | None = None) -> str:
+        """The folder of the extractor that is trained on the study, or on the training genes of one of its folds."""
+        return f"{self.results}/{f'folds/{fold}/' if fold else ''}cnn/model"
+
+    def feature_options(self, fold: str | None = None) -> str:
         """Command-line options of the features, with the weights of an extractor that is trained on the study."""
         if not self.trains_extractor:
             return self.options("features")
-        return f"{self.options('features')} {as_options({'weights': self.trained_extractor})}"
+        return f"{self.options('features')} {as_options({'weights': self.trained_extractor(fold)})}"
 
-    @property
-    def weight_files(self) -> list[str]:
+    def weight_files(self, fold: str | None = None) -> list[str]:
         """The files of the network of sequence: none if it is on the hub, where a revision never changes."""
         features = self.sections["features"]
         if self.trains_extractor:
-            return [f"{self.trained_extractor}/{name}" for name in ("config.json", "model.safetensors", "left_out.json")]
+            return [f"{self.trained_extractor(fold)}/{name}" for name in ("config.json", "model.safetensors", "left_out.json")]
         if features.weights is None or features.revision is not None:
             return []
         return [str(path) for path in weight_files(Path(features.weights))]
@@ -402,7 +444,7 @@ class Run:
     @property
     def as_json(self) -> str:
         """The whole configuration, defaults included, as JSON; for the provenance."""
-        values = {
+        values: dict[str, Any] = {
             "results": self.results,
             "seed": self.seed,
             "study": None if self.study is None else self.study.name,
@@ -411,6 +453,8 @@ class Run:
             **{name: dataclasses.asdict(settings) for name, settings in self.sections.items()},
             "models": {name: dataclasses.asdict(settings) for name, settings in self.models.items()},
         }
+        if self.folds is not None:
+            values["cohort"]["folds"] = dataclasses.asdict(self.folds)
         return json.dumps(values, ensure_ascii=False)
 
     def options(self, section: str, *keys: str) -> str:
@@ -424,22 +468,23 @@ class Run:
         chosen = keys or [key for key in values if key not in _keys_of_workflow(section)]
         return as_options({key: values[key] for key in chosen})
 
-    def prompt_options(self, prompt: str) -> str:
+    def prompt_options(self, prompt: str, fold: str | None = None) -> str:
         """Command-line options of the prompts in one mode, quoted for the shell."""
         options = self.options(
             "language", "template", "task", "cell_type", "max_prompt_tokens", "truncation", "precision", "max_cache_gb"
         )
-        examples = self.example_files(prompt)
+        examples = self.example_files(prompt, fold)
         if not examples:
             return options
         cohort = as_options({"training_cohort": Path(examples[0]).parent})
         return f"{options} {self.options('language', 'examples', 'example_words')} {cohort}"
 
-    def example_files(self, mode: str) -> list[str]:
+    def example_files(self, mode: str, fold: str | None = None) -> list[str]:
         """Files of the cohort that prompts of a mode take in-context examples from; none if they have no examples."""
         if mode != "full" or not self.sections["language"].examples:
             return []
-        return [f"{self.results}/cohort/{name}" for name in ("genes.tsv", "people.tsv", "expression.parquet")]
+        cohort = f"{self.results}/cohort" if fold is None else f"{self.results}/folds/{fold}/cohort"
+        return [f"{cohort}/{name}" for name in ("genes.tsv", "people.tsv", "expression.parquet")]
 
     def model_options(self, model: str) -> str:
         """Command-line options of the aligner for one of the models, quoted for the shell."""

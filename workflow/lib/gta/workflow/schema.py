@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from gta.cohort.settings import FoldSettings
 from gta.settings import json_schema
 from gta.workflow.settings import (
     BASELINES,
@@ -35,6 +36,7 @@ def config_schema() -> dict[str, Any]:
     del properties["simulation"]["properties"]["seed"]["default"]
     properties["simulation"]["properties"]["seed"]["description"] += " Left out: the `seed` of the run."
     properties |= {name: _or_empty(json_schema(cls)) for name, cls in SECTIONS.items()}
+    properties["cohort"]["properties"]["folds"] = {**_or_empty(json_schema(FoldSettings)), "default": None}
     properties["models"] = {
         "type": "object",
         "description": "Models to train and compare: a name, and below it the keys of `aligner` in which it differs.",
@@ -76,7 +78,12 @@ def keys_table() -> str:
     general = [field.name for field in dataclasses.fields(GeneralSettings)]
     blocks = [_table({key: schema[key] for key in general})]
     for name in ("data", "simulation", *SECTIONS):
-        blocks.append(f"## `{name}`\n\n{schema[name]['description']}\n\n{_table(schema[name]['properties'])}")
+        properties = {key: value for key, value in schema[name]["properties"].items() if "properties" not in value}
+        blocks.append(f"## `{name}`\n\n{schema[name]['description']}\n\n{_table(properties)}")
+        if name == "cohort":
+            below = schema[name]["properties"]["folds"]
+            text = f"{below['description']} Left out: one division into training, validation and test genes."
+            blocks.append(f"## `cohort.folds`\n\n{text}\n\n{_table(below['properties'])}")
     blocks.append(f"## `models`\n\n{schema['models']['description']}\n\n{_models()}")
     for name in BASELINES:
         section = schema["baselines"]["properties"][name]

@@ -82,6 +82,8 @@ def report_tables(
     compressor: Sequence[str] = (),
     compresses: bool = False,
     genotypes: bool = True,
+    fold: str = "",
+    features_fold: str = "",
 ) -> dict[str, Table]:
     """The tables of a run, by their path in the results folder without `.tsv`.
 
@@ -92,6 +94,8 @@ def report_tables(
         ablations: Whether there are models beside the first one.
         compresses: Whether any model shortens its prompts or its windows.
         genotypes: Whether there are genotypes; without them, what is about differences between individuals is left out.
+        fold: Folder of the fold whose baselines are shown, with a slash; empty without folds.
+        features_fold: Folder of the fold whose features are shown, with a slash; empty where all folds share them.
     """
     tables = {
         "cohort/summary": Table(
@@ -111,7 +115,7 @@ def report_tables(
             f"Variants on {contig}",
             "The variant records of each window, and what became of them.",
         )
-        tables[f"features/{contig}.summary"] = Table(
+        tables[f"{features_fold}features/{contig}.summary"] = Table(
             "2 Haplotypes",
             f"De-duplication on {contig}",
             "Distinct haplotypes, tiles and sequences of each window.",
@@ -172,13 +176,13 @@ def report_tables(
         "For each gene of every split: usable variants, variants in its elastic net, and the share of variance that it predicts"
         " in nested cross-validation among the training people.",
     )
-    tables["baselines/prompt_ridge.choice"] = Table(
+    tables[f"{fold}baselines/prompt_ridge.choice"] = Table(
         "5 Evaluation",
         "Prompt: layers",
         "Ridge regression on the language model's hidden states of the prompt: how well each layer and pooling predicts mean"
         " expression of training genes in cross-validation.",
     )
-    tables["baselines/stack.weights"] = Table(
+    tables[f"{fold}baselines/stack.weights"] = Table(
         "5 Evaluation",
         "Stacks: weights",
         "How much each part of a stack contributes to its prediction of mean expression; fitted on out-of-fold predictions.",
