@@ -216,7 +216,8 @@ def test_only_full_prompts_read_the_expression_and_only_for_examples(snakemake: 
     assert without[full] == (
         "gta language prompts --cohort results/tiny/cohort --annotation results/tiny/inputs/annotation.tsv"
         " --model results/tiny/language/model --mode full --template=gene.j2 '--task=Expression in'"
-        " '--cell-type=lymphoblastoid cells' --max-prompt-tokens=96 --truncation=end --threads 1"
+        " '--cell-type=lymphoblastoid cells' --max-prompt-tokens=96 --truncation=end --precision=auto"
+        " --max-cache-gb=4.0 --threads 1"
     )
     assert made[blank] == without[blank] == without[full].replace("--mode full", "--mode blank")
     assert made[plain] == without[full].replace("--mode full", "--mode plain")
