@@ -517,6 +517,16 @@ def test_folds_are_checked_before_any_job() -> None:
     assert "cohort.folds: unknown key 'numbr'; did you mean number?" in message({**SIMULATED, "cohort": {"folds": {"numbr": 2}}})
 
 
+def test_new_individuals_are_not_predicted_from_an_extractor_of_each_fold(tmp_path: Path) -> None:
+    (tmp_path / "new.vcf").write_text("##fileformat=VCFv4.2\n")
+    features = {"extractor": "cnn", "tile_length": 128}
+    config = {**SIMULATED, "simulation": {"contigs": 2}, "data_dir": str(tmp_path), "predict": {"genotypes": "new.vcf"}}
+    assert check({**config, "features": features}).predict_files
+    assert check({**config, "cohort": {"folds": {"number": 2}}}).predict_files
+    wrong = {**config, "features": features, "cohort": {"folds": {"number": 2}}}
+    assert message(wrong).startswith("predict.genotypes: with cohort.folds every fold trains a cnn of its own")
+
+
 def test_folds_leave_the_rest_as_it_is_and_prompts_with_examples_have_one_per_fold() -> None:
     plain = check({**SIMULATED, "simulation": {"contigs": 2}})
     folds = check({**SIMULATED, "simulation": {"contigs": 2}, "cohort": {"folds": {"number": 2}}, "language": {"examples": 2}})

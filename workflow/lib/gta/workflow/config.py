@@ -401,6 +401,11 @@ def _check_folds(run: Run) -> None:
             "predict.expression: a second cohort is compared with one training, which a study with cohort.folds does not have:"
             " nearly every gene is in the training of some fold; leave one of the two out."
         )
+    if run.predict_files and run.trains_extractor:
+        raise UserError(
+            f"predict.genotypes: with cohort.folds every fold trains a {run.sections['features'].extractor} of its own, and new"
+            " individuals are predicted from the features of one extractor; leave cohort.folds out, or give features.weights."
+        )
 
 
 def _check_files(run: Run, data_dir: str | None) -> None:
