@@ -234,11 +234,36 @@ def read_words(
     # A plain cache keeps all slots of every layer; the model's own would drop those that a window cannot reach.
     cache = DynamicCache()
     output = model.base_model(input_ids=ids, use_cache=True, output_hidden_states=states, **given_cache(model.base_model, cache))
-    mask = (torch.arange(ids.shape[1])[None] < lengths[:, None]).long().to(ids.device)
     source = (torch.arange(ids.shape[1])[None] - (ids.shape[1] - lengths[:, None])).clamp(min=0).to(ids.device)
     rows = torch.arange(len(ids), device=ids.device)[:, None]
     keys, values = (part.movedim(3, 1)[rows, source].movedim(1, 3) for part in keys_and_values(cache))
-    return (keys, values), pooled_states(output.hidden_states, mask) if states else None
+    return (keys, values), pooled_states(output.hidden_states, _mask(ids, lengths)) if states else None
+
+
+@torch.no_grad()
+def read_states(model: PreTrainedModel, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Let a causal model or an encoder read texts of different length, and keep no keys and values.
+
+    Args:
+        model: The frozen language model.
+        ids: (B, n) int64, padded at the end.
+        lengths: (B,) int64 on the CPU.
+
+    Returns:
+        The pooled hidden states, (B, layers + 1, 2, D) float32.
+    """
+    mask = _mask(ids, lengths)
+    if reads_both_ways(model):
+        positions = first_position(model) + torch.arange(ids.shape[1], device=ids.device)[None].expand_as(ids)
+        output = model.base_model(input_ids=ids, attention_mask=mask, position_ids=positions, output_hidden_states=True)
+    else:
+        output = model.base_model(input_ids=ids, use_cache=False, output_hidden_states=True)
+    return pooled_states(output.hidden_states, mask)
+
+
+def _mask(ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """(B, n) int64 where the ids are: 1 where there is a token, of texts padded at the end."""
+    return (torch.arange(ids.shape[1])[None] < lengths[:, None]).long().to(ids.device)
 
 
 def batches_of_similar_length(lengths: torch.Tensor, tokens: int) -> list[torch.Tensor]:
@@ -297,20 +322,17 @@ def read_prompts(
         for rows in batches_of_similar_length(lengths, budget):
             some = lengths[rows]
             words = ids[rows, : int(some.max())].to(model.device)
-            if both_ways:
-                mask = (torch.arange(words.shape[1])[None] < some[:, None]).long().to(model.device)
-                positions = first_position(model) + torch.arange(words.shape[1], device=model.device)[None].expand_as(words)
-                output = model.base_model(input_ids=words, attention_mask=mask, position_ids=positions, output_hidden_states=True)
-                pooled: torch.Tensor | None = pooled_states(output.hidden_states, mask)
+            if keep:
+                made, states_of_batch = read_words(model, words, some, states=True)
+                assert states_of_batch is not None
+                pooled = states_of_batch
+                if keys is None or values is None:
+                    keys, values = (_zeros(len(distinct), part, longest) for part in made)
+                for kept, part in zip((keys, values), made, strict=True):
+                    for row, length, slots in zip(rows.tolist(), some.tolist(), part.cpu(), strict=True):
+                        kept[row, :, :, longest - length :] = slots[:, :, slots.shape[2] - length :]
             else:
-                made, pooled = read_words(model, words, some, states=True)
-                if keep:
-                    if keys is None or values is None:
-                        keys, values = (_zeros(len(distinct), part, longest) for part in made)
-                    for kept, part in zip((keys, values), made, strict=True):
-                        for row, length, slots in zip(rows.tolist(), some.tolist(), part.cpu(), strict=True):
-                            kept[row, :, :, longest - length :] = slots[:, :, slots.shape[2] - length :]
-            assert pooled is not None
+                pooled = read_states(model, words, some)
             if states is None:
                 states = _zeros_of_states(len(distinct), pooled)
             states = _store(states, rows, pooled.cpu())
