@@ -190,11 +190,7 @@ def standardisation(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Two (N,) float64; infinity in the second for a column that does not vary.
     """
-    centre, spread = np.empty(columns.shape[1]), np.empty(columns.shape[1])
-    for start in range(0, columns.shape[1], PART):
-        part = columns[:, start : start + PART].astype(np.float64)
-        centre[start : start + PART], spread[start : start + PART] = part.mean(axis=0), part.std(axis=0)
-    varies = spread > 1e-6 * np.maximum(1.0, np.abs(centre))
+    centre, spread, varies = _spread(columns)
     smallest = SMALLEST_SCALE * np.median(spread[varies]) if varies.any() else 1.0
     return centre, np.where(varies, np.maximum(spread, smallest), np.inf)
 
@@ -208,12 +204,17 @@ def centred_together(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Two (N,) float64; infinity in the second for a column that does not vary.
     """
-    centre, scale = np.empty(columns.shape[1]), np.empty(columns.shape[1])
+    centre, spread, varies = _spread(columns)
+    return centre, np.where(varies, np.sqrt((spread**2).mean()) if len(spread) else 1.0, np.inf)
+
+
+def _spread(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean and the standard deviation of each column, (N,) float64, and whether it varies, (N,) bool."""
+    centre, spread = np.empty(columns.shape[1]), np.empty(columns.shape[1])
     for start in range(0, columns.shape[1], PART):
         part = columns[:, start : start + PART].astype(np.float64)
-        centre[start : start + PART], scale[start : start + PART] = part.mean(axis=0), part.std(axis=0)
-    varies = scale > 1e-6 * np.maximum(1.0, np.abs(centre))
-    return centre, np.where(varies, np.sqrt((scale**2).mean()) if len(scale) else 1.0, np.inf)
+        centre[start : start + PART], spread[start : start + PART] = part.mean(axis=0), part.std(axis=0)
+    return centre, spread, spread > 1e-6 * np.maximum(1.0, np.abs(centre))
 
 
 @dataclass(frozen=True)

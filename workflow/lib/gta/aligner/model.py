@@ -293,13 +293,23 @@ class Aligner(nn.Module):
             Mean expression of the gene and deviation from it, each (B,), natural-log units; the deviation is defined up to a
             constant per gene.
         """
-        memory = self._compressed(batch, language_model, prompts, prompt_rows)
-        hidden = self.hidden(batch, language_model, prompts, prompt_rows, memory)
-        states = self.prompt_states(batch, language_model, prompts, prompt_rows, memory)
-        counts = self.prompt_counts(batch, prompts, prompt_rows)
+        hidden, states, counts = self._read_all(batch, language_model, prompts, prompt_rows)
         # Differences between people are small: from here on in full precision, whatever the language model computes in.
         with torch.autocast(hidden.device.type, enabled=False):
             return self.read_out(hidden.float(), batch, states, counts)
+
+    def _read_all(
+        self,
+        batch: Batch,
+        language_model: PreTrainedModel | None,
+        prompts: PromptCache | None,
+        prompt_rows: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return `hidden`, `prompt_states` and `prompt_counts`, prompts compressed once; arguments as of `forward`."""
+        memory = self._compressed(batch, language_model, prompts, prompt_rows)
+        hidden = self.hidden(batch, language_model, prompts, prompt_rows, memory)
+        states = self.prompt_states(batch, language_model, prompts, prompt_rows, memory)
+        return hidden, states, self.prompt_counts(batch, prompts, prompt_rows)
 
     def hidden(
         self,
@@ -421,12 +431,9 @@ class Aligner(nn.Module):
         prompt_rows: torch.Tensor | None,
     ) -> torch.Tensor:
         """Return the inputs of the read-out of mean expression, (B, columns) float32; arguments as of `forward`."""
-        memory = self._compressed(batch, language_model, prompts, prompt_rows)
-        hidden = self.hidden(batch, language_model, prompts, prompt_rows, memory)
-        states = self.prompt_states(batch, language_model, prompts, prompt_rows, memory)
+        hidden, states, counts = self._read_all(batch, language_model, prompts, prompt_rows)
         with torch.autocast(hidden.device.type, enabled=False):
             effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
-            counts = self.prompt_counts(batch, prompts, prompt_rows)
             return self._mean_inputs(batch, self.hidden_norm(hidden.float()), effects, states, counts)
 
     def _mean_inputs(

@@ -4,7 +4,7 @@ Both are ridge regressions on the frozen part of the model: features of haplotyp
 model make of the reference haplotype and the prompt of each training gene.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -68,20 +68,16 @@ def start_linear_branch(setup: Setup) -> None:
     def solutions(rules: list[tuple[float, float]]) -> list[Ridge]:
         return [ridge_by_gcv(each.sum(axis=0), rows) for each in equations(rules, np.zeros((len(genes), 0)))]
 
-    first = solutions([(threshold, DECAYS[0]) for threshold in THRESHOLDS])
-    chosen = int(np.argmin([solution.error for solution in first]))
-    threshold = THRESHOLDS[chosen]
-    plain = [first[chosen], *solutions([(threshold, decay) for decay in DECAYS[1:]])]
-    best = int(np.argmin([solution.error for solution in plain]))
-    weight = plain[best].coefficients
+    (threshold, decay), solution = _best_rule(solutions)
+    weight = solution.coefficients
     if len(branch.modulation):
         components = _start_components(setup, genes)
-        solution = _modulated(equations([(threshold, DECAYS[best])], components)[0], rows, len(weight))
-        if solution is not None:
-            weight, modulation = np.split(solution.coefficients, [len(weight)])
+        modulated = _modulated(equations([(threshold, decay)], components)[0], rows, len(weight))
+        if modulated is not None:
+            weight, modulation = np.split(modulated.coefficients, [len(weight)])
             branch.modulation.copy_(torch.from_numpy(modulation.reshape(-1, len(weight))))
     branch.threshold.fill_(threshold)
-    branch.decay.fill_(DECAYS[best])
+    branch.decay.fill_(decay)
     branch.weight.copy_(torch.from_numpy(weight))
 
 
@@ -98,7 +94,7 @@ def choose_linear_rule(setup: Setup) -> None:
     difference_sd = setup.aligner.difference_sd.cpu()
     response = setup.gene_mean[genes] - setup.gene_mean[genes].mean()
 
-    def errors(rules: list[tuple[float, float]]) -> list[float]:
+    def solutions(rules: list[tuple[float, float]]) -> list[Ridge]:
         # Products of features, response and ones: the last column and row centre the others.
         size = len(difference_sd) + 2
         products = torch.zeros(len(rules), size, size, dtype=torch.float64)
@@ -114,11 +110,29 @@ def choose_linear_rule(setup: Setup) -> None:
                 products[rule] += columns.T @ columns
         every = workers.sum(products).cpu().numpy()
         centred = every[:, :-1, :-1] - every[:, :-1, -1:] * every[:, -1:, :-1] / len(genes)
-        return [ridge_by_gcv(normal, len(genes)).error for normal in centred]
+        return [ridge_by_gcv(normal, len(genes)) for normal in centred]
 
-    threshold = THRESHOLDS[int(np.argmin(errors([(threshold, DECAYS[0]) for threshold in THRESHOLDS])))]
+    (threshold, decay), _ = _best_rule(solutions)
     branch.threshold.fill_(threshold)
-    branch.decay.fill_(DECAYS[int(np.argmin(errors([(threshold, decay) for decay in DECAYS])))])
+    branch.decay.fill_(decay)
+
+
+def _best_rule(solutions: Callable[[list[tuple[float, float]]], list[Ridge]]) -> tuple[tuple[float, float], Ridge]:
+    """Choose threshold and decay with distance by the error of the solution: the threshold first, then the decay.
+
+    Args:
+        solutions: Gives the solution with each of some rules, (threshold, decay).
+
+    Returns:
+        The rule, and the solution with it.
+    """
+    first = solutions([(threshold, DECAYS[0]) for threshold in THRESHOLDS])
+    chosen = int(np.argmin([solution.error for solution in first]))
+    threshold = THRESHOLDS[chosen]
+    # The solution with the first decay is known.
+    plain = [first[chosen], *solutions([(threshold, decay) for decay in DECAYS[1:]])]
+    best = int(np.argmin([solution.error for solution in plain]))
+    return (threshold, DECAYS[best]), plain[best]
 
 
 def _modulated(normal: np.ndarray, rows: int, features: int) -> Ridge | None:
