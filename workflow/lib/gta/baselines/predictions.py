@@ -50,6 +50,19 @@ def mean_only_table(genes: Sequence[str], individuals: Sequence[str], mean: np.n
     return table.assign(deviation=np.nan)
 
 
+def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read some columns of a file of predictions.
+
+    Raises:
+        UserError: if the file is absent or broken.
+    """
+    require_file(path, "file of predictions")
+    try:
+        return pd.read_parquet(path, columns=list(columns))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a file of predictions ({error}): make the predictions again.") from None
+
+
 def read_mean_expression(path: Path, cohort: Cohort) -> np.ndarray:
     """Read the mean expression that a model predicts, averaged over the training individuals.
 
@@ -63,11 +76,7 @@ def read_mean_expression(path: Path, cohort: Cohort) -> np.ndarray:
     Raises:
         UserError: if the file is absent or broken, or does not predict every gene of the cohort.
     """
-    require_file(path, "file of predictions")
-    try:
-        table = pd.read_parquet(path, columns=["gene", "person", "mean"])
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not a file of predictions ({error}): make the predictions again.") from None
+    table = read_columns(path, ("gene", "person", "mean"))
     training = cohort.people.loc[cohort.people["split"] == "train", "person"]
     means = table[table["person"].isin(training)].groupby("gene", sort=False)["mean"].mean().reindex(cohort.gene_names)
     if means.isna().any():

@@ -1,6 +1,6 @@
 """A split of genes that does not leak: whole blocks of neighbours, and no overlap of windows between two splits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -78,11 +78,54 @@ def _draw(sizes: npt.NDArray[np.int64], targets: dict[int, float], generator: np
 def _draws(
     sizes: npt.NDArray[np.int64], targets: dict[int, float], generator: np.random.Generator
 ) -> list[npt.NDArray[np.int64]]:
-    """The distinct ones of `N_DRAWS` assignments, in the order of drawing; none where there are fewer blocks than splits."""
-    if len(sizes) < len(SPLITS):
+    """The distinct ones of `N_DRAWS` assignments, in the order of drawing; none where there are fewer blocks than splits.
+
+    Args:
+        sizes: Genes of each block.
+        targets: Genes wanted in each split but train.
+        generator: Draws the order of the blocks.
+    """
+    if len(sizes) < len(targets) + 1:
         return []
     draws = (_draw(sizes, targets, generator) for _ in range(N_DRAWS))
     return list({assigned.tobytes(): assigned for assigned in draws}.values())
+
+
+def _leaks(
+    split: npt.NDArray[np.int64], contigs: npt.NDArray[np.int64], tss: npt.NDArray[np.int64], window_length: int
+) -> npt.NDArray[np.bool_]:
+    """Which genes are dropped: valid ones whose window overlaps that of a test gene, train ones that overlap either's."""
+    test = split == TEST
+    leaks = (split == VALID) & overlaps(contigs, tss, test, window_length)
+    held_out = test | ((split == VALID) & ~leaks)
+    return leaks | ((split == TRAIN) & overlaps(contigs, tss, held_out, window_length))
+
+
+def _best_split(
+    splits: Iterable[npt.NDArray[np.int64]],
+    leaks_of: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.bool_]],
+    missed: Callable[[npt.NDArray[np.int64]], float],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]] | None:
+    """The split that loses the fewest genes, leaking or missed, of those that leave genes everywhere; the first of equal ones.
+
+    Args:
+        splits: (genes,) split of each gene.
+        leaks_of: Gives the genes that a split drops.
+        missed: Gives by how many genes the splits miss their fractions, from the number of genes in each.
+
+    Returns:
+        The split and the genes that it drops; None if there is none.
+    """
+    best: tuple[float, npt.NDArray[np.int64], npt.NDArray[np.bool_]] | None = None
+    for split in splits:
+        leaks = leaks_of(split)
+        counts = np.bincount(split[~leaks], minlength=len(SPLITS))
+        if not counts.all():
+            continue
+        lost = leaks.sum() + missed(counts)
+        if best is None or lost < best[0]:
+            best = (lost, split, leaks)
+    return None if best is None else best[1:]
 
 
 def split_genes(
@@ -112,26 +155,18 @@ def split_genes(
     fractions = {TEST: settings.test_genes, VALID: settings.valid_genes}
     targets = {which: fraction * len(genes) for which, fraction in fractions.items()}
     generator = np.random.default_rng([seed, 2])
-    best: tuple[float, npt.NDArray[np.int64], npt.NDArray[np.bool_]] | None = None
-    for assigned in _draws(sizes, targets, generator):
-        split = assigned[block]
-        test = split == TEST
-        leaks = (split == VALID) & overlaps(contigs, tss, test, settings.window_length)
-        held_out = test | ((split == VALID) & ~leaks)
-        leaks |= (split == TRAIN) & overlaps(contigs, tss, held_out, settings.window_length)
-        counts = np.bincount(split[~leaks], minlength=len(SPLITS))
-        if not counts.all():
-            continue
-        missed = sum(abs(counts[which] - fraction * counts.sum()) for which, fraction in fractions.items())
-        if best is None or leaks.sum() + missed < best[0]:
-            best = (leaks.sum() + missed, split, leaks)
+    best = _best_split(
+        (assigned[block] for assigned in _draws(sizes, targets, generator)),
+        lambda split: _leaks(split, contigs, tss, settings.window_length),
+        lambda counts: sum(abs(counts[which] - fraction * counts.sum()) for which, fraction in fractions.items()),
+    )
     if best is None:
         raise UserError(
             f"{len(genes)} genes in {len(sizes)} blocks cannot be split into train, valid and test with windows of"
             f" {settings.window_length} bp that do not overlap between them: change gene_blocks (at least 3),"
             " lower window_length, or add genes."
         )
-    _, split, leaks = best
+    split, leaks = best
     kept = _kept(genes, block, split, leaks, len(sizes), log)
     return kept, _leak_reasons(genes["gene"], contigs, tss, split, leaks, settings.window_length)
 
@@ -158,29 +193,26 @@ def split_around(
     """
     block = cut_into_blocks(genes["contig"], settings.gene_blocks)
     contigs, tss = pd.factorize(genes["contig"])[0].astype(np.int64), genes["tss"].to_numpy(dtype=np.int64)
-    near_test = overlaps(contigs, tss, held_out, settings.window_length) & ~held_out
     others, place = np.unique(block[~held_out], return_inverse=True)
-    sizes = np.bincount(place)
-    target = settings.valid_genes * len(place)
-    generator = np.random.default_rng([seed, 2])
-    best: tuple[float, npt.NDArray[np.int64], npt.NDArray[np.bool_]] | None = None
-    for assigned in (_draw(sizes, {VALID: target}, generator) for _ in range(N_DRAWS)):
+
+    def around(assigned: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         split = np.full(len(genes), TEST)
         split[~held_out] = assigned[place]
-        leaks = near_test.copy()
-        leaks |= (split == TRAIN) & overlaps(contigs, tss, (split == VALID) & ~leaks, settings.window_length)
-        counts = np.bincount(split[~leaks], minlength=len(SPLITS))
-        if counts.all():
-            missed = abs(counts[VALID] - settings.valid_genes * (counts[TRAIN] + counts[VALID]))
-            if best is None or leaks.sum() + missed < best[0]:
-                best = (leaks.sum() + missed, split, leaks)
+        return split
+
+    draws = _draws(np.bincount(place), {VALID: settings.valid_genes * len(place)}, np.random.default_rng([seed, 2]))
+    best = _best_split(
+        map(around, draws),
+        lambda split: _leaks(split, contigs, tss, settings.window_length),
+        lambda counts: abs(counts[VALID] - settings.valid_genes * (counts[TRAIN] + counts[VALID])),
+    )
     if best is None:
         raise UserError(
             f"The {len(place)} genes outside of a fold, in {len(others)} blocks, cannot be split into train and valid with"
             f" windows of {settings.window_length} bp that do not overlap between them: raise gene_blocks, lower the number of"
             " folds or window_length, or add genes."
         )
-    _, split, leaks = best
+    split, leaks = best
     kept = _kept(genes, block, split, leaks, int(block.max()) + 1, log)
     return kept, _leak_reasons(genes["gene"], contigs, tss, split, leaks, settings.window_length)
 

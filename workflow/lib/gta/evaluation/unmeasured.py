@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from gta.baselines.predictions import read_columns
 from gta.cohort.blocks import UNMEASURED
 from gta.cohort.tables import read_genes
 from gta.errors import UserError
 from gta.evaluation.tables import parse_name
-from gta.folds.gather import read
 
 
 def tabulate(cohort: Path, predictions: Sequence[Path]) -> pd.DataFrame:
@@ -30,7 +30,7 @@ def tabulate(cohort: Path, predictions: Sequence[Path]) -> pd.DataFrame:
     genes = table.loc[table["split"] == UNMEASURED, "gene"].tolist()
     by_model: dict[str, list[pd.Series]] = {}
     for path in predictions:
-        rows = read(path)
+        rows = read_columns(path, ("gene", "mean"))
         means = rows[rows["gene"].isin(genes)].groupby("gene", sort=False)["mean"].mean().reindex(genes)
         if means.isna().any():
             raise UserError(f"{path} does not predict the gene {means.index[means.isna()][0]}: make the predictions again.")

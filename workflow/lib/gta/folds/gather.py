@@ -5,26 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from gta.baselines.predictions import write_predictions
+from gta.baselines.predictions import read_columns, write_predictions
 from gta.cohort.blocks import UNMEASURED
 from gta.cohort.tables import read_genes
 from gta.errors import UserError
-from gta.files import require_file
 
 _VALUES = ["mean", "deviation", "predicted"]
-
-
-def read(path: Path) -> pd.DataFrame:
-    """Read a file of predictions, `gene person mean deviation predicted`.
-
-    Raises:
-        UserError: if it is absent or broken.
-    """
-    require_file(path, "file of predictions")
-    try:
-        return pd.read_parquet(path, columns=["gene", "person", *_VALUES])
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not a file of predictions ({error}): make the predictions again.") from None
 
 
 def gather(study: Path, cohorts: Sequence[Path], predictions: Sequence[Path], out: Path) -> int:
@@ -61,7 +47,7 @@ def gather(study: Path, cohorts: Sequence[Path], predictions: Sequence[Path], ou
                 f"{leaking.iloc[0]} is held out in fold {fold} by {study}, but not by {cohort}: make the cohorts of the"
                 " folds again."
             )
-        table = read(path)
+        table = read_columns(path, ("gene", "person", *_VALUES))
         parts.append(table[table["gene"].isin(own)])
         absent = own[~own.isin(parts[-1]["gene"])]
         if len(absent):

@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import pysam
 
 from gta.cohort.tables import read_genes
-from gta.files import atomic_path, require_file
+from gta.files import atomic_path
 from gta.folds.homologues import STRETCH, group, same_family, similar_promoters, straddling
+from gta.haplotypes import open_reference
 from gta.inputs.names import match_genes
-from gta.inputs.tables import read_annotation, read_names, write_table
+from gta.inputs.tables import read_annotation, write_table
 
 
 def find_homologues(inputs: Path, cohort: Path, annotation: Path, out: Path) -> None:
@@ -30,14 +30,12 @@ def find_homologues(inputs: Path, cohort: Path, annotation: Path, out: Path) -> 
     known = match_genes(list(genes["gene"]), list(table.index)).names
     names = [table[known[gene]] if gene in known else "" for gene in genes["gene"]]
     contigs = pd.factorize(genes["contig"])[0]
-    reference = require_file(inputs / read_names(inputs)["reference"], "reference")
-    with pysam.FastaFile(str(reference)) as fasta:
-        length = {contig: fasta.get_reference_length(contig) for contig in dict.fromkeys(genes["contig"])}
-        half = min(STRETCH, int((genes["window_end"] - genes["window_start"]).iloc[0])) // 2
-        stretches = [
-            fasta.fetch(contig, max(0, tss - half), min(length[contig], tss + half))
-            for contig, tss in zip(genes["contig"], genes["tss"].tolist(), strict=True)
-        ]
+    reference = open_reference(inputs)
+    half = min(STRETCH, int((genes["window_end"] - genes["window_start"]).iloc[0])) // 2
+    stretches = [
+        reference.fetch(contig, tss - half, tss + half).tobytes().decode("ascii")
+        for contig, tss in zip(genes["contig"], genes["tss"].tolist(), strict=True)
+    ]
     links = [similar_promoters(stretches, contigs, genes["tss"].to_numpy()), same_family(genes["symbol"], names)]
     rows = pd.DataFrame(list(group(list(genes["gene"]), links)), columns=["gene", "group", "reason"])
     with atomic_path(out) as temporary:
