@@ -62,5 +62,5 @@ def test_tiles_that_are_too_long_and_folders_without_a_model_are_refused(made, f
     panels, reference, genes = made
     with pytest.raises(UserError, match="514 tokens of a tile of 512 bp are more than the 300"):
         build_store(panels, genes, reference, FeatureSettings(extractor="hf", weights=str(folder), tile_length=512))
-    with pytest.raises(UserError, match="no Hugging Face model"):
+    with pytest.raises(UserError, match="no folder of a Hugging Face model"):
         build_store(panels, genes, reference, FeatureSettings(extractor="hf", weights=str(tmp_path), tile_length=256))

@@ -9,6 +9,7 @@ import pytest
 from gta.errors import UserError
 from gta.workflow.config import check
 from gta.workflow.tables import report_tables
+from tiny_networks import write_description
 
 SIMULATED: dict[str, Any] = {"simulation": {"people": 12, "genes": 6}}
 
@@ -329,25 +330,28 @@ def test_a_gguf_file_is_converted_and_must_be_there(data: dict[str, Any], tmp_pa
 
 @pytest.mark.parametrize("language", [{"model": "smollm2", "blocks": 31}, {"blocks": 5}, {"model": "model", "blocks": 4}])
 def test_more_blocks_than_there_are_are_refused(data: dict[str, Any], tmp_path: Path, language: dict[str, Any]) -> None:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text('{"n_layer": 3, "n_embd": 64}')
+    write_description(tmp_path / "model", model_type="gpt2", n_layer=3, n_embd=64)
     data |= {"language": language}
     there = {None: 4, "smollm2": 30, "model": 3}[language.get("model")]
     assert f"language.blocks: {language['blocks']} are wanted, but the language model has {there}" in message(data)
 
 
 def test_width_of_the_users_language_model_is_read(data: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "model").mkdir()
     data |= {"language": {"model": "model"}, "aligner": {"heads": 6}}
-    for text, expected in (
-        ('{"hidden_size": 64}', "aligner.heads: 6 does not divide the language model's width, 64"),
-        ('{"n_embd": 20}', "aligner.heads: 6 does not divide the language model's width, 20"),
-        ("{", "config.json is not JSON"),
+    for config, expected in (
+        ({"model_type": "llama", "hidden_size": 64}, "aligner.heads: 6 does not divide the language model's width, 64"),
+        ({"model_type": "gpt2", "n_embd": 20}, "aligner.heads: 6 does not divide the language model's width, 20"),
+        # Words may be narrower than the blocks.
+        ({"model_type": "albert", "embedding_size": 32, "hidden_size": 96}, "the language model's width, 32"),
+        ({"hidden_size": 96}, "has no `model_type`"),
     ):
+        write_description(tmp_path / "model", **config)
+        assert expected in message(data)
+    for text, expected in (("{", "config.json is not JSON"), ("[]", "it is not a JSON object")):
         (tmp_path / "model" / "config.json").write_text(text)
         assert expected in message(data)
-    for text in ('{"hidden_size": 96}', "{}", "[]", '{"hidden_size": null}'):
-        (tmp_path / "model" / "config.json").write_text(text)
+    for width in (96, None):
+        write_description(tmp_path / "model", model_type="llama", hidden_size=width)
         check(data)
 
 

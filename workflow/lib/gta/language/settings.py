@@ -96,6 +96,9 @@ def check_sources(given: Collection[str]) -> None:
 
 #: Values of `model` that stand for a language model from PyPI: its width, and its number of transformer blocks.
 PACKAGED = {"minilm": (384, 6), "smollm2": (576, 30)}
+#: How many positions they read, and how many a model that is pretrained on the annotation does.
+PACKAGED_POSITIONS = {"minilm": 512, "smollm2": 8192}
+PRETRAINED_POSITIONS = 2048
 
 
 def check(settings: LanguageSettings) -> None:
