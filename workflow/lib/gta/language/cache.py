@@ -22,7 +22,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from gta.errors import UserError
 from gta.files import atomic_path, require_file
-from gta.language.models import first_position, given_cache, reads_both_ways, require_positions
+from gta.language.models import first_position, given_cache, reads_both_ways, require_positions, vocabulary_rows
 from gta.language.prompts import Prompt
 from gta.tensors import KEY
 
@@ -376,7 +376,7 @@ def require_fitting(model: PreTrainedModel, prompts: list[Prompt], extra: int = 
         f"The prompt of gene {longest.gene} takes",
         "lower language.max_prompt_tokens, or choose a model that reads more",
     )
-    rows = len(model.get_input_embeddings().weight)
+    rows = vocabulary_rows(model)
     for prompt in prompts:
         if max(prompt.tokens) >= rows:
             raise UserError(

@@ -95,7 +95,7 @@ def load_frozen(folder: Path | str, device: str = "cpu", stored: bool = False) -
     check_weights(folder, KEY, described)
     dtype = torch.float32 if torch.device(device).type == "cpu" and not stored else "auto"
     config = _config(folder)
-    options = {
+    options: dict[str, Any] = {
         "local_files_only": True,
         "trust_remote_code": False,
         "use_safetensors": True,
@@ -109,10 +109,10 @@ def load_frozen(folder: Path | str, device: str = "cpu", stored: bool = False) -
         if any(name.startswith(HEADS) for name in spared):
             # Saved without the layer that writes words, as embedding models are: what is read of the model does not need it.
             model, _ = load_network(AutoModel, folder, KEY, "language model", **options)
-    model.requires_grad_(False)
-    frozen: PreTrainedModel = model.eval()
-    require_readable(frozen, folder)
-    return frozen.to(device)
+    model = model.requires_grad_(False).eval()
+    require_readable(model, folder)
+    frozen: PreTrainedModel = model.to(device)
+    return frozen
 
 
 def is_encoder(folder: Path | str) -> bool:
@@ -177,7 +177,8 @@ def require_readable(model: PreTrainedModel, folder: Path | str) -> None:
             half = ids.shape[1] // 2
             cache = DynamicCache()
             base(input_ids=ids[:, :half], use_cache=True, **given_cache(base, cache))
-            pairs = [(layer.keys, layer.values) for layer in cache.layers]
+            layers: list[Any] = list(cache.layers)
+            pairs = [(layer.keys, layer.values) for layer in layers]
             torch.stack([keys for keys, _ in pairs]), torch.stack([values for _, values in pairs])
             again = base(
                 inputs_embeds=words[:, half:],
@@ -210,7 +211,7 @@ def require_readable(model: PreTrainedModel, folder: Path | str) -> None:
 def _some_words(model: PreTrainedModel) -> torch.Tensor:
     """(1, n) int64, up to eight different token ids that have no special meaning for the model, as far as its configuration"
     " says."""
-    config, rows = model.config, len(model.get_input_embeddings().weight)
+    config, rows = model.config, vocabulary_rows(model)
     special = {value for name, value in config.to_dict().items() if name.endswith("token_id") and isinstance(value, int)}
     usual = [number for number in torch.linspace(0.2 * rows, rows - 1, 24).long().unique().tolist() if number not in special]
     return torch.tensor([(usual or [0, 0])[:8]])
@@ -371,6 +372,13 @@ def word_embeddings(model: PreTrainedModel) -> torch.Tensor:
     if type(layer) is nn.Embedding and _input_factor(model) == 1:
         return weight.detach().float()
     return torch.cat([embed(model, ids).float() for ids in torch.arange(len(weight), device=weight.device).split(CHUNK)])
+
+
+def vocabulary_rows(model: PreTrainedModel) -> int:
+    """How many words a model has embeddings of, V."""
+    weight = model.get_input_embeddings().weight
+    assert isinstance(weight, torch.Tensor)
+    return len(weight)
 
 
 def require_head(model: PreTrainedModel, folder: Path | str) -> None:

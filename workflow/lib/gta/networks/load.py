@@ -1,6 +1,7 @@
 """Loading networks whole: whatever a file lacks would be made up, with nothing but a warning."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from gta.networks.folder import own_code
 
 #: Layers of transformers' base models that no hidden state depends on, so that nobody reads them.
 UNREAD = ("pooler", "contact_head")
+#: Buffers that transformers computes from the configuration where a file does not have them, by the last parts of their names.
+COMPUTED = ("inv_freq", "position_ids")
 #: Layers that turn hidden states into words.
 HEADS = ("lm_head", "embed_out", "output_projection")
 
@@ -48,13 +51,14 @@ def load_network(
     """
     place = where or folder
     try:
-        network, report = kind.from_pretrained(
-            folder,
-            output_loading_info=True,
-            # Reported, and refused below, in place of a long message about all of them.
-            ignore_mismatched_sizes=True,
-            **options,
-        )
+        with _own_words():
+            network, report = kind.from_pretrained(
+                folder,
+                output_loading_info=True,
+                # Reported, and refused below, in place of a long message about all of them.
+                ignore_mismatched_sizes=True,
+                **options,
+            )
     except ImportError as error:
         raise UserError(
             f"{key}: {place} needs a package that is not installed ({first_line(error)}): choose another model, or install it."
@@ -65,7 +69,7 @@ def load_network(
             f"{key}: {place} holds no whole {what} {form} ({first_line(error)}): download it again, or choose one that"
             " transformers knows without code from its folder."
         ) from error
-    missing = set(map(str, report["missing_keys"]))
+    missing = {name for name in map(str, report["missing_keys"]) if not name.endswith(COMPUTED)}
     spared = sorted(name for name in missing if name.split(".")[0] in set(unread))
     refuse_incomplete(
         f"{key}: {place}",
@@ -157,7 +161,8 @@ def refuse_incomplete(
     if missing:
         names = f"the weights {missing[0]!r}" + (f" and {len(missing) - 1} others" if len(missing) > 1 else "")
         # Nearly everything under other names is another class, or a file that was saved from within a larger one.
-        other = f" (its file has {unexpected[0]!r} and the like instead)" if unexpected and 2 * len(missing) > total else ""
+        others = [name for name in unexpected if name.split(".")[0] not in HEADS]
+        other = f" (its file has {others[0]!r} and the like instead)" if others and 2 * len(missing) > total else ""
         raise UserError(f"{where} lacks {names} of its {what}{other}: {advice}.")
     if only and unexpected:
         raise UserError(f"{where} holds another {what}: it has the weights {unexpected[0]!r}, which this one has not: {advice}.")
@@ -207,6 +212,19 @@ def read_safetensors(path: Path, where: str, what: str, advice: str) -> dict[str
         return load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{where} holds no whole {what} ({first_line(error)}): {advice}.") from error
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """Keep transformers from listing what is missing, of which more is said here than that it may be ignored."""
+    from transformers import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def first_line(error: BaseException) -> str:
