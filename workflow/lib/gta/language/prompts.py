@@ -196,14 +196,20 @@ def with_examples(examples: Iterable[str], text: str) -> str:
 
 def closing_tokens(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     """Return the special tokens that a tokenizer puts behind every text."""
-    # Any text will do, but an empty one would not tell what is in front of it and what behind.
-    for text in ("gene", "a", "A"):
+    # Any text will do whose tokens are not special; an empty one would not tell what is in front of it and what behind.
+    special, middle = set(tokenizer.all_special_ids), len(tokenizer) // 2
+    words = (str(tokenizer.decode([number])) for number in range(middle, min(middle + 20, len(tokenizer))))
+    closing: list[int] = []
+    for text in ("gene", "a", *words):
         bare = list(tokenizer(text, add_special_tokens=False)["input_ids"])
         tokens = list(tokenizer(text)["input_ids"])
         for first in range(len(tokens) - len(bare) + 1):
             if bare and tokens[first : first + len(bare)] == bare:
-                return tokens[first + len(bare) :]
-    return []
+                closing = tokens[first + len(bare) :]
+                break
+        if bare and not special & set(bare):
+            break
+    return closing
 
 
 def _token_ids(text: str, tokenizer: "PreTrainedTokenizerBase", closing: int) -> list[int]:
