@@ -109,9 +109,8 @@ def load_frozen(folder: Path | str, device: str = "cpu", stored: bool = False) -
         if any(name.startswith(HEADS) for name in spared):
             # Saved without the layer that writes words, as embedding models are: what is read of the model does not need it.
             model, _ = load_network(AutoModel, folder, KEY, "language model", **options)
-    model = model.requires_grad_(False).eval()
-    require_readable(model, folder)
-    frozen: PreTrainedModel = model.to(device)
+    frozen: PreTrainedModel = model.requires_grad_(False).eval().to(device)
+    require_readable(frozen, folder)
     return frozen
 
 
@@ -169,7 +168,7 @@ def require_readable(model: PreTrainedModel, folder: Path | str) -> None:
         whole = base(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True)
         states = [*whole.hidden_states, whole.last_hidden_state]
         words = embed(model, ids)
-        positions = first_position(model) + torch.arange(ids.shape[1])[None]
+        positions = first_position(model) + torch.arange(ids.shape[1], device=ids.device)[None]
         if both_ways:
             again = base(inputs_embeds=words, attention_mask=torch.ones_like(ids), position_ids=positions).last_hidden_state
             part = states[-1]
@@ -214,7 +213,7 @@ def _some_words(model: PreTrainedModel) -> torch.Tensor:
     config, rows = model.config, vocabulary_rows(model)
     special = {value for name, value in config.to_dict().items() if name.endswith("token_id") and isinstance(value, int)}
     usual = [number for number in torch.linspace(0.2 * rows, rows - 1, 24).long().unique().tolist() if number not in special]
-    return torch.tensor([(usual or [0, 0])[:8]])
+    return torch.tensor([(usual or [0, 0])[:8]], device=model.device)
 
 
 def random_weights(folder: Path | str, seed: int) -> PreTrainedModel:

@@ -70,6 +70,10 @@ def load_network(
             " transformers knows without code from its folder."
         ) from error
     missing = {name for name in map(str, report["missing_keys"]) if not name.endswith(COMPUTED)}
+    # A weight that has several names is kept under one of them.
+    state = network.state_dict(keep_vars=True)
+    known = {id(tensor) for name, tensor in state.items() if name not in missing}
+    missing -= {name for name in missing if name in state and id(state[name]) in known}
     spared = sorted(name for name in missing if name.split(".")[0] in set(unread))
     refuse_incomplete(
         f"{key}: {place}",
@@ -77,13 +81,12 @@ def load_network(
         missing=missing - set(spared),
         mismatched=_mismatched(report.get("mismatched_keys") or ()),
         unexpected=report.get("unexpected_keys") or (),
-        total=len(network.state_dict()),
+        total=len(state),
     )
-    refuse_dropped(f"{key}: {place}", what, network.state_dict(), report.get("unexpected_keys") or ())
+    refuse_dropped(f"{key}: {place}", what, state, report.get("unexpected_keys") or ())
     errors = [str(error) for error in report.get("error_msgs") or ()]
     if errors:
         raise UserError(f"{key}: {place} holds no whole {what} ({errors[0].strip().splitlines()[0]}): download it again.")
-    state = dict(network.named_parameters())
     with torch.no_grad():
         for name in spared:
             if name in state:
