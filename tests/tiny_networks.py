@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.pre_tokenizers import Split, Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
@@ -30,6 +30,13 @@ def tokenizer(template: str = "<s> $A", words: int = VOCABULARY) -> PreTrainedTo
     used = [(word, number) for number, word in enumerate(SPECIAL) if word in template]
     made.post_processor = TemplateProcessing(single=template, special_tokens=used)
     return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+
+
+def dna_tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer of single bases."""
+    made = Tokenizer(WordLevel({word: number for number, word in enumerate([*SPECIAL, *"ACGTN"])}, unk_token="<unk>"))
+    made.pre_tokenizer = Split(Regex("."), "isolated")
+    return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", unk_token="<unk>")
 
 
 def write_network(

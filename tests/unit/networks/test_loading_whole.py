@@ -26,7 +26,7 @@ from gta.features.hf import HuggingFaceExtractor
 from gta.features.settings import FeatureSettings
 from gta.language.models import fingerprint, load_frozen, require_head
 from gta.networks.load import load_network, load_state
-from tiny_networks import write_network
+from tiny_networks import dna_tokenizer, write_network
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "vocab_size": 60}
 ESM = EsmConfig(**SMALL, max_position_embeddings=64, pad_token_id=0, mask_token_id=59, position_embedding_type="rotary")
@@ -52,6 +52,7 @@ def change(folder: Path, **names: str | None) -> None:
 
 
 def extractor(folder: Path) -> HuggingFaceExtractor:
+    dna_tokenizer().save_pretrained(folder)
     return HuggingFaceExtractor(FeatureSettings(extractor="hf", weights=str(folder), tile_length=16), CPU)
 
 

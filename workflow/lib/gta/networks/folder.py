@@ -90,6 +90,8 @@ _FOREIGN = (("*.gguf", "GGUF"), ("*.onnx", "ONNX"), ("onnx/*.onnx", "ONNX"), ("*
 _POINTER = b"version https://git-lfs"
 #: Types of weights that are not quantised, as safetensors names them.
 _WEIGHTS = re.compile("F64|F32|F16|BF16")
+#: Safetensors allows no longer list of weights, bytes.
+_LARGEST_HEADER = 100_000_000
 #: Larger ones are not read at the check: their numbers of words would take seconds.
 _LARGEST_TOKENIZER = 2**25
 
@@ -371,7 +373,9 @@ def _json(path: Path, key: str) -> Any:
         if text.startswith(_POINTER):
             raise UserError(_pointer(path, key))
         return json.loads(text.decode("utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UserError(f"{key}: {path} cannot be read ({error}): check its permissions.") from error
+    except ValueError as error:
         raise UserError(f"{key}: {path} is not JSON ({error}); download the model again.") from error
 
 
@@ -474,18 +478,20 @@ def _header(path: Path, key: str) -> dict[str, list[int]]:
     Raises:
         UserError: if the file is a pointer, damaged or cut off.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        if start and _POINTER.startswith(start):
-            raise UserError(_pointer(path, key))
-        length = int.from_bytes(start, "little")
-        header: Any = None
-        if len(start) == 8 and 2 <= length <= size - 8:
-            try:
+    header: Any = None
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = int.from_bytes(start, "little")
+            if len(start) == 8 and 2 <= length <= min(size - 8, _LARGEST_HEADER):
                 header = json.loads(file.read(length).decode("utf-8"))
-            except ValueError:
-                header = None
+    except ValueError:
+        header = None
+    except OSError as error:
+        raise UserError(f"{key}: {path} cannot be read ({error}): check its permissions.") from error
+    if start and _POINTER.startswith(start):
+        raise UserError(_pointer(path, key))
     if not isinstance(header, dict):
         raise UserError(f"{key}: {path} is no safetensors file, or its beginning is damaged: download the model again.")
     tensors = {name: about for name, about in header.items() if name != "__metadata__"}
