@@ -16,7 +16,8 @@ class LanguageSettings:
         "The language model, which is frozen: the folder of a Hugging Face causal model with attention in every block, or of"
         " an encoder (config.json, safetensors weights, tokenizer; see docs/language.md); a GGUF file or a folder with one; with"
         " `revision` the id of a repository on the hub; or smollm2 (a causal model of 135 million weights) or minilm (a small"
-        " encoder), which come in optional packages. Empty: a small Llama is pretrained on the annotation text of the run, as in the"
+        " encoder), which come in optional packages. Empty: a small Llama is pretrained on the annotation text of the run, as"
+        " in the"
         " demo.",
     )
     revision: str | None = setting(

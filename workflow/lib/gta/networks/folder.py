@@ -213,7 +213,7 @@ def positions_read(config: Mapping[str, Any]) -> int | None:
         ),
         None,
     )
-    if config.get("model_type") in ("bloom", "mpt", "xlnet", "transfo-xl") or config.get("alibi") is True:
+    if config.get("model_type") in ("bloom", "xlnet", "transfo-xl") or config.get("alibi") is True:
         stated = None
     limits = [] if stated is None else [int(stated)]
     first = changing_rotary(config)
