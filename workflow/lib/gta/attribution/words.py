@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import torch
 from torch.nn import functional
-from transformers import PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel
 
 from gta.aligner.predict import Trained
 from gta.attribution.tiles import haplotypes_of, reference_order
-from gta.language.models import load_tokenizer, word_embeddings
+from gta.language.models import word_embeddings
 
 #: Columns of the table of words.
 WORDS = ("gene", "seed", "start", "end", "rank", "prototype", "attention", "tokens")
@@ -28,7 +28,7 @@ def nearest_tokens(prototypes: torch.Tensor, model: PreTrainedModel, folder: Pat
     Returns:
         For each prototype its tokens, nearest first, separated by a space; white space within a token is shown as `_`.
     """
-    tokenizer = load_tokenizer(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     words = functional.normalize(word_embeddings(model).float(), dim=1)
     nearest = (functional.normalize(prototypes.float(), dim=1) @ words.T).topk(min(number, len(words)), dim=1).indices
     return [" ".join(_shown(str(tokenizer.decode([token]))) for token in tokens) for tokens in nearest.tolist()]
