@@ -163,3 +163,27 @@ def test_own_weights_are_all_there_and_no_others() -> None:
     ):
         with pytest.raises(UserError, match=expected):
             load_state(module, changed, "here", "network", "train it again")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model.layers.2.mlp.up_proj.weight", "layers.2.input_layernorm.weight", "model.layers.0.mlp.second_gate.weight"],
+)
+def test_more_of_the_blocks_than_the_configuration_describes_is_refused(tmp_path: Path, name: str) -> None:
+    """A third block, or a layer of code that transformers does not have: the rest alone is another network."""
+    write_network(tmp_path, LlamaForCausalLM, LlamaConfig(**SMALL, max_position_embeddings=64))
+    weights = load_file(tmp_path / "model.safetensors") | {name: torch.zeros(16, 16)}
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=rf"its file has '.*{name.rpartition('.layers.')[2]}', which this one has not"):
+        load_frozen(tmp_path)
+
+
+def test_what_is_computed_and_heads_may_be_left_out(tmp_path: Path) -> None:
+    """Masks of older releases, tables of rotary positions, heads of several tasks."""
+    network = write_network(tmp_path, LlamaForCausalLM, LlamaConfig(**SMALL, max_position_embeddings=64))
+    weights = load_file(tmp_path / "model.safetensors")
+    others = ["self_attn.rotary_emb.inv_freq", "self_attn.bias", "self_attn.masked_bias", "self_attn.rotary_emb.cos_cached"]
+    weights |= {f"model.layers.1.{name}": torch.zeros(4) for name in others}
+    weights |= {"score.weight": torch.zeros(2, 16), "mtp.layers.0.weight": torch.zeros(3), "lm_head.bias": torch.zeros(60)}
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    assert fingerprint(load_frozen(tmp_path)) == fingerprint(network)

@@ -180,7 +180,7 @@ def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) ->
     from gta.compressor.scores import interpolate, score_texts
     from gta.compressor.train import train
     from gta.files import atomic_path
-    from gta.language.models import fingerprint, load_frozen, load_tokenizer, require_head, require_positions
+    from gta.language.models import fingerprint, load_frozen, load_tokenizer, require_head, require_positions, vocabulary_rows
     from gta.processes import Workers
 
     torch.set_num_threads(max(1, arguments.threads // chosen.processes))
@@ -191,7 +191,7 @@ def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) ->
     needed, advice = 1 + arguments.length + arguments.memory_tokens, "lower the length of the texts, or choose another model"
     require_positions(model, needed, "A text and its memory take", advice)
     tokenizer = load_tokenizer(arguments.model)
-    texts = read_texts(arguments.texts, tokenizer, arguments.length)
+    texts = read_texts(arguments.texts, tokenizer, arguments.length, vocabulary_rows(model))
     config = config_of(arguments.encoder, arguments.memory_tokens, chosen.positions, arguments.seed, fingerprint(model))
     checkpoint = arguments.out.with_name(f"{arguments.out.name}.checkpoint.safetensors")
     searched = arguments.learning_rate_of
@@ -249,7 +249,7 @@ def run_baselines(arguments: argparse.Namespace) -> None:
     from gta.compressor.scores import score_texts
     from gta.compressor.settings import UNTRAINED
     from gta.files import atomic_path
-    from gta.language.models import fingerprint, load_frozen, load_tokenizer, require_head, require_positions
+    from gta.language.models import fingerprint, load_frozen, load_tokenizer, require_head, require_positions, vocabulary_rows
     from gta.processes import Workers
 
     chosen = settings.from_arguments(ReadingSettings, arguments)
@@ -263,7 +263,7 @@ def run_baselines(arguments: argparse.Namespace) -> None:
     sha256 = fingerprint(model)
     workers.place(model)
     tokenizer = load_tokenizer(arguments.model)
-    texts = read_texts(arguments.texts, tokenizer, arguments.length)["test"]
+    texts = read_texts(arguments.texts, tokenizer, arguments.length, vocabulary_rows(model))["test"]
     for method in UNTRAINED:
         compress = untrained(method, arguments.memory_tokens)
         with workers.autocast():

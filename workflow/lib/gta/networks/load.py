@@ -1,5 +1,6 @@
 """Loading networks whole: whatever a file lacks would be made up, with nothing but a warning."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,10 @@ from gta.networks.folder import own_code
 UNREAD = ("pooler", "contact_head")
 #: Buffers that transformers computes from the configuration where a file does not have them, by the last parts of their names.
 COMPUTED = ("inv_freq", "position_ids")
+#: Buffers of older releases that are computed, too: masks, and tables of rotary positions.
+MASKS = ("masked_bias", "causal_mask", "attn_mask", "cos_cached", "sin_cached", "num_batches_tracked")
+#: A list of blocks and the number of one of them, in the name of a layer.
+IN_LIST = re.compile(r"(.+?)\.\d+\.")
 #: Layers that turn hidden states into words.
 HEADS = ("lm_head", "embed_out", "output_projection")
 
@@ -172,9 +177,9 @@ def refuse_incomplete(
 
 
 def refuse_dropped(where: str, what: str, network: Iterable[str], unexpected: Iterable[str]) -> None:
-    """Refuse a file that has more weights of a layer than the network: leaving out a bias or a scale makes another network.
+    """Refuse a file that has more weights of blocks or layers than the network: leaving them out makes another network.
 
-    Heads and other whole layers that the network does not have may be left out.
+    Heads and other layers behind the blocks may be left out, and so may what is computed from the configuration.
 
     Args:
         where: File or folder, for the message.
@@ -186,14 +191,23 @@ def refuse_dropped(where: str, what: str, network: Iterable[str], unexpected: It
         UserError: naming one of them.
     """
     layers = {name.rpartition(".")[0] for name in network} - {""}
+    lists = {found[1] for layer in layers if (found := IN_LIST.match(f"{layer}."))}
+    # File or network may have a prefix that the other has not, such as that of a class with a head.
+    bare_layers, bare_lists = ({name.partition(".")[2] for name in names} for names in (layers, lists))
+    unexpected = set(unexpected)
     for name in sorted(unexpected):
-        parts = name.split(".")[:-1]
-        # The file may have a prefix that the network has not, such as that of a class with a head.
-        if parts and parts[0] not in HEADS and any(".".join(parts[first:]) in layers for first in range(min(2, len(parts)))):
+        layer, _, last = name.rpartition(".")
+        mask = last == "bias" and f"{layer}.weight" not in unexpected and layer not in layers
+        if name.split(".")[0] in HEADS or last in (*COMPUTED, *MASKS) or mask:
+            continue
+        found = IN_LIST.match(f"{layer}.")
+        block = "" if found is None else found[1]
+        places = [(layer, layers), (layer.partition(".")[2], layers), (layer, bare_layers)]
+        places += [(block, lists), (block.partition(".")[2], lists), (block, bare_lists)]
+        if any(place and place in known for place, known in places):
             raise UserError(
                 f"{where} holds another {what} than its config.json describes: its file has {name!r}, which this one has not, so"
-                " that"
-                " it would be left out: download it again, or choose another."
+                " that it would be left out: download it again, or choose another."
             )
 
 
