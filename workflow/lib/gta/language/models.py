@@ -137,8 +137,7 @@ def _config(folder: Path) -> PretrainedConfig:
     except Exception as error:
         raise UserError(
             f"{KEY}: {folder} describes no language model in its config.json ({first_line(error)}): download it again, or choose"
-            " one"
-            " that transformers knows without code from its folder."
+            " one that transformers knows without code from its folder."
         ) from error
     # Completed, it says what config.json leaves to the defaults of its kind.
     check_config(config.to_dict(), folder, KEY)
@@ -187,6 +186,8 @@ def require_readable(model: PreTrainedModel, folder: Path | str) -> None:
                 **given_cache(base, DynamicCache(pairs)),
             ).last_hidden_state
             part = states[-1][:, half:]
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
     # Whatever a model of an unknown kind stumbles over: no keys and values, no positions, other arguments.
     except Exception as error:
         way = "its words and positions" if both_ways else "the keys and values of a prompt, its words and positions"
@@ -208,12 +209,11 @@ def require_readable(model: PreTrainedModel, folder: Path | str) -> None:
 
 
 def _some_words(model: PreTrainedModel) -> torch.Tensor:
-    """(1, n) int64, up to eight different token ids that have no special meaning for the model, as far as its configuration"
-    " says."""
+    """(1, n) int64, two to eight token ids that have no special meaning for the model, as far as its configuration says."""
     config, rows = model.config, vocabulary_rows(model)
     special = {value for name, value in config.to_dict().items() if name.endswith("token_id") and isinstance(value, int)}
     usual = [number for number in torch.linspace(0.2 * rows, rows - 1, 24).long().unique().tolist() if number not in special]
-    return torch.tensor([(usual or [0, 0])[:8]], device=model.device)
+    return torch.tensor([(usual if len(usual) > 1 else 2 * (usual or [0]))[:8]], device=model.device)
 
 
 def random_weights(folder: Path | str, seed: int) -> PreTrainedModel:
@@ -389,8 +389,7 @@ def require_head(model: PreTrainedModel, folder: Path | str) -> None:
     if not model.can_generate() or model.get_output_embeddings() is None:
         raise UserError(
             f"{KEY}: {folder} has no output layer (lm_head), and compressors are trained and tested by texts that a causal model"
-            " writes"
-            " again: choose a causal model that was saved whole."
+            " writes again: choose a causal model that was saved whole."
         )
 
 

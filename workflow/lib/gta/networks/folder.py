@@ -165,8 +165,7 @@ def check_config(config: Mapping[str, Any], folder: Path, key: str, language: bo
     if is_encoder_decoder(config):
         raise UserError(
             f"{key}: {folder} holds no whole language model but an encoder with a decoder ({kind}), which are not read one"
-            " without"
-            " the other; choose a causal model (of Llama's or GPT's kind) or an encoder (of BERT's kind)."
+            " without the other; choose a causal model (of Llama's or GPT's kind) or an encoder (of BERT's kind)."
         )
     if language and (blocks := blocks_without_keys(config)):
         raise UserError(
@@ -429,8 +428,7 @@ def _refuse_quantised(config: Mapping[str, Any], folder: Path, key: str) -> None
     other = ", or a GGUF file of it" if key == "language.model" else ""
     raise UserError(
         f"{key}: the weights of {folder} are quantised ({method or (files or ['quantization_config'])[0]}), which needs packages"
-        " that"
-        f" are not part of the workflow: choose the model that is not quantised{other}."
+        f" that are not part of the workflow: choose the model that is not quantised{other}."
     )
 
 
@@ -444,8 +442,7 @@ def _refuse_own_code(config: Mapping[str, Any], folder: Path, key: str) -> None:
         raise UserError(own_code(folder, key, f"transformers has no model of the kind {kind!r}"))
     raise UserError(
         f"{key}: the transformers that is installed has no model of the kind {kind!r}, which {folder} is: choose another model,"
-        " or"
-        " a newer transformers."
+        " or a newer transformers."
     )
 
 
@@ -548,8 +545,7 @@ def larger_vocabulary(folder: Path, key: str, words: int, rows: int) -> str:
     """The sentence about a tokenizer that has more words than the model."""
     return (
         f"{key}: the tokenizer of {folder} has {words:,} words, but the model has embeddings of {rows:,}: tokenizer and weights"
-        " are"
-        " of different models; download both again."
+        " are of different models; download both again."
     )
 
 

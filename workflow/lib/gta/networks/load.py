@@ -68,6 +68,8 @@ def load_network(
         raise UserError(
             f"{key}: {place} needs a package that is not installed ({first_line(error)}): choose another model, or install it."
         ) from error
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
     # Whatever files of others may hold: transformers, tokenizers and safetensors raise errors of many kinds, bare ones included.
     except Exception as error:
         raise UserError(

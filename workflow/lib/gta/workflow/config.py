@@ -547,8 +547,7 @@ def _check_positions(run: Run, name: str) -> None:
     if first + prompt > limit:
         raise UserError(
             f"language.max_prompt_tokens: prompts of up to {prompt} tokens are longer than the {limit - first} that the language"
-            " model"
-            " reads; lower it, or choose another model."
+            " model reads; lower it, or choose another model."
         )
     # The tiles of other extractors are their own.
     if features.extractor not in ("motif", "hf", *TRAINED) or model.context != "none":
