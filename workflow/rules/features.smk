@@ -19,7 +19,7 @@ rule features:
         "../../envs/networks.yaml"
         if RUN.sections["features"].extractor in ("enformer", "borzoi")
         else "../../envs/language.yaml"
-    threads: 1 if RUN.sections["features"].extractor in ("motif", "xpresso") else 4
+    threads: 1 if RUN.sections["features"].extractor in ("motif", "kmers", "xpresso") else 4
     resources:
         mem_mb=doubling(6000),
         runtime=doubling(960),

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 from gta.aligner.additive import AdditivePart, LinearEffects
 from gta.aligner.context import Pieces, compress_context
 from gta.aligner.data import Batch, Scaling
+from gta.aligner.kernel import GaussianKernel
 from gta.aligner.lexical import TokenCounts
 from gta.aligner.reading import PromptAttention, embedded_prompts, prompt_memory, read_after, read_with_prompt
 from gta.aligner.readout import MeanReadout
@@ -69,6 +70,9 @@ class AlignerConfig:
         context_near: With one, number of the piece that is not compressed.
         extractor_head: `CnnConfig` of the head of an extractor that was trained on the study; empty: none.
         prompt_tokens: Tokens whose counts in the prompt are read for mean expression; 0: none.
+        aligned_tokens: Whether there are aligned tokens; without them mean expression alone is predicted.
+        tile_features: Whether mean expression is read from the features of each tile by itself, too.
+        landmarks: Training genes with which a gaussian kernel compares others; 0: everything is linear.
         mean_only: Whether it is of a reference study: without genotypes nothing was learnt of differences between individuals,
             and their deviation is 0. In `config.json` only where it is true.
         hidden_width: Width of the language model's hidden states where it is not D, as of ALBERT and ELECTRA; 0: D. In
@@ -104,6 +108,9 @@ class AlignerConfig:
     context_near: int = 0
     extractor_head: dict[str, Any] = field(default_factory=dict)
     prompt_tokens: int = 0
+    aligned_tokens: bool = True
+    tile_features: bool = False
+    landmarks: int = 0
     mean_only: bool = False
     hidden_width: int = 0
 
@@ -180,6 +187,12 @@ class Aligner(nn.Module):
         self.additive = AdditivePart(config.features, states, config.modulation) if config.additive else None
         self.extractor_head = SharedHead(CnnConfig(**config.extractor_head)) if config.extractor_head else None
         self.token_counts = TokenCounts(config.prompt_tokens) if config.prompt_tokens else None
+        kernels = {}
+        if config.landmarks and config.tile_features:
+            kernels["tiles"] = GaussianKernel(config.tiles * config.features, config.landmarks)
+        if config.landmarks and states:
+            kernels["prompt_mean"] = GaussianKernel(states // 2, config.landmarks)
+        self.kernels = nn.ModuleDict(kernels)
         self.project = nn.Linear(config.features, width)
         self.project_difference = nn.Linear(config.features, width, bias=False)
         self.position = nn.Sequential(nn.Linear(3, width), nn.GELU(), nn.Linear(width, width))
@@ -232,7 +245,17 @@ class Aligner(nn.Module):
         if self.config.prompt_tokens:
             prompt["prompt_tokens"] = self.config.prompt_tokens
         head = {"head": 1} if self.config.extractor_head else {}
-        return {**head, **linear, "tokens": self.config.read_width, **prompt}
+        tiles = {"tiles": self.config.tiles * self.config.features} if self.config.tile_features else {}
+        tokens = {"tokens": self.config.read_width} if self.config.aligned_tokens else {}
+        return {**head, **linear, **tiles, **tokens, **prompt, **dict.fromkeys(self.kernels, self.config.landmarks)}
+
+    @property
+    def common_scale(self) -> list[int]:
+        """Numbers of the blocks of the read-out whose columns share one scale.
+
+        Rare tokens would otherwise have the weight of common ones, and the columns of a kernel are at their scale already.
+        """
+        return [number for number, name in enumerate(self.mean_readout.blocks) if name == "prompt_tokens" or name in self.kernels]
 
     @property
     def scaling(self) -> Scaling:
@@ -250,6 +273,8 @@ class Aligner(nn.Module):
 
     def tokens(self, tiles: int) -> int:
         """How many aligned tokens a window of so many tiles has."""
+        if not self.config.aligned_tokens:
+            return 0
         return len(self.config.token_edges) - 1 if self.config.token_edges else tiles
 
     def positions(self, tiles: int, prompt: int) -> int:
@@ -338,7 +363,12 @@ class Aligner(nn.Module):
         prompt_rows: torch.Tensor | None,
         memory: "Compressed | None" = None,
     ) -> torch.Tensor:
-        """Return what was read at the aligned positions, (B, N, D); arguments as of `forward`, `memory` of `_compressed`."""
+        """Return what was read at the aligned positions, (B, N, D); arguments as of `forward`, `memory` of `_compressed`.
+
+        Without aligned tokens N is 0.
+        """
+        if not self.config.aligned_tokens:
+            return batch.features.new_zeros(len(batch.gene), 0, self.config.read_width)
         tokens = self.align(batch)
         if language_model is None or prompts is None or prompt_rows is None:
             return tokens
@@ -459,9 +489,37 @@ class Aligner(nn.Module):
         self, batch: Batch, hidden: torch.Tensor, effects: LinearEffects | None, states: torch.Tensor, counts: torch.Tensor
     ) -> torch.Tensor:
         pooled = (torch.softmax(self.pool_mean(hidden), dim=1) * hidden).sum(dim=1)
-        linear = [] if effects is None else [effects.score[:, None], effects.features]
         head = [] if self.extractor_head is None else [self._extractor_prediction(batch)]
-        return torch.cat([*head, *linear, pooled, states, counts], dim=1)
+        linear = [] if effects is None else [effects.score[:, None], effects.features]
+        tiles = [self._kernel_columns("tiles", batch.features.flatten(1))] if self.config.tile_features else []
+        tokens = [pooled] if self.config.aligned_tokens else []
+        means, last = states.tensor_split(2, dim=1)
+        prompt = [self._kernel_columns("prompt_mean", means), last, counts]
+        return torch.cat([*head, *linear, *tiles, *tokens, *prompt], dim=1)
+
+    def _kernel_columns(self, block: str, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the columns of a block of the read-out, (B, columns), from its inputs (B, N): themselves, or by its kernel."""
+        if block not in self.kernels:
+            return inputs
+        columns: torch.Tensor = self.kernels[block](inputs)
+        return columns
+
+    def kernel_inputs(
+        self,
+        batch: Batch,
+        language_model: PreTrainedModel | None,
+        prompts: PromptCache | None,
+        prompt_rows: torch.Tensor | None,
+    ) -> dict[str, torch.Tensor]:
+        """Return what each kernel compares genes by, (B, N) float32; arguments as of `forward`."""
+        given = {}
+        if "tiles" in self.kernels:
+            given["tiles"] = batch.features.flatten(1)
+        if "prompt_mean" in self.kernels:
+            given["prompt_mean"] = (
+                self.prompt_states(batch, language_model, prompts, prompt_rows).tensor_split(2, dim=1)[0].float()
+            )
+        return given
 
     def _extractor_prediction(self, batch: Batch) -> torch.Tensor:
         """Return the trained extractor's own prediction, (B, 1), standard deviations of mean expression."""
@@ -485,6 +543,8 @@ class Aligner(nn.Module):
         effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
         detached = self.training and not self.config.tokens_learn_means
         mean = self.mean_readout(self._mean_inputs(batch, hidden.detach() if detached else hidden, effects, states, counts))
+        if not self.config.aligned_tokens:
+            return mean, torch.zeros_like(mean)
         change = (torch.softmax(self.pool_deviation(hidden), dim=1) * hidden).sum(dim=1)
         deviation = self.head_deviation(change).squeeze(1)
         return mean, deviation if effects is None else deviation + effects.deviation

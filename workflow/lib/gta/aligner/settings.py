@@ -61,8 +61,9 @@ class AlignerSettings:
     aligned_tokens: int | None = setting(
         None,
         "The most tokens that the language model reads of a window: tiles are pooled, one each next to the TSS and ever more "
-        "away from it. Empty: a token for every tile.",
-        minimum=2,
+        "away from it. Empty: a token for every tile. 0: none, only without genotypes: mean expression is then read from features"
+        " and prompt alone, which spares most of the time (differences between individuals are read at aligned tokens).",
+        minimum=0,
     )
     heads: int = setting(4, "Heads of the attention from features to text prototypes; must divide the model's width.", minimum=1)
     dropout: float = setting(0.1, "Dropout on the projected features during training.", minimum=0, maximum=0.9)
@@ -80,6 +81,22 @@ class AlignerSettings:
         False,
         "true: mean expression is also read from which tokens the prompt has (their tf-idf), past the language model: of"
         " thousands of genes that tells what few tokens of a name or a summary say. false: from the language model alone.",
+    )
+    tile_features: bool = setting(
+        False,
+        "true: mean expression is also read from the features of each tile by itself, and not from their sums over the window"
+        " alone: of thousands of genes that tells where a feature lies.",
+    )
+    kernel: str = setting(
+        "linear",
+        "How mean expression depends on the features of tiles (with `tile_features`) and on the hidden states of the prompt:"
+        " linear; or gaussian, by how alike genes are to training genes, which pays with thousands of genes.",
+        choices=("linear", "gaussian"),
+    )
+    landmarks: int = setting(
+        2048,
+        "Only with `kernel: gaussian`: training genes that others are compared with; more are finer, and cost time and memory.",
+        minimum=8,
     )
     tokens_learn_means: bool = setting(
         False,
@@ -156,6 +173,14 @@ def check(settings: AlignerSettings) -> None:
     Raises:
         UserError: naming the key.
     """
+    if settings.aligned_tokens == 1:
+        raise UserError("aligned_tokens: a window has a token on either side of the TSS: give 0, or 2 and more.")
+    if settings.aligned_tokens == 0 and (settings.tokens_learn_means or settings.context != "none"):
+        raise UserError(
+            "aligned_tokens: 0 leaves no tokens that learn or are compressed: leave tokens_learn_means and context out."
+        )
+    if settings.kernel == "gaussian" and settings.tokens_learn_means:
+        raise UserError("kernel: a gaussian kernel is solved in closed form: choose linear, or leave tokens_learn_means out.")
     if settings.compressor not in ("none", *UNTRAINED) and not ENCODER_NAME.fullmatch(settings.compressor):
         raise UserError(f"compressor: {settings.compressor!r} is neither none, truncate, mean_pool nor an encoder such as aoc.")
     if settings.compressor != "none" and (settings.language_model != "pretrained" or settings.prompt not in ("full", "shuffled")):

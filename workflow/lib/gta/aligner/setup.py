@@ -126,7 +126,7 @@ def set_up(
     words = word_embeddings(language_model)
     if words.shape[1] % settings.heads:
         raise UserError(f"aligner.heads: {settings.heads} does not divide the language model's width {words.shape[1]}.")
-    token_edges = data.token_edges(settings.aligned_tokens)
+    token_edges = data.token_edges(settings.aligned_tokens or None)
     pieces = _pieces(settings, data, token_edges)
     if compressor:
         _check_compressor(settings, compressor.config)
@@ -163,6 +163,9 @@ def set_up(
         context_near=pieces.near if pieces else 0,
         extractor_head={} if settings.random_features else store.head,
         prompt_tokens=len(counted[0]),
+        aligned_tokens=settings.aligned_tokens != 0,
+        tile_features=settings.tile_features,
+        landmarks=min(settings.landmarks, len(train_genes)) if settings.kernel == "gaussian" else 0,
         mean_only=cohort.reference_study,
         hidden_width=0 if prompts.states.shape[3] == words.shape[1] else prompts.states.shape[3],
     )
@@ -225,6 +228,11 @@ def run_fingerprint(
 def _check(settings: AlignerSettings, cohort: Cohort, workers: Workers, tuned: bool) -> None:
     """Refuse what cannot be trained; warn of what is known to fail."""
     check(settings)
+    if settings.aligned_tokens == 0 and not cohort.reference_study:
+        raise UserError(
+            "aligner.aligned_tokens: 0 is for studies without genotypes: differences between individuals are read at aligned"
+            " tokens; give 2 or more, or leave the key out."
+        )
     if cohort.reference_study and settings.tune_compressor and not settings.tokens_learn_means:
         raise UserError(
             "aligner.tune_compressor: without genotypes nothing trains the compressor unless tokens_learn_means is set; set it,"

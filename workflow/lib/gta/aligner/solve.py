@@ -11,6 +11,8 @@ import pandas as pd
 import torch
 
 from gta.aligner.additive import DECAYS, THRESHOLDS, proximity, rectified
+from gta.aligner.data import Batch
+from gta.aligner.kernel import GaussianKernel
 from gta.aligner.settings import chosen_by_genes
 from gta.aligner.setup import MAX_COLUMNS, Setup
 from gta.cohort.folds import contiguous_folds
@@ -24,8 +26,6 @@ from gta.regression import (
     standardisation,
 )
 
-#: Blocks of the read-out whose columns share one scale: rare tokens would otherwise have the weight of common ones.
-COMMON_SCALE = ("prompt_tokens",)
 #: Genes whose reference haplotypes are read at once.
 GENES = 32
 #: Training individuals of each gene that the linear branch starts from, at the most, evenly spaced.
@@ -252,11 +252,11 @@ def solve_mean_readout(setup: Setup, strengths: Sequence[float] | None = None, o
     """
     aligner, cohort = setup.aligner, setup.cohort
     genes = cohort.gene_numbers("train")
+    fit_kernels(setup, genes)
     inputs = mean_inputs(setup, genes)
     folds = contiguous_folds(cohort.genes, genes)
     sizes = list(aligner.mean_readout.blocks.values())
-    together = [number for number, name in enumerate(aligner.mean_readout.blocks) if name in COMMON_SCALE]
-    solution = block_ridge(inputs, sizes, setup.gene_mean[genes], folds, strengths, out_of_fold, together)
+    solution = block_ridge(inputs, sizes, setup.gene_mean[genes], folds, strengths, out_of_fold, aligner.common_scale)
     aligner.mean_readout.take(solution)
     return solution
 
@@ -294,17 +294,40 @@ def held_out_means(setup: Setup, strengths: Sequence[float] | None = None) -> tu
 
 
 @torch.no_grad()
+def fit_kernels(setup: Setup, genes: np.ndarray) -> None:
+    """Give the kernels of the read-out their landmarks, from the reference haplotypes and the prompts of training genes."""
+    aligner, reader = setup.aligner, setup.reader
+    for name, kernel in aligner.kernels.items():
+        assert isinstance(kernel, GaussianKernel)
+
+        def inputs(batch: Batch, name: str = name) -> torch.Tensor:
+            return aligner.kernel_inputs(batch, reader.language_model, reader.prompts, reader.rows)[name]
+
+        kernel.take(_of_genes(setup, genes, kernel.landmarks.shape[1], inputs))
+
+
+@torch.no_grad()
 def mean_inputs(setup: Setup, genes: np.ndarray) -> np.ndarray:
     """Return what the read-out of mean expression reads of the reference haplotypes of genes, (genes, columns) float32."""
-    aligner, workers, reader = setup.aligner, setup.workers, setup.reader
+    aligner, reader = setup.aligner, setup.reader
+
+    def inputs(batch: Batch) -> torch.Tensor:
+        return aligner.mean_inputs(batch, reader.language_model, reader.prompts, reader.rows)
+
+    return _of_genes(setup, genes, sum(aligner.mean_readout.blocks.values()), inputs)
+
+
+def _of_genes(setup: Setup, genes: np.ndarray, columns: int, compute: Callable[[Batch], torch.Tensor]) -> np.ndarray:
+    """Compute something of the reference haplotypes of genes, the processes sharing them; (genes, columns) float32."""
+    aligner, workers = setup.aligner, setup.workers
     training = aligner.training
     aligner.eval()
-    inputs = torch.zeros(len(genes), sum(aligner.mean_readout.blocks.values()))
+    made = torch.zeros(len(genes), columns)
     own = np.arange(len(genes))[workers.number :: workers.count]
     for at in range(0, len(own), GENES):
         some = own[at : at + GENES]
         batch = setup.data.batch([(int(gene), np.zeros(1, dtype=int)) for gene in genes[some]]).to(workers.device)
         with workers.autocast():
-            inputs[some] = aligner.mean_inputs(batch, reader.language_model, reader.prompts, reader.rows).cpu()
+            made[some] = compute(batch).float().cpu()
     aligner.train(training)
-    return workers.sum(inputs).cpu().numpy()
+    return workers.sum(made).cpu().numpy()

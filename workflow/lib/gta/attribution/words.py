@@ -85,9 +85,10 @@ def table_of_words(
 
     Returns:
         `gene seed start end rank prototype attention tokens`: by seed, because each training chooses words of its own.
-        Attention is a share; without any preference it would be 1 / K. No rows if the aligner has no prototypes.
+        Attention is a share; without any preference it would be 1 / K. No rows if the aligner has no prototypes, or no tokens.
     """
-    if trained[0].aligner.config.alignment == "none":
+    config = trained[0].aligner.config
+    if config.alignment == "none" or not config.aligned_tokens:
         return pd.DataFrame(columns=WORDS)
     parts = []
     for seed, (one, words) in enumerate(zip(trained, tokens, strict=True), start=1):

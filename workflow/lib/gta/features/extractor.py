@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from gta.errors import UserError
-from gta.features.settings import EXTRACTORS, FeatureSettings
+from gta.features.settings import EXTRACTORS, WITHOUT_WEIGHTS, FeatureSettings
 
 #: (id, name, pool) of a feature column.
 FeatureName = tuple[str, str, str]
@@ -155,7 +155,7 @@ def make_extractor(settings: FeatureSettings, window_length: int, device: torch.
         ) from error
     if settings.batch is not None:
         extractor.batch = settings.batch
-    if settings.extractor != "motif":
+    if settings.extractor not in WITHOUT_WEIGHTS:
         accelerate(extractor, settings, device)
     return extractor
 

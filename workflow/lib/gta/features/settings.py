@@ -18,6 +18,7 @@ EXTRACTORS = {
     "borzoi": "gta.features.borzoi:make",
     "hf": "gta.features.hf:make",
     "cnn": "gta.features.cnn:make",
+    "kmers": "gta.features.kmers:make",
 }
 
 #: Extractors that predict expression themselves.
@@ -25,6 +26,9 @@ WITH_TRACKS = ("xpresso", "enformer", "borzoi", "cnn")
 
 #: Extractors that are trained on the study if no weights are given.
 TRAINED = ("cnn",)
+
+#: Extractors that have no weights.
+WITHOUT_WEIGHTS = ("motif", "kmers")
 
 #: Extractors so large that a cohort wants a GPU.
 ON_GPU = ("enformer", "borzoi", "hf")
@@ -38,13 +42,14 @@ class FeatureSettings:
         "motif",
         "The sequence model: motif (JASPAR matrices on both strands, for the CPU), xpresso, enformer or borzoi (published"
         " networks that read the whole window), hf (an encoder of DNA that Hugging Face transformers knows, which reads tile by"
-        " tile), or cnn (a network that is trained on the mean expression of the training genes; see the section `cnn`).",
+        " tile), kmers (counts of all k-mers in each tile: with thousands of genes a strong and quick start), or cnn (a network"
+        " that is trained on the mean expression of the training genes; see the section `cnn`).",
         choices=tuple(EXTRACTORS),
     )
     weights: str | None = setting(
         None,
         "Weights of the network: a file or folder, or with `revision` the id of a repository on the Hugging Face hub. Needed by"
-        " every extractor but motif and cnn, which is trained if none are given.",
+        " every extractor but motif, kmers, and cnn, which is trained if none are given.",
     )
     revision: str | None = setting(None, "Commit of the repository on the hub; empty: `weights` is a path.")
     tile_length: int = setting(
@@ -88,6 +93,7 @@ class FeatureSettings:
         "motif: which transcription factors are scanned: lymphoblastoid (factors bound in GM12878), all (slow), or the path of a"
         " text file with one factor name or matrix id per line.",
     )
+    kmer_length: int = setting(5, "kmers: bases of a k-mer; there are 4^k features.", minimum=1, maximum=6)
     min_information: float = setting(
         0.0,
         "motif: leave out matrices with less information than so many bits, which match everywhere.",

@@ -22,7 +22,7 @@ from gta.download.manifest import ANNOTATION_COLUMNS as DOWNLOADED_COLUMNS
 from gta.download.manifest import Study, read_study
 from gta.errors import UserError
 from gta.features.factors import read_factors
-from gta.features.settings import TRAINED
+from gta.features.settings import TRAINED, WITHOUT_WEIGHTS
 from gta.files import require_file
 from gta.inputs.names import match_contigs, match_genes, nearest
 from gta.language.hub import check_pinned
@@ -272,9 +272,11 @@ def _resolve_corpus(compressor: Any, base: Path) -> Any:
 
 def _resolve_weights(features: Any, base: Path) -> Any:
     """The settings of the features with the path of the weights; an id on the hub, which has a revision, stays as it is."""
-    if features.extractor == "motif":
+    if features.extractor in WITHOUT_WEIGHTS:
         if features.weights is not None:
-            raise UserError("features.weights: motif has no weights; name another extractor, or leave the key out.")
+            raise UserError(
+                f"features.weights: {features.extractor} has no weights; name another extractor, or leave the key out."
+            )
         return features
     if features.weights is None and features.extractor in TRAINED:
         return features
@@ -352,6 +354,11 @@ def _check_consistency(run: Run) -> None:
         raise UserError(
             f"features.tile_length: tiles of {tile} bp do not fill windows of {window} bp (cohort.window_length); "
             "choose a length that divides the other."
+        )
+    if run.sections["features"].extractor == "kmers" and window % (2 * tile):
+        raise UserError(
+            f"features.tile_length: tiles of {tile} bp do not fill the halves of windows of {window} bp (cohort.window_length); "
+            "choose a length that divides the half."
         )
     if run.trains_extractor:
         check_cnn(run.sections["cnn"], tile)
@@ -550,10 +557,10 @@ def _check_positions(run: Run, name: str) -> None:
             " model reads; lower it, or choose another model."
         )
     # The tiles of other extractors are their own.
-    if features.extractor not in ("motif", "hf", *TRAINED) or model.context != "none":
+    if features.extractor not in ("motif", "hf", "kmers", *TRAINED) or model.context != "none":
         return
     tiles = run.sections["cohort"].window_length // features.tile_length
-    tokens = min(tiles, model.aligned_tokens or tiles)
+    tokens = tiles if model.aligned_tokens is None else min(tiles, model.aligned_tokens)
     if first + prompt + tokens > limit:
         raise UserError(
             f"language.max_prompt_tokens: prompts of up to {prompt} tokens and {tokens} aligned tokens of a window"
