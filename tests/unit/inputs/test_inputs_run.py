@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ import pysam.bcftools
 import pytest
 
 from gta.errors import UserError
+from gta.inputs.genotypes import COMPLEMENT
+from gta.inputs.index import is_index_of
 from gta.inputs.run import InputFiles, prepare_inputs
 from gta.inputs.tables import read_annotation, read_contigs, read_expression, read_genes, read_names, read_people
 
@@ -221,10 +222,60 @@ def test_cut_short_genotypes(files, tmp_path):
         prepare_inputs(files.paths, tmp_path / "inputs")
 
 
-def test_an_index_of_another_file_is_refused_or_reported(files, tmp_path):
-    shutil.copy(files.paths.genes, files.folder / "people.vcf.gz.tbi")
-    with pytest.raises(UserError, match="index"):
-        prepare_inputs(files.paths, tmp_path / "inputs")
+@pytest.mark.parametrize("suffix", [".tbi", ".csi"])
+@pytest.mark.parametrize("state", ["shorter", "longer", "another file", "truncated", "empty", "no index"])
+def test_an_index_that_is_not_of_the_file_is_not_used(files, tmp_path, state, suffix, capsys):
+    records = [("1", position) for position in range(100, 2900, 40)] + [("2", 50), ("2", 2000)]
+    source = files.bgzip("people.vcf.gz", files.vcf(records))
+    other = {"shorter": records[:30], "longer": [*records, ("2", 2500)], "another file": [("2", at) for _, at in records[:-2]]}
+    made = files.bgzip("other.vcf.gz", files.vcf(other.get(state, records)))
+    made = Path(pysam.tabix_index(str(made), preset="vcf", force=True, csi=suffix == ".csi") + suffix)
+    content = {"truncated": made.read_bytes()[:-30], "empty": b"", "no index": files.paths.genes.read_bytes()}
+    index = Path(f"{source}{suffix}")
+    index.write_bytes(content.get(state, made.read_bytes()))
+    assert not is_index_of(index, source)
+    prepare_inputs(files.paths, tmp_path / "inputs")
+    assert f"the index {index} is of another state of the file, or damaged: a new one is made" in capsys.readouterr().err
+    with pysam.TabixFile(str(tmp_path / "inputs" / "genotypes.vcf.gz")) as tabix:
+        assert [sum(1 for _ in tabix.fetch(contig)) for contig in ("1", "2")] == [len(records) - 2, 2]
+
+
+def test_indexes_of_large_files_end_with_them(files, tmp_path):
+    """Many blocks, in files of any size of the last one, read by either kind of index, VCF and BCF."""
+    for number in (1, 500, 3000, 9001):
+        lines = "".join(f"1\t{at + 1}\t.\tA\tC\t.\t.\tN={at * 7919 % 1000003}\tGT\t0|1\t1|1\t0|0\n" for at in range(number))
+        declared = '##contig=<ID=1>\n##INFO=<ID=N,Number=1,Type=Integer,Description="n">\n##FORMAT'
+        header = files.vcf([]).replace("##FORMAT", declared)
+        source, bcf = files.bgzip("many.vcf.gz", header + lines), files.folder / "many.bcf"
+        for csi in (False, True):
+            made = Path(pysam.tabix_index(str(source), preset="vcf", force=True, csi=csi) + (".csi" if csi else ".tbi"))
+            assert is_index_of(made, source)
+        pysam.bcftools.view("-Ob", "-o", str(bcf), str(source), catch_stdout=False)
+        pysam.tabix_index(str(bcf), preset="bcf", force=True, csi=True)
+        assert is_index_of(Path(f"{bcf}.csi"), bcf)
+        # Written by bcftools and read on the way: other offsets, the same file.
+        pysam.bcftools.index("-f", "-t", str(source), catch_stdout=False)
+        assert is_index_of(Path(f"{source}.tbi"), source)
+        assert not is_index_of(Path(f"{source}.tbi"), bcf)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ref, alt: (alt, ref), r"in 2 of these 2 the reference has an ALT allele: REF and ALT are exchanged, as PLINK"),
+        (lambda ref, alt: (ref.translate(COMPLEMENT), alt.translate(COMPLEMENT)), "fit on the other strand"),
+    ],
+)
+def test_why_alleles_do_not_fit_the_reference_is_said(files, tmp_path, change, message):
+    records = [("1", 100), ("1", 1600), ("1", 1700), ("2", 50), ("2", 2000)]
+    lines = files.vcf(records).splitlines()
+    for number in (-1, -3, -5):
+        fields = lines[number].split("\t")
+        fields[3], fields[4] = change(fields[3], "G" if fields[3] in "AT" else "A")
+        lines[number] = "\t".join(fields)
+    source = files.bgzip("odd.vcf.gz", "\n".join(lines) + "\n")
+    with pytest.raises(UserError, match=message):
+        prepare_inputs(files.change(genotypes=source), tmp_path / "inputs")
 
 
 def test_the_folder_of_the_inputs_is_not_written_into(files):

@@ -25,8 +25,13 @@ def add_windows(genes: pd.DataFrame, window_length: int) -> pd.DataFrame:
     return genes.assign(window_start=start, window_end=start + window_length)
 
 
+#: Letters that say nothing: N, and whatever is no code of DNA (U, X, gaps). Ambiguity codes of two or three bases say something.
+_UNKNOWN = np.ones(256, dtype=bool)
+_UNKNOWN[list(b"ACGTRYSWKMBDHVacgtryswkmbdhv")] = False
+
+
 def unknown_runs(fasta: pysam.FastaFile, contig: str) -> npt.NDArray[np.int64]:
-    """Runs of N in a contig.
+    """Runs of bases in a contig that are unknown: N, or no code of DNA.
 
     Returns:
         (runs, 2) start and end, 0-based half-open, ascending.
@@ -41,7 +46,7 @@ def _edges(fasta: pysam.FastaFile, contig: str) -> Iterator[npt.NDArray[np.int64
     inside = False
     for start in range(0, length, CHUNK):
         bases = np.frombuffer(fasta.fetch(contig, start, min(start + CHUNK, length)).encode(), dtype=np.uint8)
-        unknown = (bases | 32) == ord("n")
+        unknown = _UNKNOWN[bases]
         changes = np.flatnonzero(np.diff(unknown, prepend=inside)) + start
         inside = bool(unknown[-1])
         yield changes
@@ -81,7 +86,7 @@ def window_gaps(genes: pd.DataFrame, reference: Path) -> pd.DataFrame:
         reference: Indexed FASTA.
 
     Returns:
-        `padding` (bases past either end of the contig) and `unknown` (N within it), in bp; the index of `genes`.
+        `padding` (bases past either end of the contig) and `unknown` (N, or no code of DNA, within it), in bp; index of `genes`.
 
     Raises:
         UserError: if the reference cannot be opened.

@@ -1,5 +1,6 @@
 """The genotypes: linked or compressed, indexed, and compared with the reference."""
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pysam
 from gta.errors import UserError
 from gta.inputs.compression import bgzip_copy, compression_of, first_bytes, open_text, require_last_line_whole
 from gta.inputs.htslib import captured_messages
+from gta.inputs.index import is_index_of
 from gta.inputs.names import require_clean_names
 
 WHAT = "genotype file"
@@ -16,32 +18,44 @@ WHAT = "genotype file"
 RECORDS_COMPARED = 50
 #: A larger share of REF alleles that are not in the reference means another genome build, not a few odd records.
 TOLERATED_MISMATCHES = 0.1
+#: Share of them that one reason must explain to be named: of another genome build a third does by chance.
+MOST = 0.9
+COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
 
-def link_index(source: Path, link: Path, suffix: str) -> bool:
-    """Link the index file that stands beside `source`, if it is there and not older than it.
+def link_index(source: Path, link: Path, suffix: str, log: Callable[[str], None]) -> bool:
+    """Link the index file that stands beside `source`, if it is there, not older than it, and of the file as it is.
 
     Args:
         source: The user's file.
         link: Where it is linked.
         suffix: What the index adds to the file's name: ".tbi".
+        log: Takes a line of progress.
 
     Returns:
         Whether it was linked.
     """
     index = Path(f"{source}{suffix}")
-    if not index.is_file() or index.stat().st_size == 0 or index.stat().st_mtime < source.stat().st_mtime:
+    if not index.is_file() or index.stat().st_mtime < source.stat().st_mtime:
+        return False
+    if not is_index_of(index, source):
+        log(f"genotypes: the index {index} is of another state of the file, or damaged: a new one is made")
         return False
     Path(f"{link}{suffix}").symlink_to(index.absolute())
     return True
 
 
-def place_genotypes(source: Path, folder: Path) -> str:
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def place_genotypes(source: Path, folder: Path, log: Callable[[str], None] = _say) -> str:
     """Put the genotypes and their index into a folder: a link, or a bgzip copy of a plain or gzip VCF.
 
     Args:
         source: VCF (bgzip, gzip or plain) or BCF.
         folder: Where link and index go.
+        log: Takes a line of progress.
 
     Returns:
         The name in the folder: `genotypes.vcf.gz` or `genotypes.bcf`.
@@ -67,7 +81,7 @@ def place_genotypes(source: Path, folder: Path) -> str:
     else:
         bgzip_copy(source, target, WHAT)
     suffixes = (".csi",) if is_bcf else (".tbi", ".csi")
-    if kind != "bgzip" or not any(link_index(source, target, suffix) for suffix in suffixes):
+    if kind != "bgzip" or not any(link_index(source, target, suffix, log) for suffix in suffixes):
         _build_index(source, target, is_bcf)
     return name
 
@@ -197,7 +211,7 @@ def compare_with_reference(
     Raises:
         UserError: for a broken record, or if more than `TOLERATED_MISMATCHES` of them differ.
     """
-    compared, odd = 0, []
+    compared, exchanged, flipped, odd = 0, 0, 0, []
     with captured_messages(), pysam.VariantFile(str(path)) as records, pysam.FastaFile(str(reference)) as fasta:
         for theirs, ours in contigs.items():
             middle = fasta.get_reference_length(ours) // 2
@@ -210,6 +224,11 @@ def compare_with_reference(
                 expected = fasta.fetch(ours, record.start, record.start + len(allele)).upper()
                 compared += 1
                 if allele != expected:
+                    alleles = [alternative.upper() for alternative in record.alts or ()]
+                    exchanged += any(
+                        each == fasta.fetch(ours, record.start, record.start + len(each)).upper() for each in alleles
+                    )
+                    flipped += allele.translate(COMPLEMENT) == expected
                     odd.append(
                         f"{theirs}:{record.pos} has REF {allele[:20]!r}, the reference {expected[:20]!r}"
                         if expected
@@ -218,11 +237,32 @@ def compare_with_reference(
     if len(odd) > TOLERATED_MISMATCHES * compared:
         raise UserError(
             f"The {WHAT} {source} does not fit the reference: {len(odd)} of {compared} REF alleles differ (e.g. {odd[0]});"
-            " give the reference of the genome build that the genotypes were called on."
+            f" {_reason(len(odd), exchanged, flipped)}"
         )
     log(f"genotypes: {compared - len(odd)} of {compared} REF alleles looked at agree with the reference")
     if odd:
         log(f"genotypes: warning: {odd[0]}")
+
+
+def _reason(odd: int, exchanged: int, flipped: int) -> str:
+    """Say why REF alleles may differ from the reference, and what to do.
+
+    Args:
+        odd: Records whose REF allele differs.
+        exchanged: Those of them with an ALT allele that the reference has.
+        flipped: Those of them whose REF allele is that of the other strand.
+    """
+    if exchanged >= MOST * odd:
+        return (
+            f"in {exchanged} of these {odd} the reference has an ALT allele: REF and ALT are exchanged, as PLINK writes them (the"
+            " commoner allele as REF). Put them right with `plink2 --ref-from-fa force` or `bcftools norm --check-ref s`."
+        )
+    if flipped >= MOST * odd:
+        return (
+            f"{flipped} of these {odd} fit on the other strand: the alleles are those of an array's strand. Put them right with"
+            " `bcftools +fixref`."
+        )
+    return "give the reference of the genome build that the genotypes were called on."
 
 
 def _take(records: pysam.VariantFile, contig: str, start: int) -> list[pysam.VariantRecord]:

@@ -78,7 +78,7 @@ def prepare_inputs(files: InputFiles, out: Path) -> None:
         if files.genotypes is None:
             log("genotypes: none; individuals are the columns of the expression matrix, genes have the reference haplotype only")
         else:
-            genotypes = place_genotypes(files.genotypes, folder)
+            genotypes = place_genotypes(files.genotypes, folder, log)
             people, genotype_contigs = _check_genotypes(folder / genotypes, files.genotypes, folder / reference, lengths)
 
         expression = read_expression(files.expression)
