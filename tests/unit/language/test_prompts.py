@@ -147,7 +147,7 @@ def test_random_weights_have_the_architecture_and_nothing_of_the_pretrained_ones
 
 
 def test_too_few_texts_and_odd_widths_are_refused() -> None:
-    with pytest.raises(UserError, match="at least 16 annotated genes, not 3"):
+    with pytest.raises(UserError, match="at least 16 genes with a description, not 3"):
         pretrain(TEXTS[:3], LanguageSettings(), 1)
     with pytest.raises(UserError, match=r"heads: 4 heads do not share hidden_size .18. in equal, even parts"):
         pretrain(TEXTS, LanguageSettings(hidden_size=18, heads=4), 1)

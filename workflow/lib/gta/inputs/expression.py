@@ -1,6 +1,5 @@
 """The expression matrix."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pandas as pd
 from gta.errors import UserError
 from gta.inputs.compression import open_text, require_last_line_whole
 from gta.inputs.names import leading_columns, require_clean_names
+from gta.inputs.text_tables import cells_of, clean, number_of
 
 WHAT = "expression matrix"
 N_LEADING = 6
@@ -55,27 +55,30 @@ def read_expression(path: Path) -> Expression:
     with open_text(path, WHAT) as handle:
         line = handle.readline()
         header_number = 1
-        while line.startswith("##"):
+        while line.startswith("##") or (line and not line.strip()):
             line, header_number = handle.readline(), header_number + 1
         leading_number, people = _people(line, path)
+        width = leading_number + len(people)
         for number, line in enumerate(handle, start=header_number + 1):
-            fields = line.rstrip("\r\n").split("\t")
-            if fields == [""]:
+            fields = cells_of(line)
+            if not line.strip():
                 continue
             where = f"The {WHAT} {path}, line {number},"
-            if len(fields) != leading_number + len(people):
+            if (len(fields) != width and any(cell.strip() for cell in fields[width:])) or len(fields) < width:
                 raise UserError(
-                    f"{where} has {len(fields)} columns where the header has {leading_number + len(people)}: the file is cut"
-                    " short or not separated by tabs."
+                    f"{where} has {len(fields)} columns where the header has {width}: the file is cut short or not separated by"
+                    " tabs."
                 )
+            fields = fields[:width]
             if not (fields[1].isdecimal() and fields[2].isdecimal()) or int(fields[1]) > int(fields[2]):
                 raise UserError(
                     f"{where} has start {fields[1]!r} and end {fields[2]!r}: whole numbers with start <= end are needed."
                 )
             if not fields[3].strip():
                 raise UserError(f"{where} has no gene in its fourth column: name it or remove the line.")
-            leading.append((fields[3], fields[0], int(fields[1]), int(fields[2])))
-            rows.append(_values(fields[3], fields[leading_number:], people, where))
+            gene = clean(fields[3])
+            leading.append((gene, clean(fields[0]), int(fields[1]), int(fields[2])))
+            rows.append(_values(gene, fields[leading_number:], people, where))
     if not rows:
         raise UserError(f"The {WHAT} {path} has a header but no genes: check how it was made.")
     genes = pd.DataFrame(leading, columns=["gene", "contig", "start", "end"])
@@ -86,8 +89,8 @@ def read_expression(path: Path) -> Expression:
 
 
 def _people(header: str, path: Path) -> tuple[int, list[str]]:
-    """The number of columns before the people, and the people that the header names."""
-    fields = header.rstrip("\r\n").split("\t")
+    """The number of columns before the people, and the people that the header names; tabs at its end are ignored."""
+    fields = cells_of(header.rstrip("\r\n\t"))
     number = leading_columns(fields)
     if not number:
         raise UserError(
@@ -104,28 +107,19 @@ def _people(header: str, path: Path) -> tuple[int, list[str]]:
     return number, people
 
 
-def _number(text: str) -> float:
-    """A number as other programs read it, too: Python alone takes 1_7 for 17."""
-    if "_" in text:
-        raise ValueError(text)
-    return float(text)
-
-
 def _values(gene: str, cells: list[str], people: list[str], where: str) -> npt.NDArray[np.float64]:
     """The values of one gene, checked."""
     try:
-        values = np.array([_number(text) for text in cells])
-        if np.isfinite(values).all() and (values >= 0).all():
+        values = np.array(list(map(float, cells)))
+        if np.isfinite(values).all() and (values >= 0).all() and "_" not in "".join(cells):
             return values
     except ValueError:
         pass
     for person, text in zip(people, cells, strict=True):
         try:
-            value = _number(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise UserError(f"{where} gene {gene!r}, person {person!r}: {text!r} is not a number; give every value.")
+            value = number_of(text)
+        except ValueError as error:
+            raise UserError(f"{where} gene {gene!r}, person {person!r}: {text!r} is {error}.") from None
         if value < 0:
             raise UserError(
                 f"{where} gene {gene!r}, person {person!r}: {text} is negative; give TPM or RPKM before any logarithm or"

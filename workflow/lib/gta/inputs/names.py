@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gta.errors import UserError
+from gta.inputs.text_tables import plain_name
 
 #: Names of the fourth column of a matrix that has individuals from the fifth on.
-_GENE_COLUMNS = {"gene", "gene_id", "phenotype_id", "pid", "id"}
+_GENE_COLUMNS = {"gene", "gene_id", "geneid", "gene_name", "phenotype", "phenotype_id", "pid", "id", "targetid"}
 #: Names of the fifth and sixth column of the other form: a header that has only one of them is incomplete.
 _NOT_INDIVIDUALS = {"length", "gid", "strand"}
 
@@ -105,8 +106,8 @@ def leading_columns(header: Sequence[str]) -> int:
         >>> leading_columns(["#chr", "start", "end", "gene", "GM12878"])
         4
     """
-    names = [name.lower() for name in header[:6]]
-    if names[1:3] != ["start", "end"]:
+    names = [plain_name(name) for name in header[:6]]
+    if names[1:3] not in (["start", "end"], ["chromstart", "chromend"], ["chrom_start", "chrom_end"]):
         return 0
     if names[5:] == ["strand"]:
         return 6
