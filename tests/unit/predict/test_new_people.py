@@ -114,7 +114,7 @@ def test_the_stages_read_what_is_prepared(study: Path) -> None:
     [
         ("ENSG01\nNOPE\n", [], r"genes.txt, line 2: 'NOPE' is no gene of the study's annotation, or the names there are"),
         ("CCC\n", [], r"line 1: 'CCC' .* the symbol of several genes: give the id"),
-        ("\n", [], "is empty: write one gene per line"),
+        ("\n", [], "is empty: write one name per line"),
         ("AAA\n", ["chr2"], r"predict\.contigs: no gene that is wanted lies on chr2"),
     ],
 )

@@ -9,10 +9,10 @@ import pandas as pd
 
 from gta.errors import UserError
 from gta.inputs.compression import open_text, require_last_line_whole
-from gta.inputs.names import leading_columns, require_clean_names
+from gta.inputs.names import EXPRESSION as WHAT
+from gta.inputs.names import header_of_expression
 from gta.inputs.text_tables import cells_of, clean, number_of
 
-WHAT = "expression matrix"
 N_LEADING = 6
 
 
@@ -57,7 +57,7 @@ def read_expression(path: Path) -> Expression:
         header_number = 1
         while line.startswith("##") or (line and not line.strip()):
             line, header_number = handle.readline(), header_number + 1
-        leading_number, people = _people(line, path)
+        leading_number, people = header_of_expression(line, f"The {WHAT} {path}")
         width = leading_number + len(people)
         for number, line in enumerate(handle, start=header_number + 1):
             fields = cells_of(line)
@@ -86,25 +86,6 @@ def read_expression(path: Path) -> Expression:
     if len(repeated):
         raise UserError(f"The {WHAT} {path} has the gene {repeated.iloc[0]!r} more than once: keep or sum up its rows.")
     return Expression(genes, people, np.stack(rows))
-
-
-def _people(header: str, path: Path) -> tuple[int, list[str]]:
-    """The number of columns before the people, and the people that the header names; tabs at its end are ignored."""
-    fields = cells_of(header.rstrip("\r\n\t"))
-    number = leading_columns(fields)
-    if not number:
-        raise UserError(
-            f"The {WHAT} {path} does not begin with the header `#chr start end gene length strand person ...`, separated by"
-            f" tabs (it begins {header[:60].rstrip()!r}): write it, with all six columns before the people, or with the first"
-            " four of them alone."
-        )
-    people = fields[number:]
-    if not people:
-        raise UserError(f"The {WHAT} {path} has no people: six columns, then one column per person, are needed.")
-    require_clean_names(people, f"The {WHAT} {path}")
-    if "gene" in people:
-        raise UserError(f"The {WHAT} {path} has a person called 'gene', as the workflow calls the genes: rename that person.")
-    return number, people
 
 
 def _values(gene: str, cells: list[str], people: list[str], where: str) -> npt.NDArray[np.float64]:

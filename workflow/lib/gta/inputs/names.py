@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gta.errors import UserError
-from gta.inputs.text_tables import plain_name
+from gta.inputs.text_tables import cells_of, plain_name
+
+EXPRESSION = "expression matrix"
 
 #: Names of the fourth column of a matrix that has individuals from the fifth on.
 _GENE_COLUMNS = {"gene", "gene_id", "geneid", "gene_name", "phenotype", "phenotype_id", "pid", "id", "targetid"}
@@ -112,6 +114,32 @@ def leading_columns(header: Sequence[str]) -> int:
     if names[5:] == ["strand"]:
         return 6
     return 4 if names[3:4] and names[3] in _GENE_COLUMNS and not _NOT_INDIVIDUALS & set(names[4:]) else 0
+
+
+def header_of_expression(header: str, where: str) -> tuple[int, list[str]]:
+    """Columns before the people (their number), and the people, in the header of an expression matrix; tabs at its end do not count.
+
+    Args:
+        header: The line.
+        where: The beginning of the error's text: "The expression matrix x".
+
+    Raises:
+        UserError: if it is no such header, or the people have no clean names.
+    """
+    fields = cells_of(header.rstrip("\r\n\t"))
+    number = leading_columns(fields)
+    if not number:
+        raise UserError(
+            f"{where} does not begin with the header `#chr start end gene length strand person ...`, separated by tabs (it begins"
+            f" {header[:60].rstrip()!r}): write it, with all six columns before the people, or with the first four of them alone."
+        )
+    people = fields[number:]
+    if not people:
+        raise UserError(f"{where} has no people: six columns, then one column per person, are needed.")
+    require_clean_names(people, where)
+    if "gene" in people:
+        raise UserError(f"{where} has a person called 'gene', as the workflow calls the genes: rename that person.")
+    return number, people
 
 
 def require_clean_names(people: Sequence[str], where: str) -> None:

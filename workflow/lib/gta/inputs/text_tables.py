@@ -25,7 +25,7 @@ MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", ".", "-", "
 _MONTH = r"(?:jan|feb|m[aä]r|mrz|apr|ma[iy]|jun|jul|aug|sept?|o[ck]t|nov|de[cz])"
 #: What a spreadsheet makes of the symbols MARCH1, SEPT2 and DEC1, and of ids such as 2310009E13.
 _MANGLED = re.compile(
-    rf"\d{{1,2}}[-. /]{{1,2}}{_MONTH}\.?(?:-\d{{2,4}})?|{_MONTH}-\d{{1,4}}|\d{{4}}-\d\d-\d\d(?: 00:00:00)?"
+    rf"\d{{1,2}}[-. /]{{1,2}}{_MONTH}\.?(?:-\d{{2,4}})?|{_MONTH}-\d{{2,4}}|\d{{4}}-\d\d-\d\d(?: 00:00:00)?"
     r"|\d{1,2}/\d{1,2}/\d{2,4}|\d(?:[.,]\d+)?E\+\d{2,3}",
     re.IGNORECASE,
 )
