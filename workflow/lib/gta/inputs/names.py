@@ -117,7 +117,7 @@ def leading_columns(header: Sequence[str]) -> int:
 
 
 def header_of_expression(header: str, where: str) -> tuple[int, list[str]]:
-    """Columns before the people (their number), and the people, in the header of an expression matrix; tabs at its end do not count.
+    """The number of columns before the people, and the people, of the header of an expression matrix; tabs at its end are none.
 
     Args:
         header: The line.

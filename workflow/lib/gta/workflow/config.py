@@ -524,8 +524,8 @@ def _check_headers(run: Run) -> None:
         phase = names.phase_of_first_records(data.genotypes, shared)
         if 2 * phase.n_unphased > phase.n_heterozygous:
             raise UserError(
-                f"data.genotypes: {phase.n_unphased} of the first {phase.n_heterozygous} heterozygous calls of {data.genotypes} are"
-                f" not phased (such as {phase.example}); phase the genotypes, or set haplotypes.unphased to as_listed or iupac."
+                f"data.genotypes: {phase.n_unphased} of the first {phase.n_heterozygous} heterozygous calls of {data.genotypes}"
+                f" are unphased (such as {phase.example}); phase them, or set haplotypes.unphased to as_listed or iupac."
             )
 
 
