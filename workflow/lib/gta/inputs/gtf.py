@@ -14,7 +14,7 @@ WHAT = "gene annotation"
 #: follows; semicolons, backslashes with a quotation mark, and single quotation marks may stand in it.
 _ATTRIBUTE = re.compile(
     r"""[\s;]*(?:
-        (?P<key>[^\s"';=]+)\s+(?:
+        (?P<key>[^\s"';=\#][^\s"';=]*)\s+(?:
             "(?P<quoted>(?:[^"\\]|\\.|"(?!\s*(?:[;#]|$|[\w.]+\s+")))*)"
             |'(?P<single>[^';]*(?:;[^';]*)*)'(?=\s*(?:;|$|\#))
             |(?P<bare>[^;]*)

@@ -101,9 +101,7 @@ def find_column(header: Sequence[str], aliases: Iterable[str], where: str) -> in
     for alias in aliases:
         if plain.count(alias) > 1:
             twice = [name for name in header if plain_name(name) == alias]
-            raise UserError(
-                f"{where} has the columns {twice[0]!r} and {twice[1]!r}, of which one alone can be {alias}: rename one."
-            )
+            raise UserError(f"{where} has the columns {twice[0]!r} and {twice[1]!r}, and one alone can be {alias}: rename one.")
         if alias in plain:
             return plain.index(alias)
     return None
@@ -185,9 +183,7 @@ def _check_header(header: list[str], where: str) -> None:
         if named.count(name) > 1:
             raise UserError(f"{where} has two columns named {name!r}: rename one.")
         if other != name:
-            raise UserError(
-                f"{where} has the columns {other!r} and {name!r}, which differ by upper and lower case alone: rename one."
-            )
+            raise UserError(f"{where} has the columns {other!r} and {name!r}, which differ by case alone: rename one.")
 
 
 def _row(lines: Sequence[str], first: int, n_columns: int) -> tuple[list[str], int]:
@@ -199,8 +195,8 @@ def _row(lines: Sequence[str], first: int, n_columns: int) -> tuple[list[str], i
     text = line
     for last in range(first, min(first + _LINES_OF_A_CELL, len(lines))):
         if last > first:
-            if n_columns > 1 and lines[last].count("\t") + 1 == n_columns:
-                break  # a row of its own: the quotation mark before it is an ordinary character
+            if len(plain) == n_columns == lines[last].count("\t") + 1:
+                break  # two whole rows: the quotation mark in the first is an ordinary character
             text += "\n" + lines[last]
         cells, is_open = _quoted_cells(text)
         if not is_open:

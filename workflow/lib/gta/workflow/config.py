@@ -156,6 +156,7 @@ def check(config: Mapping[str, Any], files: bool = True, written: Mapping[str, A
             _check_headers(run)
         _check_language(run)
         _check_names(run)
+        _check_known(run)
     return run
 
 

@@ -153,11 +153,13 @@ def genes_of_expression(path: str) -> list[str]:
 
 
 def _gtf_lines(path: str) -> Iterator[tuple[str, str]]:
-    """(contig, attributes) of the lines of a GTF."""
+    """(contig, attributes) of the lines of a GTF that genes are made of: the lines `gene`, or all if it has none."""
+    has_genes = False
     with open_text(Path(path), GTF) as handle:
         for line in handle:
             fields = line.split("\t", 8)
-            if len(fields) == 9 and not line.startswith("#"):
+            if len(fields) == 9 and not line.startswith("#") and (fields[2] == "gene" or not has_genes):
+                has_genes = has_genes or fields[2] == "gene"
                 yield fields[0], fields[8]
 
 

@@ -126,5 +126,6 @@ def _name(value: Any, text: str | None, name: str) -> str:
     else:
         shown, what = text or str(value), "a date or time"
     raise UserError(
-        f"{name}: {shown} without quotation marks is {what} in YAML; if it is a name, write it as a string, in quotation marks: {shown!r}."
+        f"{name}: {shown} without quotation marks is {what} in YAML; if it is a name, write it as a string, in quotation marks:"
+        f" {shown!r}."
     )
