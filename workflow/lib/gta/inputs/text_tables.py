@@ -201,7 +201,7 @@ def _row(lines: Sequence[str], first: int, n_columns: int) -> tuple[list[str], i
         cells, is_open = _quoted_cells(text)
         if not is_open:
             # A quotation mark at the beginning of one cell and one at the end of another do not make one cell of both.
-            if len(plain) == n_columns != len(cells):
+            if n_columns != len(cells) and (last > first or len(plain) == n_columns):
                 break
             return cells, last + 1
     return plain, first + 1
