@@ -160,6 +160,17 @@ def test_blanks_around_individuals_and_other_names_of_the_columns(tmp_path: Path
         read_populations(write(tmp_path, "person\tpopulation\nHG1\tGBR\nHG1 \tYRI\n"))
 
 
+def test_what_says_that_text_is_missing_is_no_text(tmp_path: Path) -> None:
+    rows = ["G1\tNA\tNA\tx", "G2\tNA\t#N/A\t.", "G3\t-\tNaN\tNULL", "NA\tB\tNAD binding\tN/A"]
+    table = read_user_annotation(write(tmp_path, "gene\tsymbol\tdescription\tnote\n" + "\n".join(rows)))
+    assert table.to_numpy().tolist() == [
+        ["G1", "", "", "x"],
+        ["G2", "", "", ""],
+        ["G3", "", "", ""],
+        ["NA", "B", "NAD binding", ""],
+    ]
+
+
 def test_lists(tmp_path: Path) -> None:
     path = write(tmp_path, b'\xef\xbb\xbf# genes\r\nG1 \r\n\r\n"G2"\t\r\nG1\r\nG3', "list.txt")
     assert read_list(path, "list") == {"G1": 2, "G2": 4, "G3": 6}

@@ -19,8 +19,8 @@ _QUOTED = re.compile(r'"((?:[^"]|"")*)"[ \u00a0]*(?=\t|$)')
 #: A cell in quotation marks may go over as many lines.
 _LINES_OF_A_CELL = 200
 
-#: Spellings of a value that is not there.
-MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", ".", "-", "?"))
+#: How R, pandas and spreadsheets write a text that is not there. `NA` may also be a name.
+MISSING = frozenset(("NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "NULL", ".", "-"))
 
 _MONTH = r"(?:jan|feb|m[aä]r|mrz|apr|ma[iy]|jun|jul|aug|sept?|o[ck]t|nov|de[cz])"
 #: What a spreadsheet makes of the symbols MARCH1, SEPT2 and DEC1, and of ids such as 2310009E13.
@@ -280,8 +280,6 @@ def number_of(text: str) -> float:
             return value
     except ValueError:
         pass
-    if text.strip().lower() in MISSING:
-        raise ValueError("not a number; give every value")
     if re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+\.\d+|[-+]?\d{1,3}(\.\d{3})+,\d+|[-+]?\d{1,3}([ ']\d{3})+([.,]\d+)?", text.strip()):
         raise ValueError("not a number; write it without signs between thousands, and with a point before decimals")
     if re.fullmatch(r"[-+]?\d*,\d+([eE][-+]?\d+)?", text.strip()):

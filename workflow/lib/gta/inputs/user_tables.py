@@ -7,7 +7,7 @@ import pandas as pd
 from gta.errors import UserError
 from gta.inputs.expression import N_LEADING
 from gta.inputs.names import leading_columns
-from gta.inputs.text_tables import INDIVIDUAL, POPULATION, SEX, annotation_columns
+from gta.inputs.text_tables import INDIVIDUAL, MISSING, POPULATION, SEX, annotation_columns
 from gta.inputs.text_tables import read_text_table as read_rows
 
 
@@ -65,6 +65,14 @@ def _require_once(names: pd.Series, path: Path, what: str) -> None:
         )
 
 
+def _without_missing(texts: pd.Series) -> pd.Series:
+    """Texts with nothing in place of what R, pandas and spreadsheets write for nothing; one symbol alone may be `NA`."""
+    missing = texts.isin(MISSING)
+    if texts.name == "symbol" and (texts == "NA").sum() == 1:
+        missing &= texts != "NA"
+    return texts.mask(missing, "")
+
+
 def read_user_annotation(path: Path) -> pd.DataFrame:
     """The user's annotation of genes in words.
 
@@ -72,7 +80,8 @@ def read_user_annotation(path: Path) -> pd.DataFrame:
         path: TSV with a column `gene_id` or `gene`; see `gta.inputs.text_tables.ANNOTATION_COLUMNS` for other names.
 
     Returns:
-        `gene`, then `symbol`, `biotype` and `description` if given, and every other column under its own name, all text.
+        `gene`, then `symbol`, `biotype` and `description` if given, and every other column under its own name, all text;
+        empty where it says that something is missing (`gta.inputs.text_tables.MISSING`).
 
     Raises:
         UserError: without such a column, for a gene named twice, or for an expression matrix in its place.
@@ -88,6 +97,8 @@ def read_user_annotation(path: Path) -> pd.DataFrame:
     columns = annotation_columns([str(name) for name in table.columns], f"The {what} {path}")
     table = table[list(columns)].rename(columns=columns)
     _require_once(table["gene"], path, what)
+    for column in table.columns.drop("gene"):
+        table[column] = _without_missing(table[column])
     return table[["gene", *table.columns.drop("gene")]].reset_index(drop=True)
 
 
