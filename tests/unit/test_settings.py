@@ -69,7 +69,7 @@ def test_numbers_in_a_list_may_be_text_as_snakemake_gives_them() -> None:
         ({"length": 63}, "example.length: 63 is below the smallest allowed value, 64."),
         ({"share": 1.5}, "example.share: 1.5 is above the largest allowed value, 1."),
         ({"length": None}, "example.length: a value is needed, but it is empty."),
-        ({"people": "P1"}, "example.people: 'P1' is not a list; write [a, b, ...]."),
+        ({"people": "P1"}, "example.people: 'P1' is not a list; write [P1]."),
         ({"people": [1]}, "example.people: 1 is not string; write a value of that type."),
         ({"sizes": [3, 0]}, "example.sizes: 0 is below the smallest allowed value, 1."),
         ({"mode": "c"}, "example.mode: 'c' is none of 'a', 'b'; choose one of these."),

@@ -47,3 +47,30 @@ def test_folder_of_data_that_was_not_given(snakemake: Snakemake) -> None:
     done = snakemake("--cores", 1, "--configfile", CHR22)
     assert done.returncode == 1
     assert "say which folder holds the data: --config data_dir=FOLDER." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        (
+            "exclude_people",
+            "[0011]",
+            "0011 without quotation marks is the number 9 in YAML; if it",
+        ),
+        (
+            "held_out_population",
+            "NO",
+            "NO without quotation marks is the truth value false in YAML",
+        ),
+        ("contigs", "[1, 2]", "'1' is no contig of the data; the names there are 'sim1', 'sim2'"),
+    ],
+)
+def test_names_that_yaml_takes_for_something_else(
+    key: str, value: str, sentence: str, snakemake: Snakemake, tmp_path: Path
+) -> None:
+    lines = ["\ufeffsimulation: {people: 12, genes: 6}", "cohort:", f"  {key}: {value}", ""]
+    (tmp_path / "my.yaml").write_text("\r\n".join(lines), encoding="utf-8", newline="")
+    done = snakemake("--cores", 1, "--configfile", tmp_path / "my.yaml")
+    assert done.returncode == 1
+    assert any(line.startswith(f"cohort.{key}: {sentence}") for line in done.stderr.splitlines()), done.stderr
+    assert "Traceback" not in done.stderr

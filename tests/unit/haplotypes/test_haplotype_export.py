@@ -196,7 +196,7 @@ def test_contig_with_other_name(make_files):
         ([("w", "chr1", 0, 20, 10, "+")] * 2, "line 3: the window 'w' is in line 2 already"),
         ([("w", "chr7", 0, 20, 10, "+")], "on contig 'chr7', which the reference"),
         ([("w", "", 0, 20, 10, "+")], "line 2: the column 'contig' is empty"),
-        ([], "lists no window"),
+        ([], "a header but no rows"),
     ],
 )
 def test_mistakes_in_the_windows(files, capsys, lines, message):

@@ -63,6 +63,9 @@ def test_headers_of_other_programs_gzip_and_windows_line_ends(tmp_path, header):
         ("#chr\tstart\tend\tgene\tlength\tstrand\n", "no people"),
         (ROW, "does not begin with the header"),
         (HEADER.replace("\t", " ") + ROW, "separated by tabs"),
+        (HEADER + ROW.replace("0.1", "0,1"), "'0,1' is not a number; write a point, not a comma"),
+        (HEADER + ROW.replace("0.1", "1,234.5"), "'1,234.5' is not a number; write it without signs between thousands"),
+        (HEADER + ROW.replace("0.1", "#N/A"), "'#N/A' is not a number; give every value"),
     ],
 )
 def test_mistakes_are_named(tmp_path, text, message):
@@ -75,3 +78,23 @@ def test_four_leading_columns(tmp_path, name):
     matrix = read(tmp_path, f"#Chr\tstart\tend\t{name}\tP1\n1\t10\t11\tG1\t2.5\n")
     assert matrix.people == ["P1"] and matrix.values.tolist() == [[2.5]]
     assert matrix.genes.to_numpy().tolist() == [["G1", "1", 10, 11]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + (HEADER + ROW).encode(),
+        (HEADER + ROW + "\n \n\t\t\n").encode(),
+        (HEADER + ROW).replace("\n", "\t\t\n").encode(),
+        (HEADER + ROW).replace("\n", "\r").encode(),
+        (HEADER + ROW).replace("G1", '"G1"').replace("#chr", '"#chr"').replace("P1", '"P1"').encode(),
+        (HEADER + ROW).replace("G1", " G1\u00a0").replace("0.1", " 0.1 ").encode(),
+        (HEADER + ROW).replace("#chr\tstart\tend", "#chrom\tchromStart\tchromEnd").encode(),
+    ],
+    ids=["mark", "empty_lines", "tabs", "cr", "quoted", "blanks", "ucsc"],
+)
+def test_a_matrix_in_many_forms(tmp_path, content):
+    (tmp_path / "e.bed").write_bytes(content)
+    matrix = read_expression(tmp_path / "e.bed")
+    assert matrix.people == ["P1", "P2"]
+    assert matrix.genes["gene"].tolist() == ["G1"] and matrix.values.tolist() == [[0.1, 2000.0]]

@@ -381,3 +381,64 @@ def test_a_compressed_reference_in_a_read_only_folder_needs_no_genotypes(files, 
     assert [path.name for path in folder.iterdir()] == ["r.fa.gz"]
     with pysam.FastaFile(str(tmp_path / "inputs" / "reference.fa.gz")) as fasta:
         assert fasta.fetch("chr2", 0, 50) == files.sequences["chr2"][:50]
+
+
+def test_a_typing_error_in_a_small_table_shows_before_anything_is_indexed(files, tmp_path, capsys):
+    words = files.write("w.tsv", "gen\tdescription\nENSG00000000001\tx\n")
+    with pytest.raises(UserError, match="no column gene_id or gene"):
+        prepare_inputs(files.change(annotation=words), tmp_path / "inputs")
+    panel = files.write("p.tsv", "person\tpopulatoin\nP1\tGBR\n")
+    with pytest.raises(UserError, match="no column population or pop"):
+        prepare_inputs(files.change(populations=panel), tmp_path / "inputs")
+    panel = files.write("p.tsv", "person\tpopulation\nQ1\tGBR\n")
+    with pytest.raises(UserError, match="none of the people with genotypes"):
+        prepare_inputs(files.change(populations=panel), tmp_path / "inputs")
+    # The reference and the genotypes are named in the log as soon as they are indexed.
+    said = capsys.readouterr().err
+    assert "reference:" not in said and "genotypes:" not in said
+
+
+def test_columns_in_capitals_a_mark_and_blanks(files, tmp_path, capsys):
+    words = files.write(
+        "w.tsv", "\ufeffGene_ID\tSymbol \tDescription\r\nENSG00000000001 \tA1\tbinds\r\nENSG00000000003.4\t\t\r\n"
+    )
+    panel = files.write("p.tsv", "\ufeffSample \tPop\r\nP1 \tGBR\r\nP2\u00a0\tYRI \r\n")
+    matrix = files.write("m.bed", "\ufeff" + files.bed().replace("\n", "\t\r\n"))
+    prepare_inputs(files.change(annotation=words, populations=panel, expression=matrix), tmp_path / "inputs")
+    assert read_annotation(tmp_path / "inputs" / "annotation.tsv").to_numpy().tolist() == [
+        ["ENSG00000000001.7", "A1", "protein_coding", "binds"],
+        ["ENSG00000000003", "C", "lincRNA", ""],
+    ]
+    assert read_people(tmp_path / "inputs").to_numpy().tolist() == [["P1", "GBR"], ["P2", "YRI"], ["P3", "unknown"]]
+    assert read_expression(tmp_path / "inputs").columns.tolist() == ["P3", "P1", "P9"]
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_missing_descriptions_and_dates_in_place_of_symbols_are_warned_of(files, tmp_path, capsys):
+    words = files.write("w.tsv", "gene_id\tsymbol\tgo_bp\nENSG00000000001\t1-Mar\t\nENSG00000000777\tQ\tdeath\n")
+    prepare_inputs(files.change(annotation=words), tmp_path / "inputs")
+    said = capsys.readouterr().err
+    assert "annotation: warning: no gene with expression has anything in the column description: prompts lack it" in said
+    # The gene that has one is not studied.
+    assert "annotation: warning: no gene with expression has anything in the column go_bp" in said
+    assert "annotation: warning: 1 names look like the dates and numbers that a spreadsheet makes" in said
+    assert "column symbol" not in said
+
+
+def test_a_line_break_in_a_quoted_cell_makes_no_gene(files, tmp_path):
+    words = files.write("w.tsv", 'gene_id\tdescription\nENSG00000000001\t"binds\nboxes and ""DNA"""\nENSG00000000003.4\tx\n')
+    prepare_inputs(files.change(annotation=words), tmp_path / "inputs")
+    table = read_annotation(tmp_path / "inputs" / "annotation.tsv")
+    assert table[["gene", "description"]].to_numpy().tolist() == [
+        ["ENSG00000000001.7", 'binds boxes and "DNA"'],
+        ["ENSG00000000003", "x"],
+    ]
+
+
+def test_a_gene_at_two_places_has_that_of_the_matrix(files, tmp_path, capsys):
+    copy = 'chr2\tX\tgene\t2001\t2500\t.\t-\t.\tgene_id "ENSG00000000001.1"; gene_name "A";\n'
+    genes = files.write("g.gtf", copy + files.gtf())
+    prepare_inputs(files.change(genes=genes), tmp_path / "inputs")
+    found = read_genes(tmp_path / "inputs").set_index("gene").loc["ENSG00000000001.7"]
+    assert found[["contig", "tss", "strand"]].tolist() == ["chr1", 1000, "+"]
+    assert "1 lines repeat a gene id at another place" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from gta.cli import main
 from gta.errors import UserError
 from gta.language.models import fingerprint, load_frozen, load_tokenizer, random_weights
 from gta.language.pretrain import pretrain, save, train_tokenizer
-from gta.language.prompts import Prompt, complete, render, statistics, table, texts_of, tokenize, with_question
+from gta.language.prompts import Prompt, complete, empty_columns, render, statistics, table, texts_of, tokenize, with_question
 from gta.language.prototypes import kmeans_prototypes, load_prototypes, save_prototypes
 from gta.language.settings import LanguageSettings
 
@@ -148,10 +148,28 @@ def test_random_weights_have_the_architecture_and_nothing_of_the_pretrained_ones
 
 
 def test_too_few_texts_and_odd_widths_are_refused() -> None:
-    with pytest.raises(UserError, match="at least 16 annotated genes, not 3"):
+    with pytest.raises(UserError, match="at least 16 genes with a description, not 3"):
         pretrain(TEXTS[:3], LanguageSettings(), 1)
     with pytest.raises(UserError, match=r"heads: 4 heads do not share hidden_size .18. in equal, even parts"):
         pretrain(TEXTS, LanguageSettings(hidden_size=18, heads=4), 1)
+
+
+def test_pretraining_without_any_description_says_so(tmp_path, capsys) -> None:
+    (tmp_path / "a.tsv").write_text("gene\tsymbol\tbiotype\tdescription\n" + "".join(f"G{i}\tS{i}\t\t\n" for i in range(20)))
+    words = ["language", "pretrain", "--annotation", str(tmp_path / "a.tsv"), "--out", str(tmp_path / "model")]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert "needs descriptions of genes, and the column description of" in said
+    assert not (tmp_path / "model").exists()
+
+
+def test_columns_of_the_template_that_say_nothing_are_found() -> None:
+    annotation = pd.DataFrame(
+        {"gene": ["A", "B", "C"], "symbol": ["a", "", "c"], "go_bp": ["", " ", "x"], "note": ["n", "n", "n"]}
+    )
+    template = "{{ symbol }} {{ go_bp }} {{ task }}{% if summary %}{{ summary }}{% endif %}"
+    assert empty_columns(template, annotation, ["A", "B"]) == ["go_bp"]
+    assert empty_columns(template, annotation, ["A", "C"]) == []
 
 
 def test_prototypes_are_the_centres_of_planted_clusters(tmp_path) -> None:

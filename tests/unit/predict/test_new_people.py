@@ -95,6 +95,13 @@ def test_genes_are_listed_by_id_or_symbol_in_any_order(study: Path) -> None:
     assert new.genes["window_start"].tolist() == [300, 1199 - LENGTH // 2]
 
 
+def test_a_list_may_cover_some_contigs_of_the_study_only(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (study / "genes.txt").write_bytes(b"\xef\xbb\xbfBBB \r\n# and\r\nENSG01\r\n")
+    new = new_cohort(prepared(study, genes=str(study / "genes.txt")) / "cohort")
+    assert new.genes[["gene", "contig"]].to_numpy().tolist() == [["ENSG01.3", "chr1"], ["ENSG02.1", "chr1"]]
+    assert "2 genes on 1 contigs" in capsys.readouterr().err
+
+
 def test_the_stages_read_what_is_prepared(study: Path) -> None:
     new = prepared(study, contigs=["chr1"])
     words = ["haplotypes", "build", "--inputs", new / "inputs", "--cohort", new / "cohort", "--contig", "chr1"]
@@ -114,8 +121,8 @@ def test_the_stages_read_what_is_prepared(study: Path) -> None:
     [
         ("ENSG01\nNOPE\n", [], r"genes.txt, line 2: 'NOPE' is no gene of the study's annotation, or the names there are"),
         ("CCC\n", [], r"line 1: 'CCC' .* the symbol of several genes: give the id"),
-        ("\n", [], "is empty: write one gene per line"),
-        ("AAA\n", ["chr2"], r"predict\.contigs: no gene that is wanted lies on chr2"),
+        ("\n", [], "is empty: write one name per line"),
+        ("AAA\n", ["chr2"], r"predict\.contigs: no gene that is wanted lies on chr2; name the contigs of the genes: \[chr1\]"),
     ],
 )
 def test_mistakes_in_the_list_of_genes(study: Path, genes: str, contigs: list[str], message: str) -> None:

@@ -64,9 +64,13 @@ def test_expression_table(tmp_path: Path) -> None:
 
 def test_gtf(tmp_path: Path) -> None:
     path = tmp_path / "g.gtf.gz"
-    lines = '#x\n1\ta\tgene\t1\t2\t.\t+\t.\tgene_id "G1"; x "y";\n1\ta\texon\t1\t2\t.\t+\t.\tx "y"; gene_id "G2.5";\n'
-    path.write_bytes(gzip.compress(lines.encode()))
-    assert names.genes_of_gtf(str(path)) == ["G1", "G2.5"]
+    exons = "".join(f'1\ta\texon\t1\t2\t.\t+\t.\tx "y; gene_id Z"; gene_id "{gene}";\n' for gene in ("a;b", "G2.5", "a;b"))
+    path.write_bytes(gzip.compress(("#x\n" + exons).encode()))
+    assert names.genes_of_gtf(str(path)) == ["a;b", "G2.5"]
+    # Where there are lines of genes, they alone are genes.
+    gene = '1\ta\tgene\t1\t2\t.\t+\t.\tgene_id "G1"; x "y";\n'
+    path.write_bytes(gzip.compress((gene + exons).encode()))
+    assert names.genes_of_gtf(str(path)) == ["G1"]
 
 
 def test_real_files(real_data: Path) -> None:

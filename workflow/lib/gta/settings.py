@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import difflib
 import math
+import re
 import shlex
 import types
 import typing
@@ -62,6 +63,11 @@ def _fields(cls: type[Any]) -> list[tuple[dataclasses.Field[Any], type, bool, bo
             is_list, hint = True, typing.get_args(hint)[0]
         described.append((field, hint, is_list, optional))
     return described
+
+
+def kinds_of(cls: type[Any]) -> dict[str, tuple[type, bool]]:
+    """The type of each setting, or of the items of its list, and whether it is a list."""
+    return {field.name: (kind, is_list) for field, kind, is_list, _ in _fields(cls)}
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:
@@ -118,11 +124,18 @@ def from_mapping(cls: type[S], values: Mapping[str, Any], where: str = "settings
             checked[key] = None
         elif is_list:
             if not isinstance(value, list | tuple):
-                raise UserError(f"{name}: {value!r} is not a list; write [a, b, ...].")
+                raise UserError(f"{name}: {value!r} is not a list; write {_as_list(value)}.")
             checked[key] = [_check_value(name, _number_of_text(item, kind), field, kind) for item in value]
         else:
             checked[key] = _check_value(name, value, field, kind)
     return cls(**checked)
+
+
+def _as_list(value: Any) -> str:
+    """How a list is written that was given as one value, such as `chr1,chr2`."""
+    items = [item for item in re.split(r"[,;\s]+", value) if item] if isinstance(value, str) else [str(value)]
+    plain = [item if re.fullmatch(r"[A-Za-z][\w.-]*", item) else repr(item) for item in items]
+    return f"[{', '.join(plain)}]" if plain and not isinstance(value, Mapping) else "[a, b, ...]"
 
 
 def whole_number(text: str) -> int:

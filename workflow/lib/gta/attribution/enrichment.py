@@ -7,15 +7,12 @@ import pandas as pd
 import pyBigWig
 from scipy.stats import rankdata
 
+from gta.attribution.known import ELEMENTS, is_bigwig, read_element_rows
 from gta.attribution.tiles import MEASURES
 from gta.errors import UserError
 from gta.files import require_file
 from gta.haplotypes import Reference
-from gta.inputs.compression import open_text
 from gta.inputs.names import match_genes
-from gta.inputs.tables import read_table
-
-WHAT = "file of known elements"
 
 #: Tiles by the distance of their nearest edge from the TSS, bp: from, and below. Those from 2 kb on are not the promoter's.
 REGIONS = {
@@ -47,31 +44,9 @@ def read_elements(path: Path) -> pd.DataFrame:
     Raises:
         UserError: if the file is none of these.
     """
-    if path.name.endswith(".tsv"):
-        columns = ("gene", "contig", "start", "end")
-        try:
-            return read_table(path, columns, ("start", "end"))[list(columns)]
-        except UserError as error:
-            raise UserError(
-                f"{error} A file named .tsv must name genes and their elements; give elements of no gene in particular as .bed."
-            ) from error
-    if path.suffix.lower() in (".bw", ".bigwig"):
+    if is_bigwig(path):
         return _strongest_stretches(path)
-    rows = []
-    with open_text(path, WHAT) as handle:
-        for number, line in enumerate(handle, start=1):
-            fields = line.rstrip("\r\n").split("\t")
-            if not line.strip() or line.startswith(("#", "track", "browser")):
-                continue
-            if len(fields) < 3 or not (fields[1].isdecimal() and fields[2].isdecimal()) or int(fields[1]) > int(fields[2]):
-                raise UserError(
-                    f"The {WHAT} {path}, line {number}, is not BED ({line[:60].rstrip()!r}): contig, start and end, separated by"
-                    " tabs, with 0 <= start <= end are needed."
-                )
-            rows.append(("", fields[0], int(fields[1]), int(fields[2])))
-    if not rows:
-        raise UserError(f"The {WHAT} {path} names no element: check how it was made, or leave it out.")
-    return pd.DataFrame(rows, columns=["gene", "contig", "start", "end"])
+    return pd.DataFrame(read_element_rows(path), columns=["gene", "contig", "start", "end"])
 
 
 def _strongest_stretches(path: Path) -> pd.DataFrame:
@@ -80,7 +55,7 @@ def _strongest_stretches(path: Path) -> pd.DataFrame:
     Raises:
         UserError: if the file is no bigWig or has no value.
     """
-    require_file(path, WHAT)
+    require_file(path, ELEMENTS)
     try:
         with pyBigWig.open(str(path)) as track:
             parts = [
@@ -89,9 +64,9 @@ def _strongest_stretches(path: Path) -> pd.DataFrame:
                 if track.intervals(contig)
             ]
     except RuntimeError as error:
-        raise UserError(f"The {WHAT} {path} is no bigWig: give a whole one, or BED.") from error
+        raise UserError(f"The {ELEMENTS} {path} is no bigWig: give a whole one, or BED.") from error
     if not parts:
-        raise UserError(f"The {WHAT} {path} has no value: check how it was made, or leave it out.")
+        raise UserError(f"The {ELEMENTS} {path} has no value: check how it was made, or leave it out.")
     signal = pd.concat(parts, ignore_index=True)
     ranked = signal.sort_values("value", ascending=False, kind="stable")
     bases = (ranked["end"] - ranked["start"]).cumsum()
@@ -126,7 +101,7 @@ def with_genes_of(elements: pd.DataFrame, genes: list[str], path: Path) -> pd.Da
     chosen = elements[(elements["gene"] == "") | elements["gene"].isin(named)]
     if chosen.empty:
         raise UserError(
-            f"The {WHAT} {path} names no gene of the cohort (it names {elements['gene'].iloc[0]!r}, the cohort {genes[0]!r}):"
+            f"The {ELEMENTS} {path} names no gene of the cohort (it names {elements['gene'].iloc[0]!r}, the cohort {genes[0]!r}):"
             " give the same kind of gene ids."
         )
     return chosen.assign(gene=chosen["gene"].map(lambda gene: named.get(gene, ""))).reset_index(drop=True)

@@ -1,6 +1,5 @@
 """Do predicted effects have the sign of effects that are known from elsewhere: published eQTLs, or planted variants?"""
 
-import re
 import sys
 from pathlib import Path
 
@@ -8,22 +7,17 @@ import pandas as pd
 from tqdm import tqdm
 
 from gta.aligner.predict import Trained
+from gta.attribution.known import EQTLS, read_eqtl_rows
 from gta.attribution.mutagenesis import Sequences, agreement, effects, slopes
 from gta.cohort.tables import Cohort
 from gta.errors import UserError
 from gta.inputs.names import match_contigs, match_genes
 from gta.inputs.tables import read_table
-from gta.inputs.user_tables import read_text_table
-
-WHAT = "table of known eQTLs"
 
 COLUMNS = (
     *("gene", "split", "contig", "position", "ref", "alt", "distance", "known_slope"),
     *("effect_mean", "effect_deviation", "slope", "p_value", "n_seeds"),
 )
-
-#: contig_position_REF_ALT, as GTEx and the eQTL Catalogue write it; a genome build may follow.
-_VARIANT = re.compile(r"(?P<contig>[^_:]+)[_:](?P<position>\d+)[_:](?P<ref>[ACGTacgt]+)[_:](?P<alt>[ACGTacgt]+)(?:[_:]\w+)?")
 
 #: If a larger share of the variants has neither allele in the reference, the table is of another genome build.
 MOST_STRANGERS = 0.1
@@ -43,34 +37,12 @@ def read_eqtls(path: Path) -> pd.DataFrame:
     Raises:
         UserError: naming the line of a variant or number that cannot be read.
     """
-    table = read_text_table(path, WHAT)
-    if "gene" not in table and "gene_id" in table:
-        table = table.rename(columns={"gene_id": "gene"})
-    absent = [name for name in ("gene", "variant", "slope") if name not in table]
-    if absent:
-        raise UserError(f"The {WHAT} {path} has no column {absent[0]!r}: give gene, variant (chr1_12345_A_G) and slope.")
-    for line, variant in table["variant"].items():
-        if not _VARIANT.fullmatch(variant):
-            raise UserError(
-                f"The {WHAT} {path}, line {line}, has the variant {variant!r}: write contig_position_REF_ALT, such as"
-                " chr1_12345_A_G."
-            )
-    numbers = [name for name in ("slope", "p_value") if name in table]
-    for name in numbers:
-        values = pd.to_numeric(table[name], errors="coerce")
-        if values.isna().any():
-            line = values.index[values.isna()][0]
-            raise UserError(f"The {WHAT} {path}, line {line}: {name} is {table.loc[line, name]!r}, not a number; correct it.")
-        table[name] = values
-    if "p_value" in table:
-        table = table.sort_values("p_value", kind="stable")
-    parts = table["variant"].str.extract(_VARIANT)
-    return pd.DataFrame(
-        {
-            **{"gene": table["gene"], "contig": parts["contig"], "position": parts["position"].astype(int) - 1},
-            **{"ref": parts["ref"].str.upper(), "alt": parts["alt"].str.upper(), "known_slope": table["slope"].astype(float)},
-        }
-    ).drop_duplicates("gene", ignore_index=True)
+    rows = read_eqtl_rows(path)
+    if all(row.p_value is not None for row in rows):
+        rows.sort(key=lambda row: float(row.p_value or 0.0))
+    columns = ["gene", "contig", "position", "ref", "alt", "known_slope"]
+    kept = [(row.gene, row.contig, row.position, row.ref, row.alt, row.slope) for row in rows]
+    return pd.DataFrame(kept, columns=columns).drop_duplicates("gene", ignore_index=True)
 
 
 def read_planted(path: Path) -> pd.DataFrame:
@@ -103,7 +75,7 @@ def place(known: pd.DataFrame, cohort: Cohort, sequences: Sequences, path: Path)
     names = match_genes(known["gene"], cohort.gene_names).names
     if not names:
         raise UserError(
-            f"The {WHAT} {path} has none of the cohort's genes: give the same kind of gene ids, such as {cohort.gene_names[0]}."
+            f"The {EQTLS} {path} has none of the cohort's genes: give the same kind of gene ids, such as {cohort.gene_names[0]}."
         )
     contigs = match_contigs(known["contig"], list(sequences.reference.lengths))
     known = known.assign(gene=known["gene"].map(names), contig=known["contig"].map(contigs)).dropna()
@@ -124,7 +96,7 @@ def place(known: pd.DataFrame, cohort: Cohort, sequences: Sequences, path: Path)
             strangers += 1
     if strangers > MOST_STRANGERS * (strangers + len(rows)):
         raise UserError(
-            f"The {WHAT} {path} has {strangers} variants with neither allele in the reference: it is of another genome build;"
+            f"The {EQTLS} {path} has {strangers} variants with neither allele in the reference: it is of another genome build;"
             " lift it over, or give that of this build."
         )
     print(f"known eQTLs: {len(known)} of genes of the cohort, {len(rows)} in the window of their gene", file=sys.stderr)

@@ -15,7 +15,7 @@ from gta.evaluation.resampling import bootstrap_counts, bootstrap_indices, gener
 from gta.evaluation.settings import EvaluationSettings
 from gta.evaluation.tables import read_numbers
 from gta.inputs.names import match_genes
-from gta.inputs.tables import read_table
+from gta.inputs.user_tables import read_columns
 
 #: Purpose of the random stream, apart from those of the regimes.
 _BOOTSTRAP = (2, 0)
@@ -66,7 +66,8 @@ def read_properties(
                 numbers[column] = table[column].abs().to_numpy() if column == "distance" else table[column].to_numpy()
     if gene_groups is None:
         return GeneProperties(numbers, None)
-    groups = read_table(gene_groups, ("gene", "group")).drop_duplicates("gene").set_index("gene")["group"]
+    table = read_columns(gene_groups, "table of gene groups", {"gene": ("gene", "gene_id"), "group": ("group",)})
+    groups = table.drop_duplicates("gene").set_index("gene")["group"]
     found = match_genes(cohort.gene_names, list(groups.index)).names
     if not found:
         raise UserError(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gta.errors import UserError
+from gta.inputs.text_tables import read_list
 
 
 def read_factors(path: Path) -> set[str]:
@@ -14,13 +15,6 @@ def read_factors(path: Path) -> set[str]:
     Raises:
         UserError: if the file cannot be read, is no text or names nothing.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"features.factors: {path} is neither 'lymphoblastoid', 'all' nor a readable text file of factor names."
-        ) from error
-    names = {line.strip().upper() for line in lines if line.strip() and not line.startswith("#")}
-    if not names:
-        raise UserError(f"features.factors: {path} names no factor; write one per line.")
-    return names
+    if not path.is_file():
+        raise UserError(f"features.factors: {path} is neither 'lymphoblastoid', 'all' nor a readable text file of factor names.")
+    return {name.upper() for name in read_list(path, "file of features.factors,")}

@@ -8,6 +8,7 @@ from gta.errors import UserError
 from gta.files import atomic_path
 from gta.haplotypes.reader import HaplotypeReader, WindowHaplotypes
 from gta.haplotypes.windows import Window
+from gta.inputs.text_tables import read_list
 
 FASTA = (".fa", ".fasta", ".fna")
 #: People whose sequences are made at once.
@@ -25,7 +26,7 @@ def read_people(given: str) -> list[str]:
         is_file = path.is_file()
     except OSError:  # a list that is too long for a path
         is_file = False
-    listed = path.read_text(encoding="utf-8").splitlines() if is_file else given.split(",")
+    listed = list(read_list(path, "list of people")) if is_file else given.split(",")
     people = [person.strip() for person in listed if person.strip()]
     if not people:
         raise UserError(f"--people {given!r} names nobody: give names with commas between, or a file with one name per line.")

@@ -1,11 +1,10 @@
 """Windows given as a table."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from gta.errors import UserError
-from gta.files import require_file
+from gta.inputs.text_tables import read_text_table
 
 COLUMNS = ("window", "contig", "start", "end", "tss", "strand")
 
@@ -37,30 +36,21 @@ def read_windows(path: Path) -> list[Window]:
     Raises:
         UserError: for a missing column, a line that is no window, or a name that occurs twice; it names file and line.
     """
-    require_file(path, "table of windows")
+    table = read_text_table(path, "table of windows")
+    places = {column: table.find(column) for column in COLUMNS}
+    for column, place in places.items():
+        if place is None:
+            raise UserError(f"{path} has no column {column!r}: its first line must name {', '.join(COLUMNS)}.")
     windows: list[Window] = []
     lines: dict[str, int] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            rows = csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
-            header = next(rows, [])
-            for column in COLUMNS:
-                if column not in header:
-                    raise UserError(f"{path} has no column {column!r}: its first line must name {', '.join(COLUMNS)}.")
-            for number, row in enumerate(rows, start=2):
-                if row:
-                    window = _window(path, number, dict(zip(header, row, strict=False)))
-                    if window.name in lines:
-                        raise UserError(
-                            f"{path}, line {number}: the window {window.name!r} is in line {lines[window.name]} already; "
-                            "rename one."
-                        )
-                    lines[window.name] = number
-                    windows.append(window)
-    except UnicodeDecodeError as error:
-        raise UserError(f"The table of windows {path} is not text in UTF-8 ({error}): check the path.") from error
-    if not windows:
-        raise UserError(f"The table of windows {path} lists no window: add a line for each.")
+    for number, row in table.rows:
+        window = _window(path, number, {column: row[place] for column, place in places.items() if place is not None})
+        if window.name in lines:
+            raise UserError(
+                f"{path}, line {number}: the window {window.name!r} is in line {lines[window.name]} already; rename one."
+            )
+        lines[window.name] = number
+        windows.append(window)
     return windows
 
 

@@ -1,14 +1,13 @@
 """Plain, gzip or bgzip: what a file is, whether it is whole, and how to read or re-compress it."""
 
 import gzip
+import io
 import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal, TextIO, cast
-
-import pysam
 
 from gta.errors import UserError
 from gta.files import require_file
@@ -45,8 +44,7 @@ def compression_of(path: Path, what: str) -> Compression:
     for magic, name in _OTHER_FORMATS.items():
         if start.startswith(magic):
             raise UserError(f"The {what} {path} is {name}: unpack it or save it as plain text; bgzip may compress it again.")
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UserError(f"The {what} {path} is text in UTF-16: convert it with `iconv -f UTF-16 -t UTF-8`.")
+    _refuse_wide_text(start, path, what)
     if not start.startswith(b"\x1f\x8b"):
         return "plain"
     if not (start[3] & 4 and start[12:14] == b"BC"):
@@ -58,6 +56,24 @@ def compression_of(path: Path, what: str) -> Compression:
     return "bgzip"
 
 
+def _refuse_wide_text(start: bytes, path: Path, what: str) -> None:
+    """Refuse text in UTF-16 or UTF-32, told by the byte-order mark that spreadsheets and Windows' editors put first."""
+    for marks, name in (((b"\xff\xfe\0\0", b"\0\0\xfe\xff"), "UTF-32"), ((b"\xff\xfe", b"\xfe\xff"), "UTF-16")):
+        if start.startswith(marks):
+            raise UserError(f"The {what} {path} is text in {name}: convert it with `iconv -f {name} -t UTF-8`.")
+
+
+def _line_not_utf8(path: Path, kind: Compression) -> int:
+    """The number of the first line that is not UTF-8; 0 if there is none."""
+    with path.open("rb") if kind == "plain" else gzip.open(path, "rb") as handle:
+        for number, line in enumerate(handle, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return 0
+
+
 @contextmanager
 def _damage_explained(path: Path, what: str) -> Iterator[None]:
     try:
@@ -65,8 +81,10 @@ def _damage_explained(path: Path, what: str) -> Iterator[None]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"The {what} {path} is cut short or damaged ({error}): copy or download it again.") from error
     except UnicodeDecodeError as error:
+        line = _line_not_utf8(path, compression_of(path, what))
         raise UserError(
-            f"The {what} {path} is not text in UTF-8 ({error}): check that it is the right file, or convert it."
+            f"The {what} {path}, line {line}, is not text in UTF-8 (the byte {error.object[error.start]:#04x}): check that it"
+            " is the right file, or convert it, such as with `iconv -f LATIN1 -t UTF-8`."
         ) from error
 
 
@@ -92,12 +110,14 @@ def open_text(path: Path, what: str) -> Iterator[TextIO]:
         what: What the file is, for the error's text.
     """
     kind = compression_of(path, what)
-    with _damage_explained(path, what):
-        opened = (
-            path.open(encoding="utf-8-sig") if kind == "plain" else gzip.open(path, "rt", encoding="utf-8-sig")  # noqa: SIM115
-        )
-        with opened as handle:
-            yield cast(TextIO, handle)
+    with _damage_explained(path, what), path.open("rb") if kind == "plain" else gzip.open(path, "rb") as opened:
+        start = cast(io.BufferedReader, opened).peek(4)[:4]
+        _refuse_wide_text(start, path, what)
+        if b"\0" in start:
+            raise UserError(f"The {what} {path} is no text in UTF-8 (it begins {start!r}): check the path, or convert it.")
+        # It ends a line at LF, CR LF and CR alone.
+        with io.TextIOWrapper(cast(IO[bytes], opened), encoding="utf-8-sig") as handle:
+            yield handle
 
 
 def require_last_line_whole(path: Path, what: str) -> None:
@@ -132,6 +152,8 @@ def bgzip_copy(source: Path, target: Path, what: str) -> None:
         target: The copy's path.
         what: What the file is, for the error's text.
     """
+    import pysam  # here alone, because a dry run reads text without it
+
     with open_bytes(source, what) as handle, pysam.BGZFile(str(target), "wb", None) as copy:
         while chunk := handle.read(_COPY_BYTES):
             copy.write(chunk)

@@ -1,6 +1,5 @@
 """The expression matrix."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +9,10 @@ import pandas as pd
 
 from gta.errors import UserError
 from gta.inputs.compression import open_text, require_last_line_whole
-from gta.inputs.names import leading_columns, require_clean_names
+from gta.inputs.names import EXPRESSION as WHAT
+from gta.inputs.names import header_of_expression
+from gta.inputs.text_tables import cells_of, clean, number_of
 
-WHAT = "expression matrix"
 N_LEADING = 6
 
 
@@ -55,27 +55,30 @@ def read_expression(path: Path) -> Expression:
     with open_text(path, WHAT) as handle:
         line = handle.readline()
         header_number = 1
-        while line.startswith("##"):
+        while line.startswith("##") or (line and not line.strip()):
             line, header_number = handle.readline(), header_number + 1
-        leading_number, people = _people(line, path)
+        leading_number, people = header_of_expression(line, f"The {WHAT} {path}")
+        width = leading_number + len(people)
         for number, line in enumerate(handle, start=header_number + 1):
-            fields = line.rstrip("\r\n").split("\t")
-            if fields == [""]:
+            fields = cells_of(line)
+            if not line.strip():
                 continue
             where = f"The {WHAT} {path}, line {number},"
-            if len(fields) != leading_number + len(people):
+            if (len(fields) != width and any(cell.strip() for cell in fields[width:])) or len(fields) < width:
                 raise UserError(
-                    f"{where} has {len(fields)} columns where the header has {leading_number + len(people)}: the file is cut"
-                    " short or not separated by tabs."
+                    f"{where} has {len(fields)} columns where the header has {width}: the file is cut short or not separated by"
+                    " tabs."
                 )
+            fields = fields[:width]
             if not (fields[1].isdecimal() and fields[2].isdecimal()) or int(fields[1]) > int(fields[2]):
                 raise UserError(
                     f"{where} has start {fields[1]!r} and end {fields[2]!r}: whole numbers with start <= end are needed."
                 )
             if not fields[3].strip():
                 raise UserError(f"{where} has no gene in its fourth column: name it or remove the line.")
-            leading.append((fields[3], fields[0], int(fields[1]), int(fields[2])))
-            rows.append(_values(fields[3], fields[leading_number:], people, where))
+            gene = clean(fields[3])
+            leading.append((gene, clean(fields[0]), int(fields[1]), int(fields[2])))
+            rows.append(_values(gene, fields[leading_number:], people, where))
     if not rows:
         raise UserError(f"The {WHAT} {path} has a header but no genes: check how it was made.")
     genes = pd.DataFrame(leading, columns=["gene", "contig", "start", "end"])
@@ -85,47 +88,19 @@ def read_expression(path: Path) -> Expression:
     return Expression(genes, people, np.stack(rows))
 
 
-def _people(header: str, path: Path) -> tuple[int, list[str]]:
-    """The number of columns before the people, and the people that the header names."""
-    fields = header.rstrip("\r\n").split("\t")
-    number = leading_columns(fields)
-    if not number:
-        raise UserError(
-            f"The {WHAT} {path} does not begin with the header `#chr start end gene length strand person ...`, separated by"
-            f" tabs (it begins {header[:60].rstrip()!r}): write it, with all six columns before the people, or with the first"
-            " four of them alone."
-        )
-    people = fields[number:]
-    if not people:
-        raise UserError(f"The {WHAT} {path} has no people: six columns, then one column per person, are needed.")
-    require_clean_names(people, f"The {WHAT} {path}")
-    if "gene" in people:
-        raise UserError(f"The {WHAT} {path} has a person called 'gene', as the workflow calls the genes: rename that person.")
-    return number, people
-
-
-def _number(text: str) -> float:
-    """A number as other programs read it, too: Python alone takes 1_7 for 17."""
-    if "_" in text:
-        raise ValueError(text)
-    return float(text)
-
-
 def _values(gene: str, cells: list[str], people: list[str], where: str) -> npt.NDArray[np.float64]:
     """The values of one gene, checked."""
     try:
-        values = np.array([_number(text) for text in cells])
-        if np.isfinite(values).all() and (values >= 0).all():
+        values = np.array(list(map(float, cells)))
+        if np.isfinite(values).all() and (values >= 0).all() and "_" not in "".join(cells):
             return values
     except ValueError:
         pass
     for person, text in zip(people, cells, strict=True):
         try:
-            value = _number(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise UserError(f"{where} gene {gene!r}, person {person!r}: {text!r} is not a number; give every value.")
+            value = number_of(text)
+        except ValueError as error:
+            raise UserError(f"{where} gene {gene!r}, person {person!r}: {text!r} is {error}.") from None
         if value < 0:
             raise UserError(
                 f"{where} gene {gene!r}, person {person!r}: {text} is negative; give TPM or RPKM before any logarithm or"

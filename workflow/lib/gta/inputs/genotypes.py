@@ -49,6 +49,29 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def require_genotypes(source: Path) -> list[str]:
+    """The people of a VCF or BCF, of which no more than the beginning and the end is read.
+
+    Args:
+        source: VCF (bgzip, gzip or plain) or BCF.
+
+    Raises:
+        UserError: for a file that is neither, is cut short, or holds no people or one name twice.
+    """
+    kind, start = compression_of(source, WHAT), first_bytes(source, WHAT)
+    is_bcf = start.startswith(b"BCF\x02")
+    if not is_bcf and not start.startswith(b"##fileformat=VCF"):
+        raise UserError(
+            f"The {WHAT} {source} is neither VCF nor BCF (it begins {start[:20]!r}, a VCF '##fileformat=VCF'): check the path."
+        )
+    if is_bcf and kind != "bgzip":
+        raise UserError(f"The {WHAT} {source} is an uncompressed BCF: compress it with `bcftools view -Ob -o out.bcf`.")
+    require_last_line_whole(source, WHAT)
+    people = people_of_bcf(source) if is_bcf else people_of_vcf(source)
+    _check_people(source, people)
+    return people
+
+
 def place_genotypes(source: Path, folder: Path, log: Callable[[str], None] = _say) -> str:
     """Put the genotypes and their index into a folder: a link, or a bgzip copy of a plain or gzip VCF.
 
@@ -63,17 +86,8 @@ def place_genotypes(source: Path, folder: Path, log: Callable[[str], None] = _sa
     Raises:
         UserError: for a file that is neither, is cut short or unsorted, or holds no people, one name twice or no record.
     """
-    kind, start = compression_of(source, WHAT), first_bytes(source, WHAT)
-    is_bcf = start.startswith(b"BCF\x02")
-    if not is_bcf and not start.startswith(b"##fileformat=VCF"):
-        raise UserError(
-            f"The {WHAT} {source} is neither VCF nor BCF (it begins {start[:20]!r}, a VCF '##fileformat=VCF'): check the path."
-        )
-    if is_bcf and kind != "bgzip":
-        raise UserError(f"The {WHAT} {source} is an uncompressed BCF: compress it with `bcftools view -Ob -o out.bcf`.")
-    require_last_line_whole(source, WHAT)
-    _check_people(source, people_of_bcf(source) if is_bcf else people_of_vcf(source))
-
+    require_genotypes(source)
+    kind, is_bcf = compression_of(source, WHAT), first_bytes(source, WHAT).startswith(b"BCF")
     name = "genotypes.bcf" if is_bcf else "genotypes.vcf.gz"
     target = folder / name
     if kind == "bgzip":

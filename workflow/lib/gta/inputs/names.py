@@ -7,9 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gta.errors import UserError
+from gta.inputs.text_tables import cells_of, plain_name
+
+EXPRESSION = "expression matrix"
 
 #: Names of the fourth column of a matrix that has individuals from the fifth on.
-_GENE_COLUMNS = {"gene", "gene_id", "phenotype_id", "pid", "id"}
+_GENE_COLUMNS = {"gene", "gene_id", "geneid", "gene_name", "phenotype", "phenotype_id", "pid", "id", "targetid"}
 #: Names of the fifth and sixth column of the other form: a header that has only one of them is incomplete.
 _NOT_INDIVIDUALS = {"length", "gid", "strand"}
 
@@ -105,12 +108,38 @@ def leading_columns(header: Sequence[str]) -> int:
         >>> leading_columns(["#chr", "start", "end", "gene", "GM12878"])
         4
     """
-    names = [name.lower() for name in header[:6]]
-    if names[1:3] != ["start", "end"]:
+    names = [plain_name(name) for name in header[:6]]
+    if names[1:3] not in (["start", "end"], ["chromstart", "chromend"], ["chrom_start", "chrom_end"]):
         return 0
     if names[5:] == ["strand"]:
         return 6
     return 4 if names[3:4] and names[3] in _GENE_COLUMNS and not _NOT_INDIVIDUALS & set(names[4:]) else 0
+
+
+def header_of_expression(header: str, where: str) -> tuple[int, list[str]]:
+    """The number of columns before the people, and the people, of the header of an expression matrix; tabs at its end are none.
+
+    Args:
+        header: The line.
+        where: The beginning of the error's text: "The expression matrix x".
+
+    Raises:
+        UserError: if it is no such header, or the people have no clean names.
+    """
+    fields = cells_of(header.rstrip("\r\n\t"))
+    number = leading_columns(fields)
+    if not number:
+        raise UserError(
+            f"{where} does not begin with the header `#chr start end gene length strand person ...`, separated by tabs (it begins"
+            f" {header[:60].rstrip()!r}): write it, with all six columns before the people, or with the first four of them alone."
+        )
+    people = fields[number:]
+    if not people:
+        raise UserError(f"{where} has no people: six columns, then one column per person, are needed.")
+    require_clean_names(people, where)
+    if "gene" in people:
+        raise UserError(f"{where} has a person called 'gene', as the workflow calls the genes: rename that person.")
+    return number, people
 
 
 def require_clean_names(people: Sequence[str], where: str) -> None:

@@ -11,6 +11,18 @@ from gta.inputs.htslib import captured_messages
 WHAT = "reference"
 
 
+def require_fasta(source: Path) -> None:
+    """Refuse a file that does not begin as FASTA does.
+
+    Raises:
+        UserError: if it does not, or is compressed in another way than by bgzip or gzip.
+    """
+    compression_of(source, WHAT)
+    start = first_bytes(source, WHAT)
+    if not start.startswith(b">"):
+        raise UserError(f"The {WHAT} {source} is not FASTA (it begins {start[:20]!r}, not with '>'): check the path.")
+
+
 def place_reference(source: Path, folder: Path) -> str:
     """Put the reference and its index into a folder: a link, or a bgzip copy of a gzip file.
 
@@ -26,10 +38,8 @@ def place_reference(source: Path, folder: Path) -> str:
     Raises:
         UserError: for a file that is no FASTA, is cut short, or names a contig twice.
     """
+    require_fasta(source)
     kind = compression_of(source, WHAT)
-    start = first_bytes(source, WHAT)
-    if not start.startswith(b">"):
-        raise UserError(f"The {WHAT} {source} is not FASTA (it begins {start[:20]!r}, not with '>'): check the path.")
     name = "reference.fa" if kind == "plain" else "reference.fa.gz"
     target = folder / name
     if kind == "gzip":

@@ -15,15 +15,14 @@ from gta.errors import UserError
 from gta.files import checksum_rows, require_file, staged_files
 from gta.inputs.expression import Expression, read_expression
 from gta.inputs.genes import COLUMNS as GENE_COLUMNS
-from gta.inputs.genes import read_genes
-from gta.inputs.genotypes import compare_with_reference, contigs_with_records, people_of_bcf, people_of_vcf, place_genotypes
+from gta.inputs.genes import PLACE_TOLERANCE, read_genes
+from gta.inputs.genotypes import compare_with_reference, contigs_with_records, place_genotypes, require_genotypes
 from gta.inputs.names import examples, match_contigs, match_genes
-from gta.inputs.reference import contig_lengths, place_reference
+from gta.inputs.reference import contig_lengths, place_reference, require_fasta
 from gta.inputs.tables import write_table
+from gta.inputs.text_tables import warning_of_mangled
 from gta.inputs.user_tables import read_populations, read_user_annotation
 
-#: A gene's place in the expression matrix may lie this far (bp) from the gene in the GTF: annotations differ in their TSS.
-PLACE_TOLERANCE = 5_000
 UNKNOWN_POPULATION = "unknown"
 
 
@@ -67,41 +66,45 @@ def prepare_inputs(files: InputFiles, out: Path) -> None:
         if path.absolute().parent.resolve() == out.resolve():
             raise UserError(f"--out {out} is the folder of the input {path}, which would be replaced: choose another folder.")
 
+    # What is small and cheap is checked first: a typing error in a header shows before anything is indexed.
+    annotation = read_user_annotation(files.annotation)
+    populations = None if files.populations is None else read_populations(files.populations)
+    require_fasta(files.reference)
+    genotyped = None if files.genotypes is None else require_genotypes(files.genotypes)
+    expression = read_expression(files.expression)
+    people = expression.people if genotyped is None else genotyped
+    _check_expression(expression, people, files)
+    table_of_people = _people(people, populations, files)
+    genes = read_genes(files.genes, log, expression.genes)
+    names = list(expression.genes["gene"])
+    genes["gene"] = _matched(genes["gene"], names, files.genes, files.expression, "genes")
+    annotation["gene"] = _matched(annotation["gene"], names, files.annotation, files.expression, "annotation")
+    completed = _complete(annotation, genes)
+    _warn_of_text(completed, names)
+
     with staged_files(out) as folder:
         reference = place_reference(files.reference, folder)
         lengths = contig_lengths(folder / reference)
         log(f"reference: {len(lengths)} contigs, {sum(lengths.values()):,} bp")
-
-        genotypes: str | None = None
-        people: list[str] | None = None
-        genotype_contigs: dict[str, str] = {}
-        if files.genotypes is None:
-            log("genotypes: none; individuals are the columns of the expression matrix, genes have the reference haplotype only")
-        else:
-            genotypes = place_genotypes(files.genotypes, folder, log)
-            people, genotype_contigs = _check_genotypes(folder / genotypes, files.genotypes, folder / reference, lengths)
-
-        expression = read_expression(files.expression)
-        if people is None:
-            people = expression.people
-        _check_expression(expression, people, files)
-        genes = read_genes(files.genes, log)
         gene_contigs = _contigs(genes["contig"], lengths, files.genes, "genes")
         expression_contigs = _contigs(expression.genes["contig"], lengths, files.expression, "expression")
-        names = list(expression.genes["gene"])
-        genes["gene"] = _matched(genes["gene"], names, files.genes, files.expression, "genes")
         genes["contig"] = _renamed(genes["contig"], gene_contigs)
         _check_places(genes, expression.genes, expression_contigs, files)
         genes = _sorted(genes, lengths)
 
-        annotation = read_user_annotation(files.annotation)
-        annotation["gene"] = _matched(annotation["gene"], names, files.annotation, files.expression, "annotation")
+        genotypes: str | None = None
+        genotype_contigs: dict[str, str] = {}
+        if files.genotypes is None:
+            log("genotypes: none; individuals are the columns of the expression matrix, genes have the reference haplotype only")
+        else:
+            log(f"genotypes: {len(people)} people")
+            genotypes = place_genotypes(files.genotypes, folder, log)
+            genotype_contigs = _check_genotypes(folder / genotypes, files.genotypes, folder / reference, lengths)
 
         write_table(genes[GENE_COLUMNS], folder / "genes.tsv")
         pq.write_table(pa.Table.from_pandas(expression.as_table(), preserve_index=False), folder / "expression.parquet")
-        write_table(_complete(annotation, genes), folder / "annotation.tsv")
-        kind = "genotypes" if files.genotypes is not None else "expression"
-        write_table(_people(people, files.populations, kind), folder / "people.tsv")
+        write_table(completed, folder / "annotation.tsv")
+        write_table(table_of_people, folder / "people.tsv")
         write_table(_contig_table(lengths, genotype_contigs, gene_contigs, expression_contigs), folder / "contigs.tsv")
         log("checksums ...")
         write_table(_checksums(files), folder / "checksums.tsv")
@@ -110,17 +113,15 @@ def prepare_inputs(files: InputFiles, out: Path) -> None:
     log(f"done: {out}")
 
 
-def _check_genotypes(path: Path, source: Path, reference: Path, lengths: Mapping[str, int]) -> tuple[list[str], dict[str, str]]:
+def _check_genotypes(path: Path, source: Path, reference: Path, lengths: Mapping[str, int]) -> dict[str, str]:
     """Compare placed genotypes with the reference.
 
     Returns:
-        The people of the genotypes, and their contigs that the reference has, under the reference's names.
+        Their contigs that the reference has, under the reference's names.
     """
-    people = people_of_bcf(path) if path.suffix == ".bcf" else people_of_vcf(path)
-    log(f"genotypes: {len(people)} people")
     contigs = _contigs(contigs_with_records(path, source), lengths, source, "genotypes")
     compare_with_reference(path, source, reference, contigs, log)
-    return people, contigs
+    return contigs
 
 
 def _contigs(names: Sequence[str] | pd.Series, lengths: Mapping[str, int], path: Path, kind: str) -> dict[str, str]:
@@ -218,23 +219,36 @@ def _complete(annotation: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([completed, further], axis=1)
 
 
-def _people(people: Sequence[str], path: Path | None, kind: str) -> pd.DataFrame:
+def _warn_of_text(annotation: pd.DataFrame, names: Sequence[str]) -> None:
+    """Say what is missing in the annotation of the genes with expression, and which names a spreadsheet has changed."""
+    for kind, column in (("annotation", annotation["symbol"]), ("annotation", annotation["gene"]), ("expression", names)):
+        warning = warning_of_mangled(column, kind)
+        if warning is not None:
+            log(warning)
+    of_study = annotation[annotation["gene"].isin(names)]
+    for column in of_study.columns.drop("gene"):
+        if (of_study[column] == "").all():
+            use = ": prompts lack it, and no language model can be pretrained on it" if column == "description" else ""
+            log(f"annotation: warning: no gene with expression has anything in the column {column}{use}")
+
+
+def _people(people: Sequence[str], populations: pd.DataFrame | None, files: InputFiles) -> pd.DataFrame:
     """Everybody in the VCF or, without one, in the matrix, in its order, with population (and sex where the table has it).
 
     Args:
         people: Their names.
-        path: The table of populations, if there is one.
-        kind: What the names are from, for messages: genotypes or expression.
+        populations: The table of populations, if there is one.
+        files: The user's files, for messages.
     """
     table = pd.DataFrame({"person": list(people)})
-    if path is None:
+    if populations is None:
         return table.assign(population=UNKNOWN_POPULATION)
-    populations = read_populations(path)
+    kind = "genotypes" if files.genotypes is not None else "expression"
     n_known = int(table["person"].isin(populations["person"]).sum())
     if not n_known:
         raise UserError(
-            f"The table of populations {path} has none of the people with {kind}: it has {examples(populations['person'])},"
-            f" they are {examples(people)}; give the same names in both."
+            f"The table of populations {files.populations} has none of the people with {kind}: it has"
+            f" {examples(populations['person'])}, they are {examples(people)}; give the same names in both."
         )
     log(f"populations: {n_known} of {len(table)} people are in the table")
     table = table.merge(populations, on="person", how="left").fillna("")

@@ -1,62 +1,50 @@
 """The user's tables of text: gene annotation and populations."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from gta.errors import UserError
-from gta.inputs.compression import open_text
 from gta.inputs.expression import N_LEADING
 from gta.inputs.names import leading_columns
+from gta.inputs.text_tables import INDIVIDUAL, MISSING, POPULATION, SEX, annotation_columns
+from gta.inputs.text_tables import read_text_table as read_rows
 
 
 def read_text_table(path: Path, what: str) -> pd.DataFrame:
-    """A tab-separated table with a header line; every value is kept as text, an empty one as "".
+    """A table of `gta.inputs.text_tables.read_text_table`, all text; the index is the number of the line in the file.
 
-    Quotation marks are ordinary characters. The index is the line number in the file. Columns without a name are ignored
-    (the panel file of the 1000 Genomes Project ends its header with tabs).
+    Columns without a name are ignored (the panel file of the 1000 Genomes Project ends its header with tabs).
 
     Raises:
         UserError: for a table without rows or with a single column, a column named twice, or a row longer than the header.
     """
-    rows: dict[int, list[str]] = {}
-    with open_text(path, what) as handle:
-        header = handle.readline().rstrip("\r\n").lstrip("#").split("\t")
-        for number, line in enumerate(handle, start=2):
-            fields = line.rstrip("\r\n").split("\t")
-            if fields == [""]:
-                continue
-            if any(fields[len(header) :]):
-                raise UserError(
-                    f"The {what} {path}, line {number}, has {len(fields)} columns where the header has {len(header)}:"
-                    " remove the tabs inside its text."
-                )
-            rows[number] = (fields + [""] * len(header))[: len(header)]
-    named = [name for name in header if name]
-    if len(named) < 2:
-        raise UserError(
-            f"The {what} {path} has a single column, {header[0]!r}: a header, and columns separated by tabs, are needed."
-        )
-    for name in named:
-        if named.count(name) > 1:
-            raise UserError(f"The {what} {path} has two columns named {name!r}: rename one.")
-    if not rows:
-        raise UserError(f"The {what} {path} has a header but no rows: check how it was made.")
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=range(len(header)), dtype=str)
-    table.columns = pd.Index(header)
-    return table[named]
+    table = read_rows(path, what)
+    frame = pd.DataFrame(dict(table.rows).values(), index=[number for number, _ in table.rows], dtype=str)
+    frame.columns = pd.Index(table.header)
+    return frame[[name for name in table.header if name]]
 
 
-def _column(table: pd.DataFrame, aliases: Sequence[str], path: Path, what: str) -> str:
-    """The column that goes by one of several names, upper or lower case."""
-    by_lower = {str(name).lower(): str(name) for name in reversed(table.columns)}
-    for alias in aliases:
-        if alias in by_lower:
-            return by_lower[alias]
-    raise UserError(
-        f"The {what} {path} has no column {' or '.join(aliases)} (its columns: {', '.join(table.columns)}): rename one."
-    )
+def read_columns(path: Path, what: str, columns: dict[str, tuple[str, ...]], optional: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Some columns of a table of text, whatever the case of their names; the index is the number of the line in the file.
+
+    Args:
+        path: The table.
+        what: What the file is, for the error's text.
+        columns: Name of each column in the result -> the names, in lower case, that it may have in the file.
+        optional: Those of them that may be absent.
+
+    Raises:
+        UserError: if another one is absent, or the table is broken.
+    """
+    table = read_rows(path, what)
+    places = {
+        name: number
+        for name, aliases in columns.items()
+        if (number := table.find(*aliases) if name in optional else table.column(*aliases)) is not None
+    }
+    cells = {name: [row[number] for _, row in table.rows] for name, number in places.items()}
+    return pd.DataFrame(cells, index=[number for number, _ in table.rows], dtype=str)
 
 
 def _is_numeric(values: pd.Series) -> bool:
@@ -77,14 +65,23 @@ def _require_once(names: pd.Series, path: Path, what: str) -> None:
         )
 
 
+def _without_missing(texts: pd.Series) -> pd.Series:
+    """Texts with nothing in place of what R, pandas and spreadsheets write for nothing; one symbol alone may be `NA`."""
+    missing = texts.isin(MISSING)
+    if texts.name == "symbol" and (texts == "NA").sum() == 1:
+        missing &= texts != "NA"
+    return texts.mask(missing, "")
+
+
 def read_user_annotation(path: Path) -> pd.DataFrame:
     """The user's annotation of genes in words.
 
     Args:
-        path: TSV with a column `gene_id` or `gene`.
+        path: TSV with a column `gene_id` or `gene`; see `gta.inputs.text_tables.ANNOTATION_COLUMNS` for other names.
 
     Returns:
-        `gene` as given in the file, then every other column under its own name, all text.
+        `gene`, then `symbol`, `biotype` and `description` if given, and every other column under its own name, all text;
+        empty where it says that something is missing (`gta.inputs.text_tables.MISSING`).
 
     Raises:
         UserError: without such a column, for a gene named twice, or for an expression matrix in its place.
@@ -97,10 +94,12 @@ def read_user_annotation(path: Path) -> pd.DataFrame:
             f"The {what} {path} looks like an expression matrix (#chr start end ..., then numbers): give the table that says in"
             " words what is known of each gene."
         )
-    column = _column(table, ("gene_id", "gene"), path, what)
-    _require_once(table[column], path, what)
-    others = table.drop(columns=[name for name in ("gene", column) if name in table])
-    return pd.concat([table[column].rename("gene"), others], axis=1).reset_index(drop=True)
+    columns = annotation_columns([str(name) for name in table.columns], f"The {what} {path}")
+    table = table[list(columns)].rename(columns=columns)
+    _require_once(table["gene"], path, what)
+    for column in table.columns.drop("gene"):
+        table[column] = _without_missing(table[column])
+    return table[["gene", *table.columns.drop("gene")]].reset_index(drop=True)
 
 
 def read_populations(path: Path) -> pd.DataFrame:
@@ -108,7 +107,7 @@ def read_populations(path: Path) -> pd.DataFrame:
 
     Args:
         path: TSV with the columns person (or sample) and population (or pop); sex (or gender) is optional, further columns
-            are ignored.
+            are ignored. For other names see `gta.inputs.text_tables`.
 
     Returns:
         `person population` and, if given, `sex`, all text.
@@ -117,15 +116,6 @@ def read_populations(path: Path) -> pd.DataFrame:
         UserError: if a column is missing or a person is named twice.
     """
     what = "table of populations"
-    table = read_text_table(path, what)
-    wanted = {
-        "person": _column(table, ("person", "sample"), path, what),
-        "population": _column(table, ("population", "pop"), path, what),
-    }
-    by_lower = {str(name).lower(): str(name) for name in table.columns}
-    sex = by_lower.get("sex", by_lower.get("gender"))
-    if sex is not None:
-        wanted["sex"] = sex
-    _require_once(table[wanted["person"]], path, what)
-    chosen = table[list(wanted.values())].set_axis(list(wanted), axis=1)
-    return chosen.reset_index(drop=True)
+    table = read_columns(path, what, {"person": INDIVIDUAL, "population": POPULATION, "sex": SEX}, optional=("sex",))
+    _require_once(table["person"], path, what)
+    return table.reset_index(drop=True)

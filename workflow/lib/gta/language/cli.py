@@ -1,6 +1,7 @@
 """`gta language`."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,7 @@ def run_pretrain(arguments: argparse.Namespace) -> None:
     """Pretrain a small language model."""
     import torch
 
+    from gta.errors import UserError
     from gta.inputs.tables import read_annotation
     from gta.language.pretrain import pretrain, save
     from gta.language.prompts import render, with_question
@@ -150,6 +152,11 @@ def run_pretrain(arguments: argparse.Namespace) -> None:
     chosen = settings.from_arguments(LanguageSettings, arguments)
     annotation = read_annotation(arguments.annotation)
     described = annotation[annotation["description"].fillna("") != ""]
+    if described.empty:
+        raise UserError(
+            f"Pretraining a language model needs descriptions of genes, and the column description of {arguments.annotation} is"
+            " empty: add them to the annotation, name public text in data.gene_info, or give language.model a pretrained model."
+        )
     asked = with_question(annotation, chosen.task, chosen.cell_type)
     texts = list(render(chosen.template, asked, described["gene"]).values())
     model, tokenizer, loss = pretrain(texts, chosen, arguments.seed)
@@ -217,7 +224,7 @@ def run_prompts(arguments: argparse.Namespace) -> None:
     from gta.inputs.tables import read_annotation, write_table
     from gta.language.cache import read_prompts
     from gta.language.models import fingerprint, load_frozen, set_precision
-    from gta.language.prompts import complete, make_prompts, statistics, table
+    from gta.language.prompts import complete, empty_columns, make_prompts, statistics, table
 
     torch.set_num_threads(arguments.threads)
     examples = None
@@ -231,6 +238,9 @@ def run_prompts(arguments: argparse.Namespace) -> None:
         cohort = Cohort.load(arguments.training_cohort or arguments.cohort)
         examples = make_examples(annotation, genes["gene"].tolist(), cohort, chosen)
     prompts = make_prompts(annotation, genes["gene"], chosen, arguments.mode, examples.lines if examples else None)
+    if arguments.mode in ("full", "plain"):
+        for column in empty_columns(chosen.template, annotation, genes["gene"]):
+            print(f"warning: language.template uses {column}, which is empty for all {len(genes)} genes", file=sys.stderr)
     # Some of the few genes that are predicted after a study may have no room; a study without any example is a mistake.
     of_study = arguments.training_cohort in (None, arguments.cohort)
     if examples and of_study and not any(prompt.examples for prompt in prompts):

@@ -50,8 +50,8 @@ def pretrain(texts: list[str], settings: LanguageSettings, seed: int) -> tuple[L
     """
     if len(texts) < BATCH:
         raise UserError(
-            f"Pretraining a language model needs at least {BATCH} annotated genes, not {len(texts)}; give language.model a "
-            "folder with a pretrained model instead."
+            f"Pretraining a language model needs at least {BATCH} genes with a description, not {len(texts)}; give language.model"
+            " a folder with a pretrained model instead."
         )
     check(settings)
     torch.manual_seed(seed)

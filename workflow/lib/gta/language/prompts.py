@@ -9,7 +9,7 @@ import pandas as pd
 
 from gta.errors import UserError
 from gta.language.settings import LanguageSettings, required_model
-from gta.language.template import QUESTION, compile_template
+from gta.language.template import QUESTION, columns_used, compile_template
 
 # Texts are made without the language model, whose libraries take longer to import than that.
 if TYPE_CHECKING:
@@ -71,6 +71,19 @@ def complete(annotation: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
     """
     bare = genes.loc[~genes["gene"].isin(annotation["gene"]), ["gene", "symbol", "biotype"]]
     return pd.concat([annotation, bare], ignore_index=True).fillna("")
+
+
+def empty_columns(template: str, annotation: pd.DataFrame, genes: Iterable[str]) -> list[str]:
+    """The columns that a template uses and that say nothing of any gene.
+
+    Args:
+        template: Jinja template over the columns of the annotation.
+        annotation: Table with a row for every gene; without the columns of the question.
+        genes: The genes wanted.
+    """
+    of_genes = annotation[annotation["gene"].isin(list(genes))]
+    used = [name for name in columns_used(template) if name in of_genes]
+    return [name for name in used if (of_genes[name].fillna("").str.strip() == "").all()]
 
 
 def with_question(annotation: pd.DataFrame, task: str, cell_type: str) -> pd.DataFrame:

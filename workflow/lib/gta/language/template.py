@@ -25,6 +25,31 @@ def template_file(template: str) -> Path | None:
     return SHIPPED / template if (SHIPPED / template).is_file() else Path(template)
 
 
+def _text_of(template: str) -> str:
+    """The text of a template that is given as such or as a file.
+
+    Raises:
+        UserError: if the file is not there, or is no text in UTF-8.
+    """
+    file = template_file(template)
+    if file is None:
+        return template
+    if not file.is_file():
+        shipped = ", ".join(sorted(path.name for path in SHIPPED.glob("*.j2")))
+        raise UserError(f"language.template: there is no file {file}; give the path of one, or one of {shipped}.")
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"language.template: {file} is not text in UTF-8 ({error}); convert it.") from error
+
+
+def columns_used(template: str) -> list[str]:
+    """The names that a template which compiles mentions, sorted: columns of the annotation, and those of `QUESTION`."""
+    environment = jinja2.sandbox.SandboxedEnvironment(autoescape=False)
+    tree = environment.parse(_text_of(template))
+    return sorted(jinja2.meta.find_undeclared_variables(tree) - set(environment.globals))
+
+
 def compile_template(template: str, columns: Sequence[str]) -> jinja2.Template:
     """The template, ready to be rendered with the values of a gene's row.
 
@@ -38,14 +63,7 @@ def compile_template(template: str, columns: Sequence[str]) -> jinja2.Template:
     Raises:
         UserError: for an error of syntax or an unknown name.
     """
-    file = template_file(template)
-    if file is not None:
-        if not file.is_file():
-            shipped = ", ".join(sorted(path.name for path in SHIPPED.glob("*.j2")))
-            raise UserError(f"language.template: there is no file {file}; give the path of one, or one of {shipped}.")
-        text = file.read_text(encoding="utf-8")
-    else:
-        text = template
+    file, text = template_file(template), _text_of(template)
     if not text.strip():
         raise UserError("language.template: it is empty; write what the language model shall read about a gene.")
     environment = jinja2.sandbox.SandboxedEnvironment(autoescape=False)

@@ -18,6 +18,7 @@ from gta.inputs.genotypes import compare_with_reference, contigs_with_records, p
 from gta.inputs.names import examples, match_contigs, match_genes, nearest
 from gta.inputs.reference import place_reference
 from gta.inputs.tables import read_genes, read_names, write_table
+from gta.inputs.text_tables import read_list
 from gta.predict.settings import PredictSettings
 
 #: The split of everybody and everything that is new.
@@ -86,15 +87,19 @@ def _windows(settings: PredictSettings, inputs: Path, cohort: Path) -> pd.DataFr
     length = int(study["window_end"].iloc[0] - study["window_start"].iloc[0])
     genes = read_genes(inputs)
     wanted = study["gene"].tolist() if settings.genes is None else _listed(Path(settings.genes), genes)
-    contigs = settings.contigs or list(dict.fromkeys(study["contig"]))
     known = genes[genes["gene"].isin(wanted)]
+    of_study = list(dict.fromkeys(study["contig"]))
+    contigs = settings.contigs or [contig for contig in of_study if contig in set(known["contig"])]
     chosen = known[known["contig"].isin(contigs)]
     elsewhere = known[~known["contig"].isin(contigs)]
     if len(elsewhere):
         _log(f"{len(elsewhere)} genes lie on contigs that are not named and are left out ({examples(elsewhere['gene'])})")
-    for contig in contigs:
+    theirs = list(dict.fromkeys(known["contig"]))
+    for contig in contigs or of_study[:1]:
         if contig not in set(chosen["contig"]):
-            raise UserError(f"predict.contigs: no gene that is wanted lies on {contig}; name the contigs of the genes.")
+            raise UserError(
+                f"predict.contigs: no gene that is wanted lies on {contig}; name the contigs of the genes: [{', '.join(theirs)}]."
+            )
     chosen = add_windows(chosen, length).assign(block=0, split=SPLIT)
     columns = ["gene", "symbol", "biotype", "contig", "strand", "tss", "window_start", "window_end", "block", "split"]
     return chosen[columns]
@@ -106,10 +111,7 @@ def _listed(path: Path, genes: pd.DataFrame) -> list[str]:
     Raises:
         UserError: naming the first line that is no gene of the study's annotation.
     """
-    lines = require_file(path, "list of genes").read_text(encoding="utf-8-sig").splitlines()
-    given = {line.strip(): number for number, line in reversed(list(enumerate(lines, start=1))) if line.strip()}
-    if not given:
-        raise UserError(f"The list of genes {path} is empty: write one gene per line.")
+    given = read_list(path, "list of genes")
     by_id = match_genes(given, genes["gene"]).names
     by_symbol = genes.drop_duplicates("symbol", keep=False).set_index("symbol")["gene"].to_dict()
     for name, number in given.items():

@@ -53,3 +53,11 @@ def gene_symbols(settings: SimulateSettings) -> list[str]:
         word = ((i + 1) * _STRIDE) % n**3
         symbols.append(_SYLLABLES[word // n**2] + _SYLLABLES[word // n % n] + _SYLLABLES[word % n])
     return symbols
+
+
+def places_of_genes(settings: SimulateSettings) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The contig of each gene that has expression, and the gene ids of each symbol."""
+    contigs = [contig for contig, n in zip(contig_names(settings), genes_per_contig(settings), strict=True) for _ in range(n)]
+    genes = gene_names(settings)
+    symbols = gene_symbols(settings)[: len(genes)]
+    return dict(zip(genes, contigs, strict=True)), {symbol: [gene] for symbol, gene in zip(symbols, genes, strict=True)}

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from gta.aligner.settings import BY_GENES, for_reference_study
 from gta.aligner.settings import check as check_aligner
+from gta.attribution.known import is_bigwig, read_element_rows, read_eqtl_rows
 from gta.baselines.settings import AND_PROMPT, TEXT_BASELINES
 from gta.baselines.settings import check as check_ridge
 from gta.cnn.settings import check as check_cnn
@@ -24,7 +25,8 @@ from gta.errors import UserError
 from gta.features.factors import read_factors
 from gta.features.settings import TRAINED, WITHOUT_WEIGHTS
 from gta.files import require_file
-from gta.inputs.names import match_contigs, match_genes, nearest
+from gta.inputs.names import examples, match_contigs, match_genes, nearest
+from gta.inputs.text_tables import INDIVIDUAL, POPULATION, read_text_table
 from gta.language.hub import check_pinned
 from gta.language.places import find_gguf
 from gta.language.settings import PACKAGED, PACKAGED_POSITIONS, PRETRAINED_POSITIONS, check_sources
@@ -33,7 +35,7 @@ from gta.language.template import QUESTION, compile_template
 from gta.networks.folder import check_network, first_position, positions_read
 from gta.predict.settings import PredictSettings
 from gta.settings import from_mapping
-from gta.simulate.names import ANNOTATION_COLUMNS, contig_names, gene_names, person_names
+from gta.simulate.names import ANNOTATION_COLUMNS, contig_names, gene_names, person_names, places_of_genes
 from gta.simulate.settings import check as check_simulation
 from gta.workflow import names
 from gta.workflow.run import Run
@@ -50,6 +52,7 @@ from gta.workflow.settings import (
     LanguageSettings,
     SimulateSettings,
 )
+from gta.workflow.written import as_written
 
 #: What a simulation writes, by the key under `data` that it stands for; paths inside the results folder.
 SIMULATED = {
@@ -83,18 +86,20 @@ _SPECIAL = re.compile(r"[{}<>\n]")
 _ENDS_SCRIPT = re.compile(r"</script|<!--", re.IGNORECASE)
 
 
-def check(config: Mapping[str, Any], files: bool = True) -> Run:
+def check(config: Mapping[str, Any], files: bool = True, written: Mapping[str, Any] | None = None) -> Run:
     """Check a configuration and complete it.
 
     Args:
         config: The configuration as read from YAML and the command line.
         files: Whether to look at the files that it names, too. The jobs of a run trust the check that was made at its start.
+        written: The text of its values, from `gta.workflow.written.read_written`, as far as it is known.
 
     Raises:
         UserError: at the first mistake; one sentence that names the key.
     """
     _refuse_unknown(config, _TOP_LEVEL, "configuration")
     _refuse_end_of_script(config, "")
+    config = as_written(config, written or {})
     general = from_mapping(GeneralSettings, {key: config[key] for key in _GENERAL if key in config}, "configuration")
     results = general.results.rstrip("/")
     _refuse_special(results, "results")
@@ -144,11 +149,15 @@ def check(config: Mapping[str, Any], files: bool = True) -> Run:
         data_dir=str(base),
         folds=folds,
     )
+    run = _with_contigs_of_listed(run, files)
     _check_consistency(run)
     if files:
         _check_files(run, general.data_dir)
+        if run.simulation is None and run.study is None:
+            _check_headers(run)
         _check_language(run)
         _check_names(run)
+        _check_known(run)
     return run
 
 
@@ -291,6 +300,35 @@ def _resolve_weights(features: Any, base: Path) -> Any:
     return dataclasses.replace(features, weights=os.path.normpath(base / features.weights))
 
 
+def _with_contigs_of_listed(run: Run, files: bool) -> Run:
+    """The run with the contigs on which the genes of `predict.genes` lie, where the configuration names none.
+
+    They are looked up in the GTF or, by the jobs, which need not read all of it again, in the table that the study made of it.
+    Where neither is there yet, the contigs are those of the study, and the first job of the prediction names the right ones.
+    """
+    predict = run.sections["predict"]
+    if predict.genotypes is None or predict.genes is None or predict.contigs or not Path(predict.genes).is_file():
+        return run
+    table = Path(run.results) / "inputs" / "genes.tsv"
+    if run.simulation is not None:
+        places = places_of_genes(run.simulation)
+    elif files and Path(str(run.data.genes)).is_file():
+        places = names.places_of_gtf(str(run.data.genes))
+    elif table.is_file():
+        places = names.places_of_table(str(table))
+    else:
+        return run
+    contigs = names.contigs_of_listed(predict.genes, *places, run.contigs)
+    if contigs == []:
+        raise UserError(
+            f"predict.genes: no gene of {predict.genes} lies on a contig of the study ({', '.join(run.contigs[:5])}); name the"
+            " contigs of the genes in predict.contigs."
+        )
+    if contigs is None:
+        return run
+    return dataclasses.replace(run, sections={**run.sections, "predict": dataclasses.replace(predict, contigs=contigs)})
+
+
 def _resolve_predict(predict: PredictSettings, base: Path) -> PredictSettings:
     """The settings of the prediction of new people with the paths of their files."""
     given = {
@@ -313,7 +351,8 @@ def _models(config: Mapping[str, Any], aligner: Any) -> dict[str, AlignerSetting
     settings = {}
     for name in models:
         if not isinstance(name, str) or not _MODEL_NAME.fullmatch(name):
-            raise UserError(f"models: {name!r} cannot be a model's name; use letters, digits, _ and - only.")
+            quoted = "" if isinstance(name, str) else ", and write it in quotation marks, since YAML takes it for no text"
+            raise UserError(f"models: {name!r} cannot be a model's name; use letters, digits, _ and - only{quoted}.")
         if name in (*TEXT_BASELINES, *BASELINES, MEAN, TRACK):
             raise UserError(f"models.{name}: this is the name of a baseline; call the model something else.")
         settings[name] = _settings(AlignerSettings, {**common, **_section(models, name, "models.")}, f"models.{name}")
@@ -391,6 +430,8 @@ def _check_consistency(run: Run) -> None:
     if not run.contigs:
         raise UserError("cohort.contigs: name the contigs to use, as the reference calls them, such as [chr1, chr2].")
     for contig in run.contigs:
+        if "," in contig:
+            raise UserError(f"cohort.contigs: {contig!r} is one name; write [{', '.join(contig.split(','))}] for several.")
         if not re.fullmatch(r"[^-\s/{}<>][^\s/{}<>]*", contig):
             raise UserError(f"cohort.contigs: {contig!r} cannot be part of a file's name; rename the contig in the reference.")
 
@@ -459,30 +500,99 @@ def _check_files(run: Run, data_dir: str | None) -> None:
         require_file(path, "corpus of compressor.corpus,")
     for path in run.factor_files:
         read_factors(Path(path))
-    _require_columns("data.gene_groups", run.data.gene_groups, ("gene", "group"))
-    _require_columns("data.eqtls", run.data.eqtls, ("variant", "slope"))
-    kind = "" if run.data.elements is None else Path(run.data.elements).suffix.lower()
-    if kind == ".tsv":
-        _require_columns("data.elements", run.data.elements, ("gene", "contig", "start", "end"))
-    # A bigWig is opened when it is needed: that takes a package that a dry run must not wait for.
-    if run.data.elements is not None and kind not in (".bw", ".bigwig", ".tsv"):
-        element = names.first_element(run.data.elements)
-        if element is None or not re.match(r"[^\t]+\t\d+\t\d+(\t|$)", element):
+    _check_known(run)
+
+
+def _check_headers(run: Run) -> None:
+    """The beginnings of the user's files: what they are, whom they name, and whether the genotypes are phased."""
+    data = run.data
+    names.require_beginnings(data)
+    individuals = names.people_of_expression(str(data.expression))
+    if data.populations is not None:
+        populations = read_text_table(Path(data.populations), "table of populations")
+        populations.column(*INDIVIDUAL)
+        populations.column(*POPULATION)
+    if data.genotypes is None:
+        return
+    genotyped = names.people_of_genotypes(data.genotypes)
+    shared = set(genotyped) & set(individuals)
+    if not shared:
+        raise UserError(
+            f"data.genotypes: {data.genotypes} and the expression matrix {data.expression} have no person in common: the one has"
+            f" {examples(genotyped)}, the other {examples(individuals)}; give the same names in both."
+        )
+    if run.sections["haplotypes"].unphased == "error":
+        phase = names.phase_of_first_records(data.genotypes, shared)
+        if 2 * phase.n_unphased > phase.n_heterozygous:
             raise UserError(
-                f"data.elements: {run.data.elements} is not BED ("
-                + ("it names no element" if element is None else f"it begins {element[:60]!r}")
-                + "): contig, start and end, separated by tabs, are needed."
+                f"data.genotypes: {phase.n_unphased} of the first {phase.n_heterozygous} heterozygous calls of {data.genotypes}"
+                f" are unphased (such as {phase.example}); phase them, or set haplotypes.unphased to as_listed or iupac."
             )
 
 
-def _require_columns(key: str, path: str | None, wanted: Sequence[str]) -> None:
-    """Refuse a table, if it is given, that lacks one of some columns."""
-    columns = wanted if path is None else names.columns_of_table(path)
-    absent = [name for name in wanted if name not in columns]
-    if absent:
-        raise UserError(
-            f"{key}: {path} has no column {absent[0]!r}; give a table, separated by tabs, with the columns {', '.join(wanted)}."
-        )
+def _named_by_groups(path: Path) -> tuple[list[str], list[str]]:
+    """The contigs, which are none, and genes that a table of gene groups names."""
+    table = read_text_table(path, "table of gene groups")
+    gene, _ = table.column("gene", "gene_id"), table.column("group")
+    return [], [cells[gene] for _, cells in table.rows]
+
+
+def _named_by_eqtls(path: Path) -> tuple[list[str], list[str]]:
+    """The contigs and genes that a table of eQTLs names."""
+    rows = read_eqtl_rows(path)
+    return [row.contig for row in rows], [row.gene for row in rows]
+
+
+def _named_by_elements(path: Path) -> tuple[list[str], list[str]]:
+    """The contigs and genes that a file of elements names; of a bigWig none."""
+    if is_bigwig(path):
+        with path.open("rb") as handle:
+            if handle.read(4) not in (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26"):
+                raise UserError(f"{path} is no bigWig; give a whole one, or BED.")
+        return [], []
+    rows = read_element_rows(path)
+    return [row[1] for row in rows], [row[0] for row in rows if row[0]]
+
+
+_KNOWN = {"gene_groups": _named_by_groups, "eqtls": _named_by_eqtls, "elements": _named_by_elements}
+
+
+def _check_known(run: Run) -> None:
+    """Tables that only late stages read: their form, and whether they are about the contigs and genes of the study.
+
+    A bigWig is opened when it is needed: that takes a package that a dry run must not wait for. Of a study that is yet to be
+    downloaded nothing is known.
+    """
+    contigs = None if run.study is not None else names.contigs_of_data(run.data) if run.simulation is None else run.contigs
+    tables: dict[str, tuple[list[str], list[str]]] = {}  # key -> (contigs, genes) in the table
+    for key in ("gene_groups", "eqtls", "elements"):
+        path = getattr(run.data, key)
+        if path is not None:
+            try:
+                tables[key] = _KNOWN[key](Path(path))
+            except UserError as error:
+                raise UserError(f"data.{key}: {error}") from None
+    for key, (named_contigs, named_genes) in tables.items():
+        path, of_table = getattr(run.data, key), list(dict.fromkeys(named_contigs))
+        if contigs is not None and of_table and not match_contigs(of_table, contigs):
+            raise UserError(
+                f"data.{key}: no contig of {path} is in the reference: it has {examples(of_table)}, the reference"
+                f" {examples(contigs)}; rename the contigs in the table."
+            )
+        if named_genes and run.study is None and run.simulation is None:
+            _refuse_other_genes(f"data.{key}", str(path), list(dict.fromkeys(named_genes)), run.data)
+
+
+def _refuse_other_genes(key: str, path: str, genes: list[str], data: DataSettings) -> None:
+    """Refuse a table none of whose genes is in the expression matrix or the GTF, which is read only if need be."""
+    for read in (lambda: names.genes_of_expression(str(data.expression)), lambda: names.genes_of_gtf(str(data.genes))):
+        known = read()
+        if match_genes(genes, known).names:
+            return
+    raise UserError(
+        f"{key}: no gene of {path} is in the data: it has {examples(genes)}, the GTF {examples(known)}; give the same kind of"
+        " gene id."
+    )
 
 
 def _check_taken_out(run: Run) -> None:
