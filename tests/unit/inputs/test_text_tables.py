@@ -24,7 +24,7 @@ def write(folder: Path, text: str | bytes, name: str = "table.tsv") -> Path:
     [
         TEXT.encode(),
         b"\xef\xbb\xbf" + TEXT.encode(),
-        gzip.compress(b"\xef\xbb\xbf" + TEXT.encode()),
+        gzip.compress(b"\xef\xbb\xbf" + TEXT.encode(), mtime=0),
         TEXT.replace("\n", "\r\n").encode(),
         TEXT.replace("\n", "\r").encode(),
         TEXT.encode() + b"\n\t\t\n \n",
@@ -110,7 +110,7 @@ def test_quotation_marks_of_two_cells_do_not_make_one(tmp_path: Path) -> None:
         ("gene\tx\nG1\ta text\nthat goes on\n", "line 3, is text without any tab .'that goes on'.*line break inside the cell"),
         (b"gene\tx\nG1\tcaf\xe9\n", "line 2, is not text in UTF-8 .the byte 0xe9.*iconv"),
         (TEXT.encode("utf-16"), "is text in UTF-16: convert it"),
-        (gzip.compress(TEXT.encode("utf-16")), "is text in UTF-16: convert it"),
+        (gzip.compress(TEXT.encode("utf-16"), mtime=0), "is text in UTF-16: convert it"),
         (TEXT.encode("utf-16-le"), "no text in UTF-8"),
         (TEXT.encode("utf-32"), "is text in UTF-32"),
     ],

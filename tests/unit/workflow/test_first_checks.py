@@ -61,7 +61,7 @@ def test_whole_files_pass(study: Study) -> None:
 def test_contigs_are_found_without_an_index(study: Study) -> None:
     study.config["cohort"] = {"contigs": ["chr22"]}
     assert study.said() == "cohort.contigs: 'chr22' is no contig of the data; did you mean '22'?"
-    (study.folder / "r.fa").write_bytes(gzip.compress(b">22 x\nACGT\n>7\nACGT\n"))
+    (study.folder / "r.fa").write_bytes(gzip.compress(b">22 x\nACGT\n>7\nACGT\n", mtime=0))
     assert "did you mean '22'?" in study.said()
     study.config["cohort"] = {"contigs": ["7"]}
     assert check(study.config).contigs == ["7"]
@@ -144,7 +144,7 @@ def test_genotypes_that_are_not_phased(study: Study) -> None:
     ],
 )
 def test_tables_of_late_stages_are_refused_at_once(study: Study, key: str, name: str, text: bytes, message: str) -> None:
-    study.change(name, gzip.compress(text) if name.endswith("gz") else text)
+    study.change(name, gzip.compress(text, mtime=0) if name.endswith("gz") else text)
     study.config["data"][key] = name
     with pytest.raises(UserError, match=message):
         check(study.config)
@@ -154,7 +154,11 @@ def test_tables_of_late_stages_are_refused_at_once(study: Study, key: str, name:
     ("key", "name", "text"),
     [
         ("elements", "x.bed", b"chrom\tchromStart\tchromEnd\nchr22\t1\t2\n"),
-        ("elements", "x.tsv.gz", gzip.compress(b"\xef\xbb\xbfGene_ID\tChr\tStart\tEnd\r\nENSG00000000002.9 \t7\t1\t2\r\n")),
+        (
+            "elements",
+            "x.tsv.gz",
+            gzip.compress(b"\xef\xbb\xbfGene_ID\tChr\tStart\tEnd\r\nENSG00000000002.9 \t7\t1\t2\r\n", mtime=0),
+        ),
         ("eqtls", "q.tsv", b"\xef\xbb\xbfGene\tVariant_ID\tSlope\tP-value\r\nENSG00000000003\tchr7_1_A_G_b38\t-1e-3 \t0.1\r\n"),
         ("gene_groups", "q.tsv", b"Gene\tGROUP\rENSG00000000001\ttrain\r"),
     ],
