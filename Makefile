@@ -22,7 +22,7 @@ NETWORKS := .venv-networks
 SLURM := .venv-slurm
 GTA := PYTHONPATH=workflow/lib $(BIN)/python -m gta
 
-BENCHMARKS := bench-haplotypes bench-features bench-aligner bench-aoc bench-evaluation bench-cis-signal bench-attribution bench-prompt bench-probe
+BENCHMARKS := bench-haplotypes bench-features bench-aligner bench-aoc bench-evaluation bench-cis-signal bench-attribution bench-prompt bench-probe bench-genomewide
 .PHONY: help setup demo run report test check-demo test-networks test-slurm $(BENCHMARKS) lint unlock format clean distclean
 
 help: ## show this
@@ -105,6 +105,9 @@ bench-prompt: $(STAMP) ## what the prompt is worth: GTA, its controls and text b
 
 bench-probe: $(STAMP) ## where the text is lost: ridge regression on hidden states, layer by layer, of a finished run [CONFIG, ARGS]
 	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/prompt_probe.py --results $(RESULTS) $(ARGS)
+
+bench-genomewide: $(STAMP) ## what training genes are worth, and another cohort, of a finished genome-wide run [CONFIG, DATA, ARGS]
+	@PYTHONPATH=workflow/lib $(BIN)/python benchmarks/genomewide.py --results $(if $(filter $(CONFIG),config/demo.yaml),results/genomewide,$(RESULTS)) $(if $(DATA),--data $(DATA)) $(ARGS)
 
 lint: $(STAMP) ## check style, types and the workflow's rules
 	$(BIN)/ruff check .

@@ -1,6 +1,5 @@
 """The full studies: planned without a single download, in few jobs, with the details that bite."""
 
-import json
 import re
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from gta.download.manifest import read_study
 from gta.errors import UserError
 from gta.features.pooling import bin_edges
 from gta.workflow.config import check
+from tiny_networks import write_description
 
 MANIFEST = REPOSITORY / "resources" / "manifest.yaml"
 
@@ -23,8 +23,7 @@ def data(tmp_path: Path) -> Path:
     """A folder with what the user must bring, empty as it is: the models' configurations and MAGE's matrix."""
     folder = tmp_path / "data"
     for name, width in (("Llama-3.2-1B", 2048), ("Meta-Llama-3-8B", 4096), ("enformer-official-rough", 1536)):
-        (folder / "models" / name).mkdir(parents=True)
-        (folder / "models" / name / "config.json").write_text(json.dumps({"hidden_size": width}))
+        write_description(folder / "models" / name, model_type="llama", hidden_size=width, max_position_embeddings=8192)
     (folder / "downloads").mkdir()
     (folder / "downloads" / "raw_pseudocounts.filtered.TSS.MAGE.v1.0.bed.gz").write_bytes(b"")
     return folder

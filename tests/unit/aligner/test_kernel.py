@@ -12,6 +12,7 @@ from gta.aligner.kernel import BANDWIDTH, GaussianKernel
 from gta.aligner.model import Aligner
 from gta.aligner.settings import AlignerSettings, check
 from gta.aligner.solve import mean_inputs
+from gta.attribution.tiles import attribute_gene
 from gta.errors import UserError
 from gta.regression import block_ridge, standardisation
 from toy_cohort import FEATURES, TILES, make_language_model, make_reference_study, make_store, make_training
@@ -122,3 +123,13 @@ def test_individuals_need_aligned_tokens() -> None:
     store = make_store()
     with pytest.raises(UserError, match="0 is for studies without genotypes"):
         make_training(make_cohort_with_genotypes(store), store, make_language_model(), aligned_tokens=0)
+
+
+def test_tiles_are_attributed_without_aligned_tokens() -> None:
+    cohort, store = make_reference_study(3)
+    chosen = {"kernel": "gaussian", "landmarks": 8, "tile_features": True, "aligned_tokens": 0}
+    training = make_training(cohort, store, make_language_model(), **chosen)
+    training.run()
+    setup = training.setup
+    found = attribute_gene(setup.aligner.eval(), setup.data, setup.reader, 0, limit=4)
+    assert np.abs(found.gradient_x_input).sum() > 0 and np.abs(found.deletion).sum() > 0 and not found.personal.any()

@@ -141,7 +141,7 @@ def test_a_damaged_folder_is_refused(trained: training.TrainedNetworks, tmp_path
     trained.save(tmp_path)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(UserError, match="holds no networks of gta cnn"):
+    with pytest.raises(UserError, match="holds no whole set of networks of gta cnn"):
         PromoterNetworks.load(tmp_path)
 
 

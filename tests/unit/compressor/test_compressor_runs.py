@@ -132,9 +132,9 @@ def test_a_batch_in_parts_or_shared_by_two_processes_learns_the_same(llama: PreT
 
     llama.save_pretrained(tmp_path / "lm")
     words = " ".join(f"w{i}" for i in range(40))
-    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate([*words.split(), "[UNK]"])}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(words.split())}, unk_token="w0"))
     tokenizer.pre_tokenizer = Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(tmp_path / "lm")
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="w0").save_pretrained(tmp_path / "lm")
     texts = [" ".join(f"w{i}" for i in text) for texts in random_texts().values() for text in texts]
     split = ["train"] * 20 + ["valid"] * 5 + ["test"] * 5
     pd.DataFrame({"split": split, "text": texts}).to_csv(tmp_path / "texts.tsv", sep="\t", index=False)

@@ -1,10 +1,13 @@
 """Enformer and Borzoi of their own packages, with random weights of a small size: `make test-networks` builds what they need."""
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from gta.errors import UserError
 from gta.features.build import build_store
@@ -25,9 +28,11 @@ def enformer_folder(tmp_path_factory) -> Path:
     package = pytest.importorskip("enformer_pytorch", reason="enformer-pytorch is not installed: make test-networks")
     folder = tmp_path_factory.mktemp("enformer")
     torch.manual_seed(1)
-    package.Enformer.from_hparams(
+    network = package.Enformer.from_hparams(
         dim=48, depth=2, heads=2, output_heads={"human": 5313}, target_length=-1, dim_divisible_by=4
-    ).save_pretrained(folder, safe_serialization=False)  # its modules share tensors, which safetensors refuses
+    )
+    # Its modules share tensors, which safetensors refuses unless they are copied; one name of each is kept.
+    network.save_pretrained(folder, state_dict={name: tensor.clone() for name, tensor in network.state_dict().items()})
     return folder
 
 
@@ -154,5 +159,37 @@ def test_other_weights_and_windows_are_refused(name: str, request, tmp_path: Pat
     folder = request.getfixturevalue(f"{name}_folder")
     with pytest.raises(UserError, match="multiple of"):
         make_extractor(FeatureSettings(extractor=name, weights=str(folder)), 1000, CPU)
-    with pytest.raises(UserError, match="no folder of"):
+    with pytest.raises(UserError, match=r"holds no whole|no folder of"):
         make_extractor(FeatureSettings(extractor=name, weights=str(tmp_path)), 1024, CPU)
+
+
+def test_an_enformer_is_whole_or_refused(enformer_folder: Path, tmp_path: Path) -> None:
+    from enformer_pytorch import Enformer
+
+    weights = load_file(enformer_folder / "model.safetensors")
+    shutil.copy(enformer_folder / "config.json", tmp_path / "config.json")
+    names: dict[int, list[str]] = {}
+    for name, tensor in Enformer.from_pretrained(enformer_folder).state_dict(keep_vars=True).items():
+        names.setdefault(id(tensor), []).append(name)
+    assert any(len(each) > 1 for each in names.values())
+
+    def extract(kept: dict[str, torch.Tensor]) -> torch.Tensor:
+        save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+        extractor = make_extractor(FeatureSettings(extractor="enformer", weights=str(tmp_path), tokens=6), 1024, CPU)
+        with torch.inference_mode():
+            return extractor.read(random_batch(1024))[0]
+
+    # Converters keep a weight that has two names under one of them.
+    torch.testing.assert_close(extract({each[0]: weights[each[0]] for each in names.values()}), extract(weights))
+    for each in list(names.values())[:: len(names) // 5]:
+        with pytest.raises(UserError, match="lacks the weights"):
+            extract({name: tensor for name, tensor in weights.items() if name not in each})
+
+
+def test_a_borzoi_is_whole_or_refused(borzoi_folder: Path, tmp_path: Path) -> None:
+    weights = load_file(borzoi_folder / "model.safetensors")
+    shutil.copy(borzoi_folder / "config.json", tmp_path / "config.json")
+    name = min(weights)
+    save_file({other: tensor for other, tensor in weights.items() if other != name}, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=f"lacks the weights '{re.escape(name)}' of its Borzoi"):
+        make_extractor(FeatureSettings(extractor="borzoi", weights=str(tmp_path)), 1024, CPU)

@@ -146,7 +146,7 @@ def test_what_is_no_gguf_file_is_refused(tmp_path: Path) -> None:
 
 def test_an_architecture_that_transformers_does_not_know_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "tiny.gguf", llama(), kind="rwkv99")
-    with pytest.raises(UserError, match=r"transformers reads no causal language model from .*rwkv99"):
+    with pytest.raises(UserError, match=r"no whole language model that transformers reads from GGUF .*rwkv99"):
         convert(tmp_path / "tiny.gguf", tmp_path / "out")
 
 

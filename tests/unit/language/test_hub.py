@@ -26,12 +26,16 @@ FILES = {
     "modeling_evil.py": b"raise SystemExit",
     "onnx/model.safetensors": b"another format",
 }
+#: `config.json` of `lab/recurrent`.
+RECURRENT = b'{"model_type": "mamba"}'
 #: Kept in large file storage, where the hub knows the SHA-256.
 LARGE = ("model.safetensors",)
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Repositories `lab/good` and `lab/damaged` (other bytes than the checksum says), `lab/pickled`, and `lab/gated`."""
+    """Repositories `lab/good`, `lab/damaged` (other bytes than the checksum says), `lab/recurrent` (a model without keys and
+    values), `lab/pickled`, and `lab/gated`.
+    """
 
     def log_message(self, *_: object) -> None:
         pass
@@ -49,7 +53,7 @@ class Hub(BaseHTTPRequestHandler):
         files = {name: content for name, content in FILES.items() if repository != "lab/pickled" or "safetensors" not in name}
         if repository == "lab/gated":
             self.reply(401, b"", {"X-Error-Code": "GatedRepo"})
-        elif repository not in ("lab/good", "lab/damaged", "lab/pickled"):
+        elif repository not in ("lab/good", "lab/damaged", "lab/pickled", "lab/recurrent"):
             self.reply(404, b"", {"X-Error-Code": "RepoNotFound"})
         elif COMMIT not in rest:
             self.reply(404, b"", {"X-Error-Code": "RevisionNotFound"})
@@ -62,6 +66,8 @@ class Hub(BaseHTTPRequestHandler):
         else:
             name = "/".join(rest[2:])
             content = files[name]
+            if repository == "lab/recurrent" and name == "config.json":
+                content = RECURRENT
             if repository == "lab/damaged" and name in LARGE:
                 content = content[::-1]
             etag = hashlib.sha256(FILES[name]).hexdigest() if name in LARGE else hashlib.sha1(FILES[name]).hexdigest()
@@ -123,6 +129,7 @@ def test_weights_and_tokenizer_arrive_with_their_checksums_and_nothing_else(endp
 @pytest.mark.parametrize(
     ("repository", "revision", "expected"),
     [
+        ("lab/recurrent", COMMIT, "lab/recurrent at 01234567 is a recurrent or hybrid model (mamba"),
         (
             "lab/gated",
             COMMIT,

@@ -9,6 +9,7 @@ import pytest
 from gta.errors import UserError
 from gta.workflow.config import check
 from gta.workflow.tables import report_tables
+from tiny_networks import write_description
 
 SIMULATED: dict[str, Any] = {"simulation": {"people": 12, "genes": 6}}
 
@@ -329,25 +330,28 @@ def test_a_gguf_file_is_converted_and_must_be_there(data: dict[str, Any], tmp_pa
 
 @pytest.mark.parametrize("language", [{"model": "smollm2", "blocks": 31}, {"blocks": 5}, {"model": "model", "blocks": 4}])
 def test_more_blocks_than_there_are_are_refused(data: dict[str, Any], tmp_path: Path, language: dict[str, Any]) -> None:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text('{"n_layer": 3, "n_embd": 64}')
+    write_description(tmp_path / "model", model_type="gpt2", n_layer=3, n_embd=64)
     data |= {"language": language}
     there = {None: 4, "smollm2": 30, "model": 3}[language.get("model")]
     assert f"language.blocks: {language['blocks']} are wanted, but the language model has {there}" in message(data)
 
 
 def test_width_of_the_users_language_model_is_read(data: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "model").mkdir()
     data |= {"language": {"model": "model"}, "aligner": {"heads": 6}}
-    for text, expected in (
-        ('{"hidden_size": 64}', "aligner.heads: 6 does not divide the language model's width, 64"),
-        ('{"n_embd": 20}', "aligner.heads: 6 does not divide the language model's width, 20"),
-        ("{", "config.json is not JSON"),
+    for config, expected in (
+        ({"model_type": "llama", "hidden_size": 64}, "aligner.heads: 6 does not divide the language model's width, 64"),
+        ({"model_type": "gpt2", "n_embd": 20}, "aligner.heads: 6 does not divide the language model's width, 20"),
+        # Words may be narrower than the blocks.
+        ({"model_type": "albert", "embedding_size": 32, "hidden_size": 96}, "the language model's width, 32"),
+        ({"hidden_size": 96}, "has no `model_type`"),
     ):
+        write_description(tmp_path / "model", **config)
+        assert expected in message(data)
+    for text, expected in (("{", "config.json is not JSON"), ("[]", "it is not a JSON object")):
         (tmp_path / "model" / "config.json").write_text(text)
         assert expected in message(data)
-    for text in ('{"hidden_size": 96}', "{}", "[]", '{"hidden_size": null}'):
-        (tmp_path / "model" / "config.json").write_text(text)
+    for width in (96, None):
+        write_description(tmp_path / "model", model_type="llama", hidden_size=width)
         check(data)
 
 
@@ -537,3 +541,68 @@ def test_folds_leave_the_rest_as_it_is_and_prompts_with_examples_have_one_per_fo
     assert "/folds/2/language/" in folds.prompt_cache(first, fold="2")
     assert "/folds/" not in plain.prompt_cache(first)
     assert "--training-cohort=" in folds.prompt_options("full", "2") and "/folds/2/cohort" in folds.prompt_options("full", "2")
+
+
+def test_a_language_model_that_cannot_be_used_is_refused_before_any_job(data: dict[str, Any], tmp_path: Path) -> None:
+    """What its files say; every kind is in the tests of gta.networks."""
+    data["language"] = {"model": "model"}
+    for config, expected in (
+        ({"model_type": "mamba", "hidden_size": 64}, "is a recurrent or hybrid model (mamba"),
+        ({"model_type": "qwen3_5_text", "layer_types": ["linear_attention", "full_attention"]}, "recurrent or hybrid"),
+        ({"model_type": "bart", "d_model": 64}, "an encoder with a decoder (bart)"),
+        ({"model_type": "llama", "quantization_config": {"quant_method": "awq"}}, "are quantised (awq)"),
+        ({"model_type": "llama", "vocab_size": 40}, "has 60 words, but the model has embeddings of 40"),
+    ):
+        write_description(tmp_path / "model", **config)
+        assert expected in message(data)
+    write_description(tmp_path / "model", model_type="llama", hidden_size=64)
+    check(data)
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    assert "git lfs pull" in message(data)
+    (tmp_path / "model" / "model.safetensors").unlink()
+    assert "has no weights" in message(data)
+
+
+def test_a_network_that_cannot_be_used_is_refused_before_any_job(data: dict[str, Any], tmp_path: Path) -> None:
+    data |= {"features": {"extractor": "hf", "weights": "net", "tile_length": 512}}
+    write_description(tmp_path / "net", model_type="t5")
+    assert message(data).startswith("features.weights:") and "an encoder with a decoder (t5)" in message(data)
+    # States of recurrent networks are features like others.
+    write_description(tmp_path / "net", model_type="mamba", hidden_size=64)
+    check(data)
+
+
+def test_more_tokens_than_positions_are_refused_before_any_job(data: dict[str, Any], tmp_path: Path) -> None:
+    data["cohort"] |= {"window_length": 8192}
+    data |= {"language": {"model": "model", "max_prompt_tokens": 90}, "features": {"tile_length": 1024}, "aligner": {"heads": 4}}
+    for config, expected in (
+        ({"model_type": "gpt2", "n_embd": 64, "n_positions": 89}, "prompts of up to 90 tokens are longer than the 89 that"),
+        ({"model_type": "gpt2", "n_embd": 64, "n_positions": 97}, "90 tokens and 8 aligned tokens of a window"),
+        ({"model_type": "gpt2", "n_embd": 64, "n_positions": 98}, None),
+        # RoBERTa leaves two of its positions free.
+        (
+            {"model_type": "roberta", "hidden_size": 64, "max_position_embeddings": 99, "pad_token_id": 1},
+            "more than the 97 positions",
+        ),
+        ({"model_type": "roberta", "hidden_size": 64, "max_position_embeddings": 100, "pad_token_id": 1}, None),
+        ({"model_type": "bloom", "hidden_size": 64}, None),
+        (
+            {
+                "model_type": "phi3",
+                "hidden_size": 64,
+                "max_position_embeddings": 131072,
+                "original_max_position_embeddings": 64,
+                "rope_scaling": {"type": "longrope"},
+            },
+            "longer than the 64 that",
+        ),
+    ):
+        write_description(tmp_path / "model", **config)
+        if expected is None:
+            check(data)
+        else:
+            assert expected in message(data)
+    write_description(tmp_path / "model", model_type="gpt2", n_embd=64, n_positions=97)
+    # Fewer aligned tokens fit; so do models that let no language model read them.
+    check(data | {"aligner": {"heads": 4, "aligned_tokens": 7}})
+    check(data | {"models": {"gta": {"language_model": "attention"}, "b": {"language_model": "none"}}})

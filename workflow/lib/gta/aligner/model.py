@@ -33,6 +33,7 @@ from gta.errors import UserError
 from gta.files import require_file
 from gta.language.cache import PromptCache
 from gta.language.models import reads_both_ways
+from gta.networks.load import load_state
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class AlignerConfig:
         landmarks: Training genes with which a gaussian kernel compares others; 0: everything is linear.
         mean_only: Whether it is of a reference study: without genotypes nothing was learnt of differences between individuals,
             and their deviation is 0. In `config.json` only where it is true.
+        hidden_width: Width of the language model's hidden states where it is not D, as of ALBERT and ELECTRA; 0: D. In
+            `config.json` only where it is not 0.
     """
 
     features: int
@@ -109,6 +112,21 @@ class AlignerConfig:
     tile_features: bool = False
     landmarks: int = 0
     mean_only: bool = False
+    hidden_width: int = 0
+
+    @property
+    def states_width(self) -> int:
+        """Width of the hidden states of prompts."""
+        return self.hidden_width or self.width
+
+    @property
+    def read_width(self) -> int:
+        """Width of what is read at the aligned positions: hidden states, or tokens where no language model reads them."""
+        return self.width if self.language_model in ("none", "attention") else self.states_width
+
+
+#: Keys of `config.json` that are written only where they differ from their defaults.
+_OPTIONAL = ("mean_only", "hidden_width")
 
 
 @dataclass(frozen=True)
@@ -151,7 +169,8 @@ class Aligner(nn.Module):
             config: Its sizes.
             prototypes: (K, D) text prototypes.
             scaling: Scaling of the features.
-            token_scale: Root mean square of the language model's word embeddings; aligned tokens are given the same.
+            token_scale: Root mean square of the language model's word embeddings as it takes them; aligned tokens are given the
+                same.
             words: (V, D) these embeddings, from which linear prototypes are learnt; None: the given prototypes are used as they
                 are.
             language_model: The frozen language model, which compressors are cut out of; only needed with one.
@@ -164,7 +183,7 @@ class Aligner(nn.Module):
         self.register_buffer("feature_sd", scaling.sd)
         self.register_buffer("difference_sd", scaling.difference_sd)
         self.register_buffer("token_scale", torch.tensor(token_scale))
-        states = 2 * config.prompt_layers * width
+        states, read = 2 * config.prompt_layers * config.states_width, config.read_width
         self.additive = AdditivePart(config.features, states, config.modulation) if config.additive else None
         self.extractor_head = SharedHead(CnnConfig(**config.extractor_head)) if config.extractor_head else None
         self.token_counts = TokenCounts(config.prompt_tokens) if config.prompt_tokens else None
@@ -182,10 +201,10 @@ class Aligner(nn.Module):
         self.prototype_norm = nn.LayerNorm(width)
         self.attention = nn.MultiheadAttention(width, config.heads, batch_first=True)
         self.token_norm = nn.LayerNorm(width)
-        self.hidden_norm = nn.LayerNorm(width)
-        self.pool_mean = nn.Linear(width, 1)
-        self.pool_deviation = nn.Linear(width, 1)
-        self.head_deviation = nn.Linear(width, 1, bias=False)
+        self.hidden_norm = nn.LayerNorm(read)
+        self.pool_mean = nn.Linear(read, 1)
+        self.pool_deviation = nn.Linear(read, 1)
+        self.head_deviation = nn.Linear(read, 1, bias=False)
         # Mean over positions at first, which is all that is used where the loss on means does not train it.
         nn.init.zeros_(self.pool_mean.weight).requires_grad_(config.tokens_learn_means)
         nn.init.zeros_(self.pool_mean.bias).requires_grad_(config.tokens_learn_means)
@@ -221,13 +240,13 @@ class Aligner(nn.Module):
     def _blocks(self) -> dict[str, int]:
         """Columns of the read-out of mean expression by what they are."""
         linear = {"linear": 1, "features": self.config.features} if self.config.additive else {}
-        states = self.config.prompt_layers * self.config.width
+        states = self.config.prompt_layers * self.config.states_width
         prompt = {"prompt_mean": states, "prompt_last": states} if states else {}
         if self.config.prompt_tokens:
             prompt["prompt_tokens"] = self.config.prompt_tokens
         head = {"head": 1} if self.config.extractor_head else {}
         tiles = {"tiles": self.config.tiles * self.config.features} if self.config.tile_features else {}
-        tokens = {"tokens": self.config.width} if self.config.aligned_tokens else {}
+        tokens = {"tokens": self.config.read_width} if self.config.aligned_tokens else {}
         return {**head, **linear, **tiles, **tokens, **prompt, **dict.fromkeys(self.kernels, self.config.landmarks)}
 
     @property
@@ -349,7 +368,7 @@ class Aligner(nn.Module):
         Without aligned tokens N is 0.
         """
         if not self.config.aligned_tokens:
-            return batch.features.new_zeros(len(batch.gene), 0, self.config.width)
+            return batch.features.new_zeros(len(batch.gene), 0, self.config.read_width)
         tokens = self.align(batch)
         if language_model is None or prompts is None or prompt_rows is None:
             return tokens
@@ -541,8 +560,9 @@ class Aligner(nn.Module):
         """
         folder.mkdir(parents=True, exist_ok=True)
         written = asdict(self.config)
-        if not self.config.mean_only:
-            del written["mean_only"]
+        for name in _OPTIONAL:
+            if not written[name]:
+                del written[name]
         (folder / "config.json").write_text(json.dumps(written, indent=2) + "\n")
         save_file({name: tensor.contiguous() for name, tensor in self._to_keep(weights).items()}, folder / "model.safetensors")
 
@@ -574,10 +594,7 @@ class Aligner(nn.Module):
         except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
             raise UserError(damaged.format(error)) from error
         aligner = cls(config, *first, None, language_model)
-        try:
-            aligner.load_state_dict(weights)
-        except RuntimeError as error:
-            raise UserError(damaged.format(error)) from error
+        load_state(aligner, weights, str(folder), "aligner of this version", "train it again")
         return aligner.eval()
 
 
@@ -602,7 +619,7 @@ def read_config(folder: Path) -> AlignerConfig:
         raise UserError(f"{path} is not JSON ({error}): train the aligner again.") from error
     known = {field.name for field in fields(AlignerConfig)}
     given = set(values) if isinstance(values, dict) else set()
-    for what, keys in (("lacks", known - given - {"mean_only"}), ("has the unknown key", given - known)):
+    for what, keys in (("lacks", known - given - set(_OPTIONAL)), ("has the unknown key", given - known)):
         if keys:
             raise UserError(f"{path} is of no aligner of this version: it {what} {min(keys)!r}; train the aligner again.")
     return AlignerConfig(**values)

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from gta.compressor.memory import Memory
 from gta.errors import UserError
 from gta.language.cache import PromptCache, read_words
-from gta.language.models import given_cache
+from gta.language.models import embed, given_cache, require_positions
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,13 @@ def make_reader(
     """
     if kind == "none":
         return Reader(None, None, None)
-    limit = getattr(language_model.config, "max_position_embeddings", None)
-    if kind != "attention" and limit is not None and positions > limit:
-        raise UserError(
-            f"A prompt and a window take {positions} positions, but the language model has {limit}: lower "
-            "language.max_prompt_tokens or aligner.aligned_tokens, raise features.tile_length, or compress (docs/compressor.md)."
+    if kind != "attention":
+        require_positions(
+            language_model,
+            positions,
+            "A prompt and a window take",
+            "lower language.max_prompt_tokens or aligner.aligned_tokens, raise features.tile_length, or compress"
+            " (docs/compressor.md)",
         )
     if prompts.model != sha256:
         raise UserError("The prompt cache was made by another language model: make the prompts again.")
@@ -138,7 +140,7 @@ def embedded_prompts(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The word embeddings of prompts, (B, n, D), and their mask, (B, n) int64, 1 where there is a token; padded in front."""
     ids, _, mask = prompts.prompt_tokens(rows)
-    return language_model.get_input_embeddings()(ids.to(device)), mask.to(device)
+    return embed(language_model, ids.to(device)), mask.to(device)
 
 
 class PromptAttention(nn.Module):

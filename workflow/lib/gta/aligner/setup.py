@@ -167,6 +167,7 @@ def set_up(
         tile_features=settings.tile_features,
         landmarks=min(settings.landmarks, len(train_genes)) if settings.kernel == "gaussian" else 0,
         mean_only=cohort.reference_study,
+        hidden_width=0 if prompts.states.shape[3] == words.shape[1] else prompts.states.shape[3],
     )
     token_scale = float(words.pow(2).mean().sqrt())
     vocabulary = _vocabulary(words, len(prototypes.vectors), workers) if settings.alignment == "linear" else None

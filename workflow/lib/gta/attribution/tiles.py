@@ -114,7 +114,8 @@ def _by_gradients(
         features, difference = batch.features.clone().requires_grad_(), batch.difference.clone().requires_grad_()
         mean, deviation = _read(aligner, reader, Batch(features, difference, batch.position, batch.gene))
         asked = torch.where(torch.from_numpy(asks_mean[at : at + BATCH]), mean, deviation)
-        by_features, by_difference = torch.autograd.grad(asked.sum(), (features, difference))
+        # Without aligned tokens nothing depends on differences from the reference.
+        by_features, by_difference = torch.autograd.grad(asked.sum(), (features, difference), materialize_grads=True)
         inputs.append((by_features * batch.features).sum(dim=2))
         change = by_features * (batch.features - reference.features) + by_difference * batch.difference
         changes.append(change.sum(dim=2).abs())

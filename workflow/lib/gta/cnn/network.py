@@ -5,14 +5,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
 from gta.cnn.settings import STRIDE
 from gta.errors import UserError
 from gta.files import require_file
+from gta.networks.load import first_line, load_state, read_safetensors
 
 #: Files of the folder.
 CONFIG, WEIGHTS, LEFT_OUT = "config.json", "model.safetensors", "left_out.json"
@@ -150,9 +150,12 @@ class PromoterNetworks(nn.Module):
         try:
             given = json.loads(path.read_text())
             networks = cls(CnnConfig(**{field.name: given[field.name] for field in fields(CnnConfig)}))
-            networks.load_state_dict(load_file(require_file(folder / WEIGHTS, "weights of the networks")))
             left_out = json.loads(require_file(folder / LEFT_OUT, "list of the training genes of the networks").read_text())
-        except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(f"features.weights: {folder} holds no networks of gta cnn ({reason}): train them again.") from error
+        except (ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise UserError(
+                f"features.weights: {folder} holds no networks of gta cnn ({first_line(error)}): train them again."
+            ) from error
+        where, what, advice = f"features.weights: {folder}", "set of networks of gta cnn", "train them again"
+        weights = read_safetensors(require_file(folder / WEIGHTS, "weights of the networks"), where, what, advice)
+        load_state(networks, weights, where, what, advice)
         return networks.eval().requires_grad_(False), {str(gene): int(network) for gene, network in left_out.items()}

@@ -149,10 +149,11 @@ def run_sample(arguments: argparse.Namespace) -> None:
 
     from gta.compressor.regeneration import sample_texts
     from gta.files import atomic_path
-    from gta.language.models import load_frozen, load_tokenizer
+    from gta.language.models import load_frozen, load_tokenizer, require_head
 
     torch.set_num_threads(arguments.threads)
     model, tokenizer = load_frozen(arguments.model), load_tokenizer(arguments.model)
+    require_head(model, arguments.model)
     texts = sample_texts(model, tokenizer, arguments.texts, arguments.length, arguments.seed)
     with atomic_path(arguments.out) as temporary:
         pd.DataFrame({"text": texts}).to_csv(temporary, sep="\t", index=False)
@@ -179,14 +180,18 @@ def _train(arguments: argparse.Namespace, chosen: CompressorTrainingSettings) ->
     from gta.compressor.scores import interpolate, score_texts
     from gta.compressor.train import train
     from gta.files import atomic_path
-    from gta.language.models import fingerprint, load_frozen, load_tokenizer
+    from gta.language.models import fingerprint, load_frozen, load_tokenizer, require_head, require_positions, vocabulary_rows
     from gta.processes import Workers
 
     torch.set_num_threads(max(1, arguments.threads // chosen.processes))
     workers = Workers(chosen.device, chosen.precision, "compressor")
     model = load_frozen(arguments.model).float()
+    require_head(model, arguments.model)
+    # The token that begins a text, the text, and its memory.
+    needed, advice = 1 + arguments.length + arguments.memory_tokens, "lower the length of the texts, or choose another model"
+    require_positions(model, needed, "A text and its memory take", advice)
     tokenizer = load_tokenizer(arguments.model)
-    texts = read_texts(arguments.texts, tokenizer, arguments.length)
+    texts = read_texts(arguments.texts, tokenizer, arguments.length, vocabulary_rows(model))
     config = config_of(arguments.encoder, arguments.memory_tokens, chosen.positions, arguments.seed, fingerprint(model))
     checkpoint = arguments.out.with_name(f"{arguments.out.name}.checkpoint.safetensors")
     searched = arguments.learning_rate_of
@@ -244,17 +249,21 @@ def run_baselines(arguments: argparse.Namespace) -> None:
     from gta.compressor.scores import score_texts
     from gta.compressor.settings import UNTRAINED
     from gta.files import atomic_path
-    from gta.language.models import fingerprint, load_frozen, load_tokenizer
+    from gta.language.models import fingerprint, load_frozen, load_tokenizer, require_head, require_positions, vocabulary_rows
     from gta.processes import Workers
 
     chosen = settings.from_arguments(ReadingSettings, arguments)
     torch.set_num_threads(arguments.threads)
     workers = Workers(chosen.device, chosen.precision, "compressor")
     model = load_frozen(arguments.model).float()
+    require_head(model, arguments.model)
+    # The token that begins a text, the text, and its memory.
+    needed, advice = 1 + arguments.length + arguments.memory_tokens, "lower the length of the texts, or choose another model"
+    require_positions(model, needed, "A text and its memory take", advice)
     sha256 = fingerprint(model)
     workers.place(model)
     tokenizer = load_tokenizer(arguments.model)
-    texts = read_texts(arguments.texts, tokenizer, arguments.length)["test"]
+    texts = read_texts(arguments.texts, tokenizer, arguments.length, vocabulary_rows(model))["test"]
     for method in UNTRAINED:
         compress = untrained(method, arguments.memory_tokens)
         with workers.autocast():

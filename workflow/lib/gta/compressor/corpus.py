@@ -96,18 +96,27 @@ def divide(corpus: pd.DataFrame, settings: CorpusSettings, seed: int) -> pd.Data
     return pd.concat([part.assign(split=split) for split, part in parts.items()], ignore_index=True)[["split", "text"]]
 
 
-def read_texts(path: Path, tokenizer: "PreTrainedTokenizerBase", length: int) -> dict[str, list[list[int]]]:
+def read_texts(
+    path: Path, tokenizer: "PreTrainedTokenizerBase", length: int, rows: int | None = None
+) -> dict[str, list[list[int]]]:
     """Token ids of the texts of each split, without special tokens, cut to `length`.
 
     Args:
         path: Table of `gta compressor corpus`.
         tokenizer: The language model's.
         length: Tokens.
+        rows: How many words the language model has embeddings of; None: as many as the tokenizer has.
 
     Raises:
-        UserError: if there is no such file.
+        UserError: if there is no such file, or a text has a token that the language model does not have.
     """
     corpus = pd.read_csv(require_file(path, "table of texts"), sep="\t", keep_default_na=False)
     encoded = tokenizer(corpus["text"].tolist(), add_special_tokens=False)["input_ids"]
+    largest = max((max(ids) for ids in encoded if ids), default=0)
+    if rows is not None and largest >= rows:
+        raise UserError(
+            f"{path} has texts with the token {largest}, but the language model has embeddings of {rows} (0 to {rows - 1}): its"
+            " tokenizer is another model's; download both again."
+        )
     tokens = pd.Series([list(ids[:length]) for ids in encoded], index=corpus.index)
     return {split: [text for text in tokens[corpus["split"] == split] if text] for split in ("train", "valid", "test")}

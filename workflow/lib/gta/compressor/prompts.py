@@ -6,7 +6,7 @@ from transformers import PreTrainedModel
 
 from gta.compressor.memory import Compress, Memory
 from gta.compressor.regeneration import embed_prompt, first_token, pad_tokens
-from gta.language.cache import PromptCache, pooled_states
+from gta.language.cache import PromptCache, pooled_states, require_fitting
 from gta.language.models import given_cache
 from gta.language.prompts import Prompt
 
@@ -27,7 +27,12 @@ def compress_prompts(
         prompts: One prompt for each gene.
         compress: A trained compressor, or a baseline.
         model_fingerprint: Fingerprint of the language model.
+
+    Raises:
+        UserError: if a prompt has more tokens than the model has positions, or tokens that it does not have.
     """
+    # The token that begins a text is read in front.
+    require_fitting(language_model, prompts, extra=1)
     begin = first_token(language_model)
     distinct = list(dict.fromkeys(tuple(prompt.tokens) for prompt in prompts))
     number = {tokens: row for row, tokens in enumerate(distinct)}

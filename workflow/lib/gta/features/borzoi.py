@@ -1,8 +1,6 @@
 """The `borzoi` extractor (Linder et al., Nat Genet 2025), by the package borzoi-pytorch; Flashzoi too, on a GPU."""
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from gta.errors import UserError
@@ -10,6 +8,7 @@ from gta.features.binned import BinnedExtractor
 from gta.features.extractor import default_batch
 from gta.features.settings import FeatureSettings
 from gta.features.weights import find_weights, fingerprint
+from gta.networks.load import first_line, load_state, read_safetensors
 
 #: Length of a bin and of a position of the attention, bp.
 BIN, TOKEN = 32, 128
@@ -53,12 +52,16 @@ def make(settings: FeatureSettings, window_length: int, device: torch.device) ->
             f" {window_length} bp; change cohort.window_length."
         )
     path = find_weights(settings)
+    advice = "give the folder of a Borzoi or Flashzoi of borzoi-pytorch"
     try:
         # Not by from_pretrained, which leaves the position features of the package's attention without values.
         network = Borzoi(BorzoiConfig.from_pretrained(path))
-        network.load_state_dict(load_file(path / "model.safetensors"))
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        raise UserError(f"features.weights: {path} is no folder of a Borzoi of borzoi-pytorch ({error}).") from error
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
+        raise UserError(
+            f"features.weights: {path} is no folder of a Borzoi of borzoi-pytorch ({first_line(error)}): {advice}."
+        ) from error
+    where, what = f"features.weights: {path}", "Borzoi of borzoi-pytorch"
+    load_state(network, read_safetensors(path / "model.safetensors", where, what, advice), where, what, advice)
     bins = TRAINED_BINS if window_length == TRAINED_LENGTH else window_length // BIN
     network.crop.target_length = bins
     for module in network.modules():

@@ -7,6 +7,7 @@ from gta.features.binned import BinnedExtractor
 from gta.features.extractor import default_batch
 from gta.features.settings import FeatureSettings
 from gta.features.weights import find_weights, fingerprint
+from gta.networks.load import load_network
 
 #: Length of the windows that Enformer was trained on, bp, and the bins in their middle that it was trained to predict.
 TRAINED_LENGTH, TRAINED_BINS = 196_608, 896
@@ -29,12 +30,9 @@ def make(settings: FeatureSettings, window_length: int, device: torch.device) ->
 
     path = find_weights(settings)
     try:
-        network = Enformer.from_pretrained(path, use_safetensors=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UserError(
-            f"features.weights: {path} is no folder of an Enformer of enformer-pytorch with model.safetensors ({error}); pickled"
-            " weights are not read, docs/features.md says how to convert them."
-        ) from error
+        network, _ = load_network(Enformer, path, "features.weights", "Enformer of enformer-pytorch", (), use_safetensors=True)
+    except UserError as error:
+        raise UserError(f"{error} Pickled weights are not read; docs/features.md says how to convert them.") from error
     config = network.config
     bin_length = 2**config.num_downsamples
     if window_length % (2 * bin_length):

@@ -41,9 +41,9 @@ class FeatureSettings:
     extractor: str = setting(
         "motif",
         "The sequence model: motif (JASPAR matrices on both strands, for the CPU), xpresso, enformer or borzoi (published"
-        " networks that read the whole window), hf (any Hugging Face encoder of DNA, which reads tile by tile), kmers (counts of"
-        " all k-mers in each tile: with thousands of genes a strong and quick start), or cnn (a network that is trained on the"
-        " mean expression of the training genes; see the section `cnn`).",
+        " networks that read the whole window), hf (an encoder of DNA that Hugging Face transformers knows, which reads tile by"
+        " tile), kmers (counts of all k-mers in each tile: with thousands of genes a strong and quick start), or cnn (a network"
+        " that is trained on the mean expression of the training genes; see the section `cnn`).",
         choices=tuple(EXTRACTORS),
     )
     weights: str | None = setting(

@@ -22,7 +22,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from gta.errors import UserError
 from gta.files import atomic_path, require_file
-from gta.language.models import first_position, given_cache, reads_both_ways
+from gta.language.models import first_position, given_cache, reads_both_ways, require_positions, vocabulary_rows
 from gta.language.prompts import Prompt
 from gta.tensors import KEY
 
@@ -303,7 +303,11 @@ def read_prompts(
         model_fingerprint: Its fingerprint.
         examples: Genes that are in-context examples of each gene, if there are any.
         max_cache_gb: Keys and values are kept if they take at most so many GB; nothing is said of them if there is no limit.
+
+    Raises:
+        UserError: if a prompt has more tokens than the model has positions, or tokens that it does not have.
     """
+    require_fitting(model, prompts)
     distinct = list(dict.fromkeys(tuple(prompt.tokens) for prompt in prompts))
     number = {tokens: row for row, tokens in enumerate(distinct)}
     lengths = torch.tensor([len(tokens) for tokens in distinct])
@@ -352,6 +356,33 @@ def read_prompts(
         model=model_fingerprint,
         examples=examples or {},
     )
+
+
+def require_fitting(model: PreTrainedModel, prompts: list[Prompt], extra: int = 0) -> None:
+    """Refuse prompts that the language model cannot read.
+
+    Args:
+        model: The language model.
+        prompts: One prompt for each gene.
+        extra: Tokens that are read with each prompt.
+
+    Raises:
+        UserError: if a prompt has more tokens than the model has positions, or tokens that it does not have.
+    """
+    longest = max(prompts, key=lambda prompt: len(prompt.tokens))
+    require_positions(
+        model,
+        first_position(model) + len(longest.tokens) + extra,
+        f"The prompt of gene {longest.gene} takes",
+        "lower language.max_prompt_tokens, or choose a model that reads more",
+    )
+    rows = vocabulary_rows(model)
+    for prompt in prompts:
+        if max(prompt.tokens) >= rows:
+            raise UserError(
+                f"language.model: the prompt of gene {prompt.gene} has the token {max(prompt.tokens)}, but the language model has"
+                f" embeddings of {rows} (0 to {rows - 1}): its tokenizer is another model's; download both again."
+            )
 
 
 def _sentence(prompts: int, gigabytes: float, limit: float) -> str:

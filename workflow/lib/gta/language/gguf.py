@@ -10,6 +10,8 @@ from gta.errors import UserError
 from gta.files import atomic_path, sha256
 from gta.language.hub import find_package, write_checksums
 from gta.language.places import find_gguf
+from gta.networks.folder import check_config
+from gta.networks.load import first_line, load_network
 
 #: What every GGUF file begins with.
 MAGIC = b"GGUF"
@@ -62,9 +64,9 @@ def convert(given: Path, out: Path) -> None:
         save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
         try:
             AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True).save_pretrained(folder)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:  # files of others: the libraries raise errors of many kinds
             raise UserError(
-                f"language.model: the tokenizer in {file} cannot be read ({_reason(error)}): take the model as a"
+                f"language.model: the tokenizer in {file} cannot be read ({first_line(error)}): take the model as a"
                 " Hugging Face folder."
             ) from error
         write_checksums(folder, f"{file.name} {sha256(file)}", {})
@@ -105,7 +107,7 @@ def _dtype(file: Path) -> torch.dtype:
     try:
         kinds = {tensor.tensor_type.name for tensor in GGUFReader(file).tensors}
     except (ValueError, KeyError, IndexError, TypeError, OverflowError, OSError, struct.error) as error:
-        raise UserError(f"language.model: {file} is truncated or damaged ({_reason(error)}): download it again.") from error
+        raise UserError(f"language.model: {file} is truncated or damaged ({first_line(error)}): download it again.") from error
     if not kinds <= set(PLAIN):
         return torch.bfloat16
     # Norms are float32 in most files: the narrowest type is that of the matrices.
@@ -120,26 +122,18 @@ def _read(file: Path) -> Any:
     """
     from transformers import AutoModelForCausalLM
 
-    try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            file.parent,
-            gguf_file=file.name,
-            local_files_only=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, RuntimeError) as error:
-        raise UserError(
-            f"language.model: transformers reads no causal language model from {file} ({_reason(error)}): choose another file, or"
-            " take the model as a Hugging Face folder."
-        ) from error
-    model, report = loaded
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise UserError(f"language.model: {file} lacks the weights {missing[0]!r} of its language model: download it again.")
+    model, _ = load_network(
+        AutoModelForCausalLM,
+        file.parent,
+        "language.model",
+        "language model",
+        where=file,
+        form="that transformers reads from GGUF",
+        gguf_file=file.name,
+        local_files_only=True,
+        trust_remote_code=False,
+        dtype=torch.float32,
+    )
+    described = {name: value for name, value in model.config.to_dict().items() if name != "quantization_config"}
+    check_config(described, file, "language.model")
     return model.eval()
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

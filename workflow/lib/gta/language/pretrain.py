@@ -10,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gta.errors import UserError
 from gta.files import atomic_path
-from gta.language.settings import LanguageSettings, check
+from gta.language.settings import PRETRAINED_POSITIONS, LanguageSettings, check
 from gta.schedule import one_cycle
 
 BATCH = 16
@@ -66,7 +66,7 @@ def pretrain(texts: list[str], settings: LanguageSettings, seed: int) -> tuple[L
         num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads,
         num_key_value_heads=max(1, settings.heads // 2),
-        max_position_embeddings=2048,
+        max_position_embeddings=PRETRAINED_POSITIONS,
         tie_word_embeddings=True,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

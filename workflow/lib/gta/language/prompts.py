@@ -54,11 +54,12 @@ def make_prompts(
     Raises:
         UserError: if the template has an error, or no language model is named.
     """
-    from gta.language.models import load_tokenizer
+    from gta.language.models import is_encoder, load_tokenizer
 
-    tokenizer = load_tokenizer(required_model(settings))
+    folder = required_model(settings)
+    tokenizer = load_tokenizer(folder)
     texts = texts_of(mode, settings.template, with_question(annotation, settings.task, settings.cell_type), genes)
-    return tokenize(texts, tokenizer, settings.max_prompt_tokens, settings.truncation, examples)
+    return tokenize(texts, tokenizer, settings.max_prompt_tokens, settings.truncation, examples, encoder=is_encoder(folder))
 
 
 def complete(annotation: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
@@ -164,8 +165,13 @@ def tokenize(
     limit: int,
     truncation: str = "end",
     examples: Mapping[str, Sequence[str]] | None = None,
+    *,
+    encoder: bool = False,
 ) -> list[Prompt]:
     """Token ids of each text; an empty text becomes the token that begins a text.
+
+    The special tokens that the tokenizer puts behind a text are left out, unless an encoder is to read them: `eos` or another
+    closing token would tell a causal model that what follows is another document.
 
     Examples that do not fit are dropped, the least similar first; only a text that is too long by itself is cut.
 
@@ -176,21 +182,22 @@ def tokenize(
         truncation: What of a longer text is left out: its `end`, or its `middle`, so that two thirds of the limit are its
             beginning and one third is its end.
         examples: Gene to in-context examples, the most similar first.
+        encoder: Whether the language model reads in both directions; then texts that are cut keep their closing tokens.
     """
     tail = 0 if truncation == "end" else limit // 3
+    closing = closing_tokens(tokenizer)
     prompts = []
     for gene, text in texts.items():
         lines = tuple(reversed(examples.get(gene, ()))) if examples else ()
-        tokens = _token_ids(with_examples(lines, text), tokenizer)
+        tokens = _token_ids(with_examples(lines, text), tokenizer, 0 if encoder else len(closing))
         while lines and len(tokens) > limit:
             lines = lines[1:]
-            tokens = _token_ids(with_examples(lines, text), tokenizer)
+            tokens = _token_ids(with_examples(lines, text), tokenizer, 0 if encoder else len(closing))
         cut = len(tokens) - limit
         if cut > 0:
-            ends = tokenizer.sep_token_id is not None and tokens[-1] == tokenizer.sep_token_id  # as an encoder expects
             tokens = [*tokens[: limit - tail], *tokens[len(tokens) - tail :]]
-            if ends:
-                tokens[-1] = int(tokenizer.sep_token_id)
+            if encoder and closing:
+                tokens[-len(closing) :] = closing
         prompts.append(Prompt(gene, text, tokens, max(0, cut), lines))
     return prompts
 
@@ -200,11 +207,28 @@ def with_examples(examples: Iterable[str], text: str) -> str:
     return " ".join([*examples, *([text] if text else [])])
 
 
-def _token_ids(text: str, tokenizer: "PreTrainedTokenizerBase") -> list[int]:
-    """Return the token ids of a text, at least one."""
+def closing_tokens(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """Return the special tokens that a tokenizer puts behind every text."""
+    # Any text will do whose tokens are not special; an empty one would not tell what is in front of it and what behind.
+    special, middle = set(tokenizer.all_special_ids), len(tokenizer) // 2
+    words = (str(tokenizer.decode([number])) for number in range(middle, min(middle + 20, len(tokenizer))))
+    closing: list[int] = []
+    for text in ("gene", "a", *words):
+        bare = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        tokens = list(tokenizer(text)["input_ids"])
+        for first in range(len(tokens) - len(bare) + 1):
+            if bare and tokens[first : first + len(bare)] == bare:
+                closing = tokens[first + len(bare) :]
+                break
+        if bare and not special & set(bare):
+            break
+    return closing
+
+
+def _token_ids(text: str, tokenizer: "PreTrainedTokenizerBase", closing: int) -> list[int]:
+    """Return the token ids of a text, at least one, without the last `closing` ones."""
     tokens = list(tokenizer(text)["input_ids"])
-    if tokens and tokens[-1] == tokenizer.eos_token_id:
-        tokens.pop()  # an end-of-text token would tell the model that what follows is another document
+    tokens = tokens[: len(tokens) - closing]
     if not tokens:
         first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         tokens = [0 if first is None else int(first)]

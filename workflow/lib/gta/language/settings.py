@@ -13,10 +13,12 @@ class LanguageSettings:
 
     model: str | None = setting(
         None,
-        "The language model, which is frozen: the folder of a Hugging Face causal model or encoder (config.json, safetensors"
-        " weights, tokenizer); a GGUF file or a folder with one; with `revision` the id of a repository on the hub; or smollm2 (a"
-        " causal model of 135 million weights) or minilm (a small encoder), which come in optional packages (see"
-        " docs/language.md). Empty: a small Llama is pretrained on the annotation text of the run, as in the demo.",
+        "The language model, which is frozen: the folder of a Hugging Face causal model with attention in every block, or of"
+        " an encoder (config.json, safetensors weights, tokenizer; see docs/language.md); a GGUF file or a folder with one; with"
+        " `revision` the id of a repository on the hub; or smollm2 (a causal model of 135 million weights) or minilm (a small"
+        " encoder), which come in optional packages. Empty: a small Llama is pretrained on the annotation text of the run, as"
+        " in the"
+        " demo.",
     )
     revision: str | None = setting(
         None,
@@ -96,6 +98,9 @@ def check_sources(given: Collection[str]) -> None:
 
 #: Values of `model` that stand for a language model from PyPI: its width, and its number of transformer blocks.
 PACKAGED = {"minilm": (384, 6), "smollm2": (576, 30)}
+#: How many positions they read, and how many a model that is pretrained on the annotation does.
+PACKAGED_POSITIONS = {"minilm": 512, "smollm2": 8192}
+PRETRAINED_POSITIONS = 2048
 
 
 def check(settings: LanguageSettings) -> None:

@@ -29,9 +29,10 @@ from gta.inputs.names import examples, match_contigs, match_genes, nearest
 from gta.inputs.text_tables import INDIVIDUAL, POPULATION, read_text_table
 from gta.language.hub import check_pinned
 from gta.language.places import find_gguf
-from gta.language.settings import PACKAGED, check_sources
+from gta.language.settings import PACKAGED, PACKAGED_POSITIONS, PRETRAINED_POSITIONS, check_sources
 from gta.language.settings import check as check_language
 from gta.language.template import QUESTION, compile_template
+from gta.networks.folder import check_network, first_position, positions_read
 from gta.predict.settings import PredictSettings
 from gta.settings import from_mapping
 from gta.simulate.names import ANNOTATION_COLUMNS, contig_names, gene_names, person_names, places_of_genes
@@ -488,14 +489,13 @@ def _check_files(run: Run, data_dir: str | None) -> None:
         raise UserError(
             f"features.weights: there is no {features.weights}; give the path of the weights, or a `revision` of the hub."
         )
+    if features.extractor == "hf" and features.weights is not None and features.revision is None:
+        check_network(Path(features.weights), "features.weights", language=False)
     language = run.sections["language"]
     if run.gguf_files:
         require_file(run.gguf_files[0], "GGUF file of language.model,")
-    elif _is_folder(language) and not (Path(language.model) / "config.json").is_file():
-        raise UserError(
-            f"language.model: {language.model} is no folder of a Hugging Face model (it has no config.json); give such a folder,"
-            " a GGUF file, or the id of a repository on the hub with its `revision`, or leave the key out to pretrain one."
-        )
+    elif _is_folder(language):
+        check_network(Path(str(language.model)), "language.model")
     for path in run.corpus_files:
         require_file(path, "corpus of compressor.corpus,")
     for path in run.factor_files:
@@ -626,6 +626,7 @@ def _check_language(run: Run) -> None:
         if width is not None and width % model.heads:
             key = "aligner.heads" if model.heads == run.sections["aligner"].heads else f"models.{name}.heads"
             raise UserError(f"{key}: {model.heads} does not divide the language model's width, {width}; choose a divisor of it.")
+        _check_positions(run, name)
 
 
 def _is_folder(language: LanguageSettings) -> bool:
@@ -640,8 +641,59 @@ def _width(language: LanguageSettings) -> int | None:
     if language.model in PACKAGED:
         return PACKAGED[language.model][0]
     config = _model_config(language)
-    widths = [config.get(key) for key in ("hidden_size", "n_embd", "d_model")]
+    # Words may be narrower than the blocks, as those of ALBERT and ELECTRA.
+    widths = [
+        config.get(key)
+        for key in ("embedding_size", "input_embedding_size", "word_embed_proj_dim", "hidden_size", "n_embd", "d_model")
+    ]
     return next((width for width in widths if isinstance(width, int) and width > 0), None)
+
+
+def _check_positions(run: Run, name: str) -> None:
+    """A model's language model has positions for the longest prompt and the aligned tokens of a window.
+
+    What is compressed takes fewer, which is known when the compressor is.
+    """
+    model, language, features = run.models[name], run.sections["language"], run.sections["features"]
+    if model.language_model in ("none", "attention"):
+        return
+    limit, first = _positions(language, model.language_model)
+    prompt = language.max_prompt_tokens if model.prompt in ("full", "shuffled") else 1
+    if limit is None or model.compressor != "none":
+        return
+    if first + prompt > limit:
+        raise UserError(
+            f"language.max_prompt_tokens: prompts of up to {prompt} tokens are longer than the {limit - first} that the language"
+            " model reads; lower it, or choose another model."
+        )
+    # The tiles of other extractors are their own.
+    if features.extractor not in ("motif", "hf", "kmers", *TRAINED) or model.context != "none":
+        return
+    tiles = run.sections["cohort"].window_length // features.tile_length
+    tokens = tiles if model.aligned_tokens is None else min(tiles, model.aligned_tokens)
+    if first + prompt + tokens > limit:
+        raise UserError(
+            f"language.max_prompt_tokens: prompts of up to {prompt} tokens and {tokens} aligned tokens of a window"
+            f" (models.{name}) are"
+            f" more than the {limit - first} positions that the language model reads; lower it or aligner.aligned_tokens, raise"
+            " features.tile_length, or compress (docs/compressor.md)."
+        )
+
+
+def _positions(language: LanguageSettings, reads: str) -> tuple[int | None, int]:
+    """How many positions a language model has, None where that is not known yet, and the position of its first token.
+
+    Args:
+        language: The settings.
+        reads: Which language model, as in `AlignerSettings.language_model`.
+    """
+    packaged = reads if reads in PACKAGED else language.model
+    if packaged is None:
+        return PRETRAINED_POSITIONS, 0
+    if packaged in PACKAGED:
+        return PACKAGED_POSITIONS[packaged], 0
+    config = _model_config(language)
+    return positions_read(config), first_position(config)
 
 
 def _check_blocks(language: LanguageSettings) -> None:

@@ -1,0 +1,44 @@
+"""The small variant of the genome-wide study on real sequence, text and expression, from nothing to the report's tables."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from running import run_in
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def study(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of the small variant, read by the smallest real language model, on two of its chromosomes."""
+    data = real_data / "gm12878-genomewide"
+    if not data.is_dir():
+        pytest.skip(f"no {data}")
+    folder = tmp_path_factory.mktemp("genomewide")
+    done = run_in(
+        folder,
+        *("--cores", 2, "--configfile", REPOSITORY / "config/genomewide.yaml", REPOSITORY / "config/genomewide_small.yaml"),
+        *("--config", f"data_dir={data}", "cohort={contigs: [chr20, chr21]}", "aligner={landmarks: 256}"),
+        f"language={{model: {real_data / 'models' / 'stories260k-llama'}, blocks: 3}}",
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return folder / "results" / "genomewide_small"
+
+
+def test_every_gene_is_predicted_out_of_fold_and_better_than_by_sequence_or_another_text(study: Path) -> None:
+    summary = pd.read_csv(study / "evaluation" / "summary.tsv", sep="\t")
+    scores = summary[(summary["regime"] == "across_genes") & (summary["metric"] == "spearman")].set_index("model")["value"]
+    assert {"gta", "no_llm", "shuffled_prompt", "tfidf_ridge", "prompt_ridge", "text_length"} <= set(scores.index)
+    assert scores["gta"] > 0.25 and scores["gta"] > scores[["no_llm", "shuffled_prompt"]].max()
+    predicted = pd.read_parquet(study / "predictions" / "gta.seed1.parquet")
+    assert len(predicted) > 400 and np.isfinite(predicted["predicted"]).all()
+
+
+def test_genes_without_expression_are_predicted_by_all_models(study: Path) -> None:
+    table = pd.read_csv(study / "predictions" / "genes_without_expression.tsv", sep="\t")
+    assert table.columns.tolist() == ["gene", "model", "predicted"] and np.isfinite(table["predicted"]).all()
+    counts = table["model"].value_counts()
+    assert {"gta", "no_llm", "shuffled_prompt", "tfidf_ridge"} <= set(counts.index) and (counts == counts.iloc[0]).all()

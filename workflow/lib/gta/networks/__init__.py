@@ -1,0 +1,1 @@
+"""Published networks: what their folders hold, and loading them whole."""
