@@ -19,11 +19,20 @@ def read_written(paths: Iterable[Path]) -> dict[str, Any]:
     written: dict[str, Any] = {}
     for path in paths:
         try:
-            values = yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
+            values = _texts(yaml.compose(Path(path).read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader))
         except (OSError, ValueError, yaml.YAMLError):
             continue
         _update(written, values)
     return written
+
+
+def _texts(node: yaml.Node | None) -> Any:
+    """The text of every value below a node of YAML, of which nothing is made but lists and mappings."""
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): _texts(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_texts(item) for item in node.value]
+    return None if node is None else str(node.value)
 
 
 def _update(written: dict[str, Any], values: Any) -> None:
