@@ -70,9 +70,9 @@ class AlignerConfig:
         context_near: With one, number of the piece that is not compressed.
         extractor_head: `CnnConfig` of the head of an extractor that was trained on the study; empty: none.
         prompt_tokens: Tokens whose counts in the prompt are read for mean expression; 0: none.
-        aligned_tokens: Whether there are aligned tokens; without them mean expression alone is predicted.
+        with_tokens: Whether there are aligned tokens; without them mean expression alone is predicted.
         tile_features: Whether mean expression is read from the features of each tile by itself, too.
-        landmarks: Training genes with which a gaussian kernel compares others; 0: everything is linear.
+        kernel_landmarks: Training genes with which a gaussian kernel compares others; 0: everything is linear.
         mean_only: Whether it is of a reference study: without genotypes nothing was learnt of differences between individuals,
             and their deviation is 0. In `config.json` only where it is true.
         hidden_width: Width of the language model's hidden states where it is not D, as of ALBERT and ELECTRA; 0: D. In
@@ -108,9 +108,9 @@ class AlignerConfig:
     context_near: int = 0
     extractor_head: dict[str, Any] = field(default_factory=dict)
     prompt_tokens: int = 0
-    aligned_tokens: bool = True
+    with_tokens: bool = True
     tile_features: bool = False
-    landmarks: int = 0
+    kernel_landmarks: int = 0
     mean_only: bool = False
     hidden_width: int = 0
 
@@ -188,10 +188,10 @@ class Aligner(nn.Module):
         self.extractor_head = SharedHead(CnnConfig(**config.extractor_head)) if config.extractor_head else None
         self.token_counts = TokenCounts(config.prompt_tokens) if config.prompt_tokens else None
         kernels = {}
-        if config.landmarks and config.tile_features:
-            kernels["tiles"] = GaussianKernel(config.tiles * config.features, config.landmarks)
-        if config.landmarks and states:
-            kernels["prompt_mean"] = GaussianKernel(states // 2, config.landmarks)
+        if config.kernel_landmarks and config.tile_features:
+            kernels["tiles"] = GaussianKernel(config.tiles * config.features, config.kernel_landmarks)
+        if config.kernel_landmarks and states:
+            kernels["prompt_mean"] = GaussianKernel(states // 2, config.kernel_landmarks)
         self.kernels = nn.ModuleDict(kernels)
         self.project = nn.Linear(config.features, width)
         self.project_difference = nn.Linear(config.features, width, bias=False)
@@ -246,8 +246,8 @@ class Aligner(nn.Module):
             prompt["prompt_tokens"] = self.config.prompt_tokens
         head = {"head": 1} if self.config.extractor_head else {}
         tiles = {"tiles": self.config.tiles * self.config.features} if self.config.tile_features else {}
-        tokens = {"tokens": self.config.read_width} if self.config.aligned_tokens else {}
-        return {**head, **linear, **tiles, **tokens, **prompt, **dict.fromkeys(self.kernels, self.config.landmarks)}
+        tokens = {"tokens": self.config.read_width} if self.config.with_tokens else {}
+        return {**head, **linear, **tiles, **tokens, **prompt, **dict.fromkeys(self.kernels, self.config.kernel_landmarks)}
 
     @property
     def common_scale(self) -> list[int]:
@@ -273,7 +273,7 @@ class Aligner(nn.Module):
 
     def tokens(self, tiles: int) -> int:
         """How many aligned tokens a window of so many tiles has."""
-        if not self.config.aligned_tokens:
+        if not self.config.with_tokens:
             return 0
         return len(self.config.token_edges) - 1 if self.config.token_edges else tiles
 
@@ -367,7 +367,7 @@ class Aligner(nn.Module):
 
         Without aligned tokens N is 0.
         """
-        if not self.config.aligned_tokens:
+        if not self.config.with_tokens:
             return batch.features.new_zeros(len(batch.gene), 0, self.config.read_width)
         tokens = self.align(batch)
         if language_model is None or prompts is None or prompt_rows is None:
@@ -492,7 +492,7 @@ class Aligner(nn.Module):
         head = [] if self.extractor_head is None else [self._extractor_prediction(batch)]
         linear = [] if effects is None else [effects.score[:, None], effects.features]
         tiles = [self._kernel_columns("tiles", batch.features.flatten(1))] if self.config.tile_features else []
-        tokens = [pooled] if self.config.aligned_tokens else []
+        tokens = [pooled] if self.config.with_tokens else []
         means, last = states.tensor_split(2, dim=1)
         prompt = [self._kernel_columns("prompt_mean", means), last, counts]
         return torch.cat([*head, *linear, *tiles, *tokens, *prompt], dim=1)
@@ -543,7 +543,7 @@ class Aligner(nn.Module):
         effects = None if self.additive is None else self.additive(batch, self.difference_sd, states)
         detached = self.training and not self.config.tokens_learn_means
         mean = self.mean_readout(self._mean_inputs(batch, hidden.detach() if detached else hidden, effects, states, counts))
-        if not self.config.aligned_tokens:
+        if not self.config.with_tokens:
             return mean, torch.zeros_like(mean)
         change = (torch.softmax(self.pool_deviation(hidden), dim=1) * hidden).sum(dim=1)
         deviation = self.head_deviation(change).squeeze(1)

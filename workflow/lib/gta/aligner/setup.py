@@ -163,9 +163,9 @@ def set_up(
         context_near=pieces.near if pieces else 0,
         extractor_head={} if settings.random_features else store.head,
         prompt_tokens=len(counted[0]),
-        aligned_tokens=settings.aligned_tokens != 0,
+        with_tokens=settings.aligned_tokens != 0,
         tile_features=settings.tile_features,
-        landmarks=min(settings.landmarks, len(train_genes)) if settings.kernel == "gaussian" else 0,
+        kernel_landmarks=min(settings.landmarks, len(train_genes)) if settings.kernel == "gaussian" else 0,
         mean_only=cohort.reference_study,
         hidden_width=0 if prompts.states.shape[3] == words.shape[1] else prompts.states.shape[3],
     )

@@ -88,7 +88,7 @@ def table_of_words(
         Attention is a share; without any preference it would be 1 / K. No rows if the aligner has no prototypes, or no tokens.
     """
     config = trained[0].aligner.config
-    if config.alignment == "none" or not config.aligned_tokens:
+    if config.alignment == "none" or not config.with_tokens:
         return pd.DataFrame(columns=WORDS)
     parts = []
     for seed, (one, words) in enumerate(zip(trained, tokens, strict=True), start=1):
